@@ -1,0 +1,66 @@
+//! What the lower solvers share to find a step: the Armijo rule of the descent directions, and the quadratic upper bound
+//! of the methods that move along −∇g.
+
+use super::Task;
+use crate::problem::LowerLevel;
+use crate::vector::Vector;
+
+/// Sufficient decrease of the Armijo rule.
+const DECREASE: f64 = 1e-4;
+/// Differences of values below this share of their size are rounding, not information.
+const VALUE_ROUNDING: f64 = 64.0;
+/// Halvings after which a direction is given up.
+const MAX_HALVINGS: usize = 60;
+
+/// The state at the current point: x itself, g(x) and ∇g(x).
+pub(super) struct Point<X> {
+    pub(super) x: X,
+    pub(super) value: f64,
+    pub(super) gradient: X,
+}
+
+/// Moves `point` along `direction` by the first step 1, ½, ¼, … that decreases g sufficiently; false when none does.
+///
+/// Close to the solution the decrease drowns in the rounding of g. There the rule of Hager and Zhang is used instead:
+/// with values equal to rounding, accept when the slope along d has shrunk, |⟨∇g(x + αd), d⟩| ≤ (1 − 2c)|⟨∇g(x), d⟩|.
+pub(super) fn armijo<P: LowerLevel>(
+    task: &mut Task<'_, P>,
+    point: &mut Point<P::X>,
+    trial: &mut Point<P::X>,
+    direction: &P::X,
+) -> bool {
+    let slope = point.gradient.dot(direction);
+    if slope >= 0.0 || !slope.is_finite() {
+        return false;
+    }
+    let mut step = 1.0;
+    for _ in 0..MAX_HALVINGS {
+        trial.x.copy_from(&point.x);
+        trial.x.axpy(step, direction);
+        trial.value = task.value_and_gradient(&trial.x, &mut trial.gradient);
+        let rounding = VALUE_ROUNDING * P::X::UNIT_ROUNDOFF * point.value.abs();
+        let enough = trial.value <= point.value + DECREASE * step * slope;
+        let flat = trial.value <= point.value + rounding
+            && trial.gradient.dot(direction).abs() <= (1.0 - 2.0 * DECREASE) * slope.abs();
+        if enough || flat {
+            std::mem::swap(point, trial);
+            return true;
+        }
+        step *= 0.5;
+    }
+    false
+}
+
+/// An upper estimate of L where the problem does not supply it, kept by the descent lemma.
+///
+/// g(y − ∇g/L) ≤ g(y) − ‖∇g‖²/(2L) holds for a true L; while it fails the estimate doubles. Decreases that drown in the
+/// rounding of g count as met.
+pub(super) fn sufficient<X: Vector>(
+    value: f64,
+    gradient_norm: f64,
+    smoothness: f64,
+    value_there: f64,
+) -> bool {
+    let rounding = VALUE_ROUNDING * X::UNIT_ROUNDOFF * value.abs();
+    value_there <= value - gradient_norm * gradient_norm / (2.0 * smoothness) + rounding
+}

@@ -1,0 +1,71 @@
+//! The oracle that an upper-level solver sees: θ and an accuracy in, value and hypergradient out, each with its error.
+//!
+//! [`Implicit`] is the oracle of one problem, [`Sum`] the mean of many. An oracle is immutable and shared between
+//! threads; what it remembers, the warm starts, is in its state, so that a checkpoint is (θ, solver state, oracle state).
+
+mod implicit;
+mod sum;
+
+pub use implicit::{Implicit, ImplicitState};
+pub use sum::Sum;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::Error;
+use crate::hypergradient::{Accuracy, Evaluation, Hypergradient};
+use crate::vector::Vector;
+
+/// Values and hypergradients of F, to an accuracy that is asked for.
+pub trait Oracle: Send + Sync {
+    /// Where θ lives.
+    type Theta: Vector;
+    /// What is remembered from one call to the next.
+    type State: Clone + Send + Sync + Serialize + DeserializeOwned;
+
+    /// A state that remembers nothing yet. Refuses a θ outside the domain.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    fn start(&self, theta: &Self::Theta) -> Result<Self::State, Error>;
+
+    /// F(θ), from a lower-level solution within `epsilon` of the exact one (of each sample, for a sum).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`], [`Error::NotFinite`], [`Error::MissingConstant`].
+    fn value(
+        &self,
+        theta: &Self::Theta,
+        epsilon: f64,
+        state: &mut Self::State,
+    ) -> Result<Evaluation, Error>;
+
+    /// ∇F(θ) and F(θ), from inner solutions of the given accuracy (of each sample, for a sum).
+    ///
+    /// # Errors
+    /// As for [`value`](Oracle::value).
+    fn hypergradient(
+        &self,
+        theta: &Self::Theta,
+        accuracy: Accuracy,
+        state: &mut Self::State,
+    ) -> Result<Hypergradient<Self::Theta>, Error>;
+
+    /// Makes `trial` a state that [`value`](Oracle::value) can be called with as it could be with `state`, reusing what
+    /// `trial` has allocated. What only hypergradients need may be left out.
+    fn begin_trial(&self, state: &Self::State, trial: &mut Option<Self::State>) {
+        match trial {
+            Some(trial) => trial.clone_from(state),
+            None => *trial = Some(state.clone()),
+        }
+    }
+
+    /// Makes what `trial` learned since [`begin_trial`](Oracle::begin_trial) part of `state`.
+    fn accept_trial(&self, state: &mut Self::State, trial: &mut Option<Self::State>) {
+        if let Some(trial) = trial {
+            std::mem::swap(state, trial);
+        }
+    }
+
+    /// What tells this oracle, data and settings included, from another one when a checkpoint is resumed.
+    fn identity(&self) -> String;
+}

@@ -1,0 +1,254 @@
+//! The oracle of one bilevel problem, by implicit differentiation.
+
+use serde::{Deserialize, Serialize};
+use std::sync::{Mutex, PoisonError};
+
+use super::Oracle;
+use crate::error::{Error, positive};
+use crate::hypergradient::{Accuracy, Evaluation, Hypergradient, ImplicitParts, Trust};
+use crate::linear::{Chain, LinearSolver};
+use crate::lower::{Fista, LowerReport, LowerSolver};
+use crate::problem::{LowerLevel, UpperLevel};
+use crate::status::SolveStatus;
+use crate::vector::{Scratch, Vector};
+
+/// One lower level, one upper level, and the solvers of the inner problems.
+///
+/// The defaults are [`Fista`] for the lower level, [`Chain`] for the adjoint, and [`Trust::Certified`].
+pub struct Implicit<P, U, S = Fista, L = Chain>
+where
+    P: LowerLevel,
+{
+    lower: P,
+    upper: U,
+    lower_solver: S,
+    linear_solver: L,
+    trust: Trust,
+    /// Vectors lent to the solvers: one set for every thread that is inside a call.
+    scratch: Mutex<Vec<Scratch<P::X>>>,
+}
+
+/// The warm starts of an [`Implicit`] oracle.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct ImplicitState<X: Vector> {
+    x: X,
+    /// `None` until the first hypergradient, and in a trial state.
+    adjoint: Option<X>,
+}
+
+impl<X: Vector> ImplicitState<X> {
+    /// The last lower-level solution x̃.
+    pub fn x(&self) -> &X {
+        &self.x
+    }
+
+    /// The last adjoint q, once there is one.
+    pub fn adjoint(&self) -> Option<&X> {
+        self.adjoint.as_ref()
+    }
+}
+
+impl<P, U> Implicit<P, U>
+where
+    P: LowerLevel,
+    U: UpperLevel<Theta = P::Theta, X = P::X>,
+{
+    /// The oracle of min f(x*(θ), θ) with x*(θ) = argmin g(x, θ), with the default solvers.
+    pub fn new(lower: P, upper: U) -> Self {
+        Implicit {
+            lower,
+            upper,
+            lower_solver: Fista::default(),
+            linear_solver: Chain::default(),
+            trust: Trust::Certified,
+            scratch: Mutex::new(Vec::new()),
+        }
+    }
+}
+
+impl<P, U, S, L> Implicit<P, U, S, L>
+where
+    P: LowerLevel,
+{
+    /// The same with another solver of the lower level.
+    pub fn with_lower_solver<T: LowerSolver>(self, lower_solver: T) -> Implicit<P, U, T, L> {
+        Implicit {
+            lower: self.lower,
+            upper: self.upper,
+            lower_solver,
+            linear_solver: self.linear_solver,
+            trust: self.trust,
+            scratch: self.scratch,
+        }
+    }
+
+    /// The same with another solver of the adjoint system.
+    pub fn with_linear_solver<T: LinearSolver>(self, linear_solver: T) -> Implicit<P, U, S, T> {
+        Implicit {
+            lower: self.lower,
+            upper: self.upper,
+            lower_solver: self.lower_solver,
+            linear_solver,
+            trust: self.trust,
+            scratch: self.scratch,
+        }
+    }
+
+    /// The same with bounds of another trust. [`Trust::Unknown`] computes no bounds.
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// The lower level.
+    pub fn lower(&self) -> &P {
+        &self.lower
+    }
+
+    /// The upper level.
+    pub fn upper(&self) -> &U {
+        &self.upper
+    }
+}
+
+impl<P, U, S, L> Implicit<P, U, S, L>
+where
+    P: LowerLevel,
+    U: UpperLevel<Theta = P::Theta, X = P::X>,
+    S: LowerSolver,
+    L: LinearSolver,
+{
+    fn parts(&self) -> ImplicitParts<'_, P, U, L> {
+        ImplicitParts {
+            lower: &self.lower,
+            upper: &self.upper,
+            linear_solver: &self.linear_solver,
+            trust: self.trust,
+        }
+    }
+
+    fn with_scratch<R>(&self, f: impl FnOnce(&mut Scratch<P::X>) -> R) -> R {
+        // A panic elsewhere leaves the list of free vectors usable.
+        let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = lock().pop().unwrap_or_default();
+        let result = f(&mut scratch);
+        lock().push(scratch);
+        result
+    }
+
+    fn solve_lower(
+        &self,
+        theta: &P::Theta,
+        epsilon: f64,
+        x: &mut P::X,
+        scratch: &mut Scratch<P::X>,
+    ) -> Result<LowerReport, Error> {
+        positive("epsilon", epsilon)?;
+        self.lower.check(theta)?;
+        let report = self
+            .lower_solver
+            .minimize(&self.lower, theta, epsilon, x, scratch);
+        if report.status == SolveStatus::NotFinite || !x.is_finite() {
+            // Forget the point that it happened at: the next call starts afresh.
+            *x = self.lower.start();
+            return Err(Error::NotFinite {
+                function: "the gradient of the lower level",
+            });
+        }
+        Ok(report)
+    }
+}
+
+impl<P, U, S, L> Oracle for Implicit<P, U, S, L>
+where
+    P: LowerLevel,
+    U: UpperLevel<Theta = P::Theta, X = P::X>,
+    S: LowerSolver,
+    L: LinearSolver,
+{
+    type Theta = P::Theta;
+    type State = ImplicitState<P::X>;
+
+    fn start(&self, theta: &P::Theta) -> Result<Self::State, Error> {
+        self.lower.check(theta)?;
+        Ok(ImplicitState {
+            x: self.lower.start(),
+            adjoint: None,
+        })
+    }
+
+    fn value(
+        &self,
+        theta: &P::Theta,
+        epsilon: f64,
+        state: &mut Self::State,
+    ) -> Result<Evaluation, Error> {
+        self.with_scratch(|scratch| {
+            let solved = self.solve_lower(theta, epsilon, &mut state.x, scratch)?;
+            let mut work = solved.work;
+            let value = self
+                .parts()
+                .value(theta, &state.x, &solved, &mut work, scratch)?;
+            Ok(Evaluation {
+                value,
+                epsilon: solved.epsilon.unwrap_or(solved.gradient_norm),
+                status: solved.status,
+                work,
+            })
+        })
+    }
+
+    fn hypergradient(
+        &self,
+        theta: &P::Theta,
+        accuracy: Accuracy,
+        state: &mut Self::State,
+    ) -> Result<Hypergradient<P::Theta>, Error> {
+        positive("delta", accuracy.delta)?;
+        self.with_scratch(|scratch| {
+            let solved = self.solve_lower(theta, accuracy.epsilon, &mut state.x, scratch)?;
+            let adjoint = state.adjoint.get_or_insert_with(|| state.x.zeros_like());
+            let mut z = self.parts().hypergradient(
+                theta,
+                &state.x,
+                &solved,
+                accuracy.delta,
+                adjoint,
+                scratch,
+            )?;
+            z.work += solved.work;
+            Ok(z)
+        })
+    }
+
+    /// A trial needs the lower-level solution only; the adjoint is neither copied nor kept twice.
+    fn begin_trial(&self, state: &Self::State, trial: &mut Option<Self::State>) {
+        match trial {
+            Some(trial) => trial.x.copy_from(&state.x),
+            None => {
+                *trial = Some(ImplicitState {
+                    x: state.x.clone(),
+                    adjoint: None,
+                })
+            }
+        }
+    }
+
+    fn accept_trial(&self, state: &mut Self::State, trial: &mut Option<Self::State>) {
+        if let Some(trial) = trial {
+            std::mem::swap(&mut state.x, &mut trial.x);
+        }
+    }
+
+    fn identity(&self) -> String {
+        format!(
+            "{} / {} / {} / {} / {}",
+            self.lower.identity(),
+            self.upper.identity(),
+            self.lower_solver.identity(),
+            self.linear_solver.identity(),
+            self.trust,
+        )
+    }
+}

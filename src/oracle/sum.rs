@@ -1,0 +1,173 @@
+//! The mean over independent samples.
+
+use super::Oracle;
+use crate::error::Error;
+use crate::hypergradient::{Accuracy, Bounded, Evaluation, Hypergradient};
+use crate::parallel;
+use crate::status::SolveStatus;
+use crate::vector::Vector;
+use crate::work::Work;
+
+/// F(θ) = (1/m) Σᵢ Fᵢ(θ): samples that share θ and nothing else, such as images.
+///
+/// Each sample is solved on a thread of its own, from its own warm start, until it has met the accuracy itself; the
+/// accuracy that it attained, not the one that was asked for, enters its bounds. The bounds of the mean are the means of
+/// the bounds. Results are added in the order of the samples and do not depend on the number of threads.
+pub struct Sum<O> {
+    terms: Vec<O>,
+}
+
+impl<O: Oracle> Sum<O> {
+    /// The mean of the terms.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there is none.
+    pub fn new(terms: Vec<O>) -> Result<Self, Error> {
+        if terms.is_empty() {
+            return Err(Error::invalid("terms", "empty", "at least one sample"));
+        }
+        Ok(Sum { terms })
+    }
+
+    /// The samples.
+    pub fn terms(&self) -> &[O] {
+        &self.terms
+    }
+
+    /// Calls `f` for every sample with its state, in parallel, and returns what it returned in the order of the samples.
+    fn each<R: Send>(
+        &self,
+        states: &mut [O::State],
+        f: impl Fn(&O, &mut O::State) -> Result<R, Error> + Sync,
+    ) -> Result<Vec<R>, Error> {
+        if states.len() != self.terms.len() {
+            return Err(Error::invalid(
+                "state",
+                format!("{} samples", states.len()),
+                format!("{} samples", self.terms.len()),
+            ));
+        }
+        let mut slots: Vec<(&mut O::State, Option<Result<R, Error>>)> =
+            states.iter_mut().map(|s| (s, None)).collect();
+        parallel::for_each(&mut slots, |i, (state, result)| {
+            *result = Some(f(&self.terms[i], state));
+        });
+        slots.into_iter().filter_map(|(_, r)| r).collect()
+    }
+}
+
+/// The mean of bounded numbers, as sure as the least sure of them.
+fn mean(values: impl ExactSizeIterator<Item = Bounded> + Clone) -> Bounded {
+    let m = values.len() as f64;
+    let average = |part: fn(&Bounded) -> f64| values.clone().map(|v| part(&v)).sum::<f64>() / m;
+    Bounded {
+        value: average(|v| v.value),
+        lower: average(|v| v.lower),
+        upper: average(|v| v.upper),
+        trust: values
+            .clone()
+            .map(|v| v.trust)
+            .min()
+            .unwrap_or(crate::Trust::Unknown),
+    }
+}
+
+impl<O: Oracle> Oracle for Sum<O> {
+    type Theta = O::Theta;
+    type State = Vec<O::State>;
+
+    fn start(&self, theta: &O::Theta) -> Result<Self::State, Error> {
+        self.terms.iter().map(|t| t.start(theta)).collect()
+    }
+
+    fn value(
+        &self,
+        theta: &O::Theta,
+        epsilon: f64,
+        states: &mut Self::State,
+    ) -> Result<Evaluation, Error> {
+        let parts = self.each(states, |term, state| term.value(theta, epsilon, state))?;
+        let mut work = Work::default();
+        let mut status = SolveStatus::Converged;
+        for part in &parts {
+            work += part.work;
+            status = status.worst(part.status);
+        }
+        Ok(Evaluation {
+            value: mean(parts.iter().map(|p| p.value)),
+            epsilon: parts.iter().map(|p| p.epsilon).fold(0.0, f64::max),
+            status,
+            work,
+        })
+    }
+
+    fn hypergradient(
+        &self,
+        theta: &O::Theta,
+        accuracy: Accuracy,
+        states: &mut Self::State,
+    ) -> Result<Hypergradient<O::Theta>, Error> {
+        let mut parts = self.each(states, |term, state| {
+            term.hypergradient(theta, accuracy, state)
+        })?;
+        let share = 1.0 / parts.len() as f64;
+        let value = mean(parts.iter().map(|p| p.value));
+        let mut total = parts.remove(0);
+        total.gradient.scale(share);
+        total.error_bound *= share;
+        total.goal_oriented *= share;
+        for part in parts {
+            total.gradient.axpy(share, &part.gradient);
+            total.error_bound += share * part.error_bound;
+            total.goal_oriented += share * part.goal_oriented;
+            total.trust = total.trust.min(part.trust);
+            total.attained.epsilon = total.attained.epsilon.max(part.attained.epsilon);
+            total.attained.delta = total.attained.delta.max(part.attained.delta);
+            total.lower_status = total.lower_status.worst(part.lower_status);
+            total.adjoint_status = total.adjoint_status.worst(part.adjoint_status);
+            if total.attempts.is_empty() {
+                total.attempts = part.attempts;
+            }
+            total.work += part.work;
+        }
+        total.value = value;
+        Ok(total)
+    }
+
+    fn begin_trial(&self, states: &Self::State, trials: &mut Option<Self::State>) {
+        // Each sample's own rule, kept in the place that the sample had before.
+        let mut kept: Vec<Option<O::State>> = match trials.take() {
+            Some(trials) => trials.into_iter().map(Some).collect(),
+            None => states.iter().map(|_| None).collect(),
+        };
+        for ((term, state), trial) in self.terms.iter().zip(states).zip(&mut kept) {
+            term.begin_trial(state, trial);
+        }
+        *trials = Some(kept.into_iter().flatten().collect());
+    }
+
+    fn accept_trial(&self, states: &mut Self::State, trials: &mut Option<Self::State>) {
+        let mut kept: Vec<Option<O::State>> = match trials.take() {
+            Some(trials) => trials.into_iter().map(Some).collect(),
+            None => return,
+        };
+        for ((term, state), trial) in self.terms.iter().zip(states).zip(&mut kept) {
+            term.accept_trial(state, trial);
+        }
+        *trials = Some(kept.into_iter().flatten().collect());
+    }
+
+    fn identity(&self) -> String {
+        // The samples share their settings; the data of all of them go into one checksum.
+        let mut checksum = crc32fast::Hasher::new();
+        for term in &self.terms {
+            checksum.update(term.identity().as_bytes());
+        }
+        format!(
+            "mean of {} ({:08x}): {}",
+            self.terms.len(),
+            checksum.finalize(),
+            self.terms[0].identity()
+        )
+    }
+}

@@ -1,0 +1,146 @@
+//! The two levels of a bilevel problem, each a trait.
+//!
+//! ```text
+//! min over θ of  F(θ) = f(x*(θ), θ)   with   x*(θ) = argminₓ g(x, θ)
+//! ```
+//!
+//! [`LowerLevel`] is g, [`UpperLevel`] is f. One lower level serves several upper criteria. The constants in
+//! [`Curvature`] and [`UpperCurvature`] are what certificates are made of; each that is missing makes a bound an
+//! estimate. [`check`] tests the derivatives and the constants of a problem of yours.
+
+pub mod check;
+
+use crate::error::Error;
+use crate::vector::Vector;
+
+/// Constants of the lower level at one θ, each optional. All norms are Euclidean or spectral.
+///
+/// They must hold for all x that the lower solver can meet; constants that hold for all x are always right.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Curvature {
+    /// μ > 0 with A ⪰ μI: the modulus of strong convexity of g(·, θ).
+    pub strong_convexity: Option<f64>,
+    /// L with A ⪯ LI: the Lipschitz constant of ∇ₓg in x.
+    pub smoothness: Option<f64>,
+    /// `L_A`: the Lipschitz constant of the Hessian A in x.
+    pub hessian_lipschitz: Option<f64>,
+    /// A bound of ‖B‖, the spectral norm of the mixed derivative.
+    pub cross_norm: Option<f64>,
+    /// `L_B`: the Lipschitz constant of the mixed derivative B in x.
+    pub cross_lipschitz: Option<f64>,
+}
+
+/// Constants of the upper level at one θ.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct UpperCurvature {
+    /// `L_f`: the Lipschitz constant of ∇ₓf in x.
+    pub gradient_x_lipschitz: Option<f64>,
+    /// `L_fθ`: the Lipschitz constant of ∇θf in x.
+    pub gradient_theta_lipschitz: Option<f64>,
+    /// Whether f(·, θ) is convex, which tightens the lower bound of the upper value.
+    pub convex: bool,
+}
+
+/// The lower level g(x, θ), whose minimiser in x is wanted.
+///
+/// Functions write into `out`, whose content on entry is unspecified. A value that is not finite is reported to the
+/// user as [`Error::NotFinite`] with the function's name.
+pub trait LowerLevel: Send + Sync {
+    /// Where θ lives.
+    type Theta: Vector;
+    /// Where x lives.
+    type X: Vector;
+
+    /// The first guess of x*, before anything is known. It fixes the length of x.
+    fn start(&self) -> Self::X;
+    /// Refuses a θ of the wrong length or outside the domain, with an error that says what was expected.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    fn check(&self, theta: &Self::Theta) -> Result<(), Error>;
+    /// g(x, θ).
+    fn value(&self, x: &Self::X, theta: &Self::Theta) -> f64;
+    /// out ← ∇ₓg(x, θ).
+    fn gradient(&self, x: &Self::X, theta: &Self::Theta, out: &mut Self::X);
+    /// out ← ∇ₓg(x, θ); returns g(x, θ). Override it where one pass gives both.
+    fn value_and_gradient(&self, x: &Self::X, theta: &Self::Theta, out: &mut Self::X) -> f64 {
+        self.gradient(x, theta, out);
+        self.value(x, theta)
+    }
+    /// The second derivatives at (x, θ), as products. What the products share is computed here, once.
+    fn linearize<'a>(
+        &'a self,
+        x: &'a Self::X,
+        theta: &'a Self::Theta,
+    ) -> impl Linearization<Theta = Self::Theta, X = Self::X> + 'a;
+    /// The constants that are known at θ.
+    fn curvature(&self, theta: &Self::Theta) -> Curvature;
+
+    /// A bound of the rounding error of [`gradient`](LowerLevel::gradient) at x, in the Euclidean norm.
+    ///
+    /// It is what keeps a certificate true at the rounding error of the storage type. The default assumes that the
+    /// terms of the gradient are no larger than L‖x‖ + ‖∇ₓg‖ and rounds each of them eight times.
+    fn gradient_rounding(&self, x: &Self::X, theta: &Self::Theta, gradient_norm: f64) -> f64 {
+        let smoothness = self.curvature(theta).smoothness.unwrap_or(1.0);
+        8.0 * Self::X::UNIT_ROUNDOFF * (smoothness * x.norm() + gradient_norm)
+    }
+    /// What tells this problem, data included, from another one when a checkpoint is resumed.
+    fn identity(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
+}
+
+/// Products with A = ∇²ₓₓg and B = ∇²ₓθg ∈ ℝⁿˣᵖ at one point (x, θ).
+pub trait Linearization {
+    /// Where θ lives.
+    type Theta: Vector;
+    /// Where x lives.
+    type X: Vector;
+
+    /// out ← A v.
+    fn hvp(&self, v: &Self::X, out: &mut Self::X);
+    /// out ← Bᵀw = ∇θ⟨∇ₓg, w⟩.
+    fn cross_vjp(&self, w: &Self::X, out: &mut Self::Theta);
+    /// out ← B u = d/dt ∇ₓg(x, θ + t u).
+    fn cross_jvp(&self, u: &Self::Theta, out: &mut Self::X);
+
+    /// A bound of ‖(A(x+e) − A(x)) q‖ over ‖e‖ ≤ radius, where the structure of the problem gives a better one than
+    /// L_A · radius · ‖q‖.
+    fn hessian_change(&self, q: &Self::X, radius: f64) -> Option<f64> {
+        let _ = (q, radius);
+        None
+    }
+    /// A bound of ‖(B(x+e) − B(x))ᵀ q‖ over ‖e‖ ≤ radius, where there is a better one than L_B · radius · ‖q‖.
+    fn cross_change(&self, q: &Self::X, radius: f64) -> Option<f64> {
+        let _ = (q, radius);
+        None
+    }
+    /// A bound of ‖B‖ at this x, where there is a better one than [`Curvature::cross_norm`].
+    fn cross_norm(&self) -> Option<f64> {
+        None
+    }
+}
+
+/// The upper level f(x, θ), which judges the solution of the lower level.
+pub trait UpperLevel: Send + Sync {
+    /// Where θ lives.
+    type Theta: Vector;
+    /// Where x lives.
+    type X: Vector;
+
+    /// f(x, θ).
+    fn value(&self, x: &Self::X, theta: &Self::Theta) -> f64;
+    /// out ← ∇ₓf(x, θ).
+    fn gradient_x(&self, x: &Self::X, theta: &Self::Theta, out: &mut Self::X);
+    /// out ← ∇θf(x, θ). The default is zero: f does not depend on θ but through x.
+    fn gradient_theta(&self, x: &Self::X, theta: &Self::Theta, out: &mut Self::Theta) {
+        let _ = x;
+        out.axpby(0.0, theta, 0.0);
+    }
+    /// The constants that are known at θ.
+    fn curvature(&self, theta: &Self::Theta) -> UpperCurvature;
+    /// What tells this criterion, data included, from another one when a checkpoint is resumed.
+    fn identity(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
+}

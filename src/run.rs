@@ -1,0 +1,348 @@
+//! The driver: one loop for every solver, with stopping rules, budgets, observers, a trace and checkpoints.
+//!
+//! Everything that a run writes, but for wall-clock times, is a function of the code, the settings and the seed: the same
+//! bytes on any number of threads, and after any number of interruptions.
+
+pub mod checkpoint;
+#[cfg(feature = "interrupt")]
+mod interrupt;
+pub mod observer;
+pub mod report;
+pub mod trace;
+
+#[cfg(feature = "interrupt")]
+pub use interrupt::ctrl_c;
+#[cfg(feature = "progress")]
+pub use observer::ProgressBar;
+pub use observer::{JsonLines, Observer, Table};
+pub use report::Report;
+pub use trace::Trace;
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::error::Error;
+use crate::hypergradient::Hypergradient;
+use crate::oracle::Oracle;
+use crate::status::{Budget, Status};
+use crate::upper::{Iteration, Solver, Step};
+use crate::vector::Vector;
+use crate::work::Work;
+
+/// What a run may spend. `None` is no limit. A limit is checked between iterations, so the last one may exceed it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Iterations of the upper level.
+    pub iterations: Option<u64>,
+    /// Gradients of the lower level, over all samples.
+    pub lower_gradients: Option<u64>,
+    /// Products with the Hessian, over all samples.
+    pub hessian_products: Option<u64>,
+    /// Products with the mixed derivative, over all samples.
+    pub cross_products: Option<u64>,
+    /// Lower-level problems solved, over all samples.
+    pub lower_solves: Option<u64>,
+    /// Wall-clock seconds. A run that ends by it is not reproducible to the byte.
+    pub seconds: Option<f64>,
+}
+
+impl Limits {
+    fn exceeded(&self, iterations: u64, work: &Work, seconds: f64) -> Option<Budget> {
+        let over = |used: u64, limit: Option<u64>| limit.is_some_and(|limit| used >= limit);
+        [
+            (over(iterations, self.iterations), Budget::Iterations),
+            (
+                over(work.lower_gradients, self.lower_gradients),
+                Budget::LowerGradients,
+            ),
+            (
+                over(work.hessian_products, self.hessian_products),
+                Budget::HessianProducts,
+            ),
+            (
+                over(work.cross_products, self.cross_products),
+                Budget::CrossProducts,
+            ),
+            (
+                over(work.lower_solves, self.lower_solves),
+                Budget::LowerSolves,
+            ),
+            (
+                self.seconds.is_some_and(|limit| seconds >= limit),
+                Budget::Seconds,
+            ),
+        ]
+        .into_iter()
+        .find_map(|(over, budget)| over.then_some(budget))
+    }
+}
+
+/// A run of a solver on an oracle.
+///
+/// ```
+/// # use bilevel::{Error, Implicit, Maid, Run};
+/// # use bilevel_problems::quadratic::Quadratic;
+/// # fn main() -> Result<(), Error> {
+/// let problem = Quadratic::random(20, 3, 10.0, 0);
+/// let oracle = Implicit::new(problem.lower(), problem.upper());
+/// let report = Run::new(&oracle, Maid::default())
+///     .tolerance(1e-3)
+///     .max_iterations(200)
+///     .start(vec![0.0; 3])?;
+/// println!("{report}");
+/// # assert_eq!(report.status, bilevel::Status::Converged);
+/// # Ok(()) }
+/// ```
+pub struct Run<'a, O, S> {
+    oracle: &'a O,
+    solver: S,
+    tolerance: f64,
+    limits: Limits,
+    observers: Vec<Box<dyn Observer + 'a>>,
+    checkpoint: Option<(PathBuf, u64)>,
+    stop: Option<Arc<AtomicBool>>,
+}
+
+/// What a checkpoint holds, beside the identity of the run.
+#[derive(Serialize, Deserialize)]
+struct Progress<State> {
+    iteration: u64,
+    work: Work,
+    seconds: f64,
+    trace: Trace,
+    state: State,
+}
+
+impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
+    /// A run without limits but 1,000 iterations, with the tolerance 1e-3 on ‖z‖ + ω.
+    pub fn new(oracle: &'a O, solver: S) -> Self {
+        Run {
+            oracle,
+            solver,
+            tolerance: 1e-3,
+            limits: Limits {
+                iterations: Some(1_000),
+                ..Limits::default()
+            },
+            observers: Vec::new(),
+            checkpoint: None,
+            stop: None,
+        }
+    }
+
+    /// The run converges when ‖z‖ + ω ≤ `tolerance`, an absolute bound of ‖∇F(θ)‖.
+    pub fn tolerance(mut self, tolerance: f64) -> Self {
+        self.tolerance = tolerance;
+        self
+    }
+
+    /// At most this many iterations of the upper level.
+    pub fn max_iterations(mut self, iterations: u64) -> Self {
+        self.limits.iterations = Some(iterations);
+        self
+    }
+
+    /// All limits at once.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds an observer, which sees every iteration.
+    pub fn observe(mut self, observer: impl Observer + 'a) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Writes a checkpoint before the first and after every `every`-th iteration. The file is written beside and renamed, so
+    /// it is whole at any moment.
+    pub fn checkpoint(mut self, path: impl Into<PathBuf>, every: u64) -> Self {
+        self.checkpoint = Some((path.into(), every.max(1)));
+        self
+    }
+
+    /// Ends the run as interrupted, after the iteration in progress, when `flag` becomes true.
+    pub fn stop_on(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.stop = Some(flag);
+        self
+    }
+
+    /// Runs from θ₀.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for settings or a θ₀ outside their range, and the errors of the oracle at the current θ.
+    pub fn start(self, theta: O::Theta) -> Result<Report<O::Theta>, Error> {
+        let progress = Progress {
+            iteration: 0,
+            work: Work::default(),
+            seconds: 0.0,
+            trace: Trace::default(),
+            state: self.solver.start(self.oracle, theta)?,
+        };
+        if self.checkpoint.is_some() {
+            self.save(&progress)?;
+        }
+        self.go(progress)
+    }
+
+    /// Goes on from a checkpoint of the same oracle and solver settings. Limits and tolerance are those of this run, not the
+    /// stored ones.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] for a file that is none, damaged, of another version or of another run, and as for
+    /// [`start`](Run::start).
+    pub fn resume(self, path: impl AsRef<Path>) -> Result<Report<O::Theta>, Error> {
+        let progress = checkpoint::read(path.as_ref(), &self.identity())?;
+        self.go(progress)
+    }
+
+    fn identity(&self) -> String {
+        format!("{} on {}", self.solver.identity(), self.oracle.identity())
+    }
+
+    fn save(&self, progress: &Progress<S::State>) -> Result<(), Error> {
+        match &self.checkpoint {
+            Some((path, _)) => checkpoint::write(path, &self.identity(), progress),
+            None => Ok(()),
+        }
+    }
+
+    fn go(mut self, mut p: Progress<S::State>) -> Result<Report<O::Theta>, Error> {
+        if self.tolerance.is_nan() || self.tolerance < 0.0 {
+            return Err(Error::invalid(
+                "tolerance",
+                self.tolerance,
+                "a number of at least 0",
+            ));
+        }
+        let clock = Instant::now();
+        let seconds_before = p.seconds;
+        let seconds = || seconds_before + clock.elapsed().as_secs_f64();
+        let mut warnings = Vec::new();
+        let name = self.solver.name();
+        let limit = self.limits.iterations;
+        observe(&mut self.observers, &mut warnings, |o| {
+            o.begin(&name, p.iteration, limit)
+        });
+        let record = |p: &mut Progress<S::State>, mut row: Iteration| {
+            p.work += row.work;
+            row.work = p.work;
+            row.iteration = p.iteration;
+            p.trace.push(row);
+        };
+        let (status, z): (Status, Hypergradient<O::Theta>) = loop {
+            let interrupted = self
+                .stop
+                .as_ref()
+                .is_some_and(|flag| flag.load(Ordering::Relaxed));
+            let budget = self.limits.exceeded(p.iteration, &p.work, seconds());
+            if interrupted || budget.is_some() {
+                // What is saved is the state before this last evaluation, so a resumed run goes on as if it had not been made.
+                p.seconds = seconds();
+                self.save(&p)?;
+                let (row, z) = self.solver.evaluate(self.oracle, &mut p.state)?;
+                record(&mut p, row);
+                let status = budget.map_or(Status::Interrupted, Status::BudgetExhausted);
+                break (
+                    if interrupted {
+                        Status::Interrupted
+                    } else {
+                        status
+                    },
+                    z,
+                );
+            }
+            match self
+                .solver
+                .step(self.oracle, &mut p.state, self.tolerance)?
+            {
+                Step::Moved(row) => {
+                    record(&mut p, row);
+                    if let Some(row) = p.trace.last() {
+                        observe(&mut self.observers, &mut warnings, |o| {
+                            o.iteration(row, seconds())
+                        });
+                    }
+                    p.iteration += 1;
+                    if let Some((_, every)) = &self.checkpoint
+                        && p.iteration % every == 0
+                    {
+                        p.seconds = seconds();
+                        self.save(&p)?;
+                    }
+                }
+                Step::Ended(status, row, z) => {
+                    record(&mut p, row);
+                    break (status, z);
+                }
+            }
+        };
+        if let Some(row) = p.trace.last() {
+            observe(&mut self.observers, &mut warnings, |o| {
+                o.iteration(row, seconds())
+            });
+        }
+        let report = Report {
+            status,
+            solver: name,
+            trust: z.trust,
+            theta: self.solver.theta(&p.state).clone(),
+            value: z.value,
+            goal_oriented: z.goal_oriented,
+            hypergradient: z.gradient,
+            error_bound: z.error_bound,
+            attained: z.attained,
+            iterations: p.iteration,
+            work: p.work,
+            seconds: seconds(),
+            trace: p.trace,
+            warnings,
+        };
+        for observer in &mut self.observers {
+            // The run is over: there is nobody left to tell.
+            let _ = observer.end(&report.to_string());
+        }
+        Ok(report)
+    }
+}
+
+/// Calls every observer; one that fails is told nothing more, and the report says so.
+fn observe(
+    observers: &mut Vec<Box<dyn Observer + '_>>,
+    warnings: &mut Vec<String>,
+    mut call: impl FnMut(&mut dyn Observer) -> std::io::Result<()>,
+) {
+    observers.retain_mut(|observer| match call(observer.as_mut()) {
+        Ok(()) => true,
+        Err(error) => {
+            warnings.push(format!("an observer failed and was left out: {error}"));
+            false
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_budget_that_is_used_up_is_named() {
+        let limits = Limits {
+            iterations: Some(10),
+            hessian_products: Some(5),
+            ..Limits::default()
+        };
+        let mut work = Work::default();
+        assert_eq!(limits.exceeded(9, &work, 1e9), None);
+        work.hessian_products = 5;
+        assert_eq!(
+            limits.exceeded(9, &work, 0.0),
+            Some(Budget::HessianProducts)
+        );
+        assert_eq!(limits.exceeded(10, &work, 0.0), Some(Budget::Iterations));
+    }
+}

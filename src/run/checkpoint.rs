@@ -1,0 +1,160 @@
+//! Checkpoints: versioned, checked, and whole at any moment.
+//!
+//! ```text
+//! "BILEVEL\n"   8 bytes
+//! version       u32, little endian
+//! checksum      u32, CRC-32 of the payload
+//! length        u64, of the payload
+//! payload       the identity of the run, then its state, in postcard's format
+//! ```
+
+use serde::{Serialize, de::DeserializeOwned};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use crate::error::{CheckpointError, Error};
+
+/// The format that this build writes and reads.
+pub const VERSION: u32 = 1;
+
+const MAGIC: &[u8; 8] = b"BILEVEL\n";
+const HEADER: usize = 24;
+
+/// Writes a checkpoint beside `path` and renames it.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write<T: Serialize>(path: &Path, identity: &str, progress: &T) -> Result<(), Error> {
+    let damaged = |e: postcard::Error| Error::Checkpoint {
+        path: path.to_owned(),
+        reason: CheckpointError::Damaged(e.to_string()),
+    };
+    let mut file = vec![0; HEADER];
+    file = postcard::to_extend(identity, file).map_err(damaged)?;
+    file = postcard::to_extend(progress, file).map_err(damaged)?;
+    let checksum = crc32fast::hash(&file[HEADER..]);
+    let length = (file.len() - HEADER) as u64;
+    file[..8].copy_from_slice(MAGIC);
+    file[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    file[12..16].copy_from_slice(&checksum.to_le_bytes());
+    file[16..24].copy_from_slice(&length.to_le_bytes());
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".partial");
+    let beside = Path::new(&beside);
+    let io = |source| Error::io(path, source);
+    let mut out = File::create(beside).map_err(io)?;
+    out.write_all(&file).map_err(io)?;
+    out.sync_all().map_err(io)?;
+    fs::rename(beside, path).map_err(io)
+}
+
+/// Reads a checkpoint of the run that `identity` describes.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Checkpoint`] for a file that is no checkpoint, of another version, damaged, or of another run.
+pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error> {
+    let fail = |reason| Error::Checkpoint {
+        path: path.to_owned(),
+        reason,
+    };
+    let file = fs::read(path).map_err(|e| Error::io(path, e))?;
+    if file.len() < MAGIC.len() || &file[..8] != MAGIC {
+        return Err(fail(CheckpointError::NotACheckpoint));
+    }
+    let word = |at: usize| {
+        file.get(at..at + 4)
+            .and_then(|b| b.try_into().ok())
+            .map(u32::from_le_bytes)
+            .ok_or_else(|| fail(CheckpointError::Damaged("the header is incomplete".into())))
+    };
+    let version = word(8)?;
+    if version != VERSION {
+        return Err(fail(CheckpointError::Version {
+            found: version,
+            expected: VERSION,
+        }));
+    }
+    let checksum = word(12)?;
+    let length = u64::from(word(16)?) | u64::from(word(20)?) << 32;
+    let payload = &file[HEADER..];
+    if payload.len() as u64 != length {
+        return Err(fail(CheckpointError::Damaged(format!(
+            "it holds {} bytes of {length}",
+            payload.len()
+        ))));
+    }
+    if crc32fast::hash(payload) != checksum {
+        return Err(fail(CheckpointError::Damaged(
+            "its checksum does not match".into(),
+        )));
+    }
+    let undecodable = |e: postcard::Error| fail(CheckpointError::Damaged(e.to_string()));
+    let (found, rest) = postcard::take_from_bytes::<String>(payload).map_err(undecodable)?;
+    if found != identity {
+        return Err(fail(CheckpointError::OtherRun {
+            found,
+            expected: identity.to_owned(),
+        }));
+    }
+    postcard::from_bytes(rest).map_err(undecodable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(result: Result<Vec<f64>, Error>) -> CheckpointError {
+        match result {
+            Err(Error::Checkpoint { reason, .. }) => reason,
+            other => panic!("expected a checkpoint error, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_damage_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.ckpt");
+        let state = vec![1.0, f64::NEG_INFINITY, 0.1];
+        write(&path, "this run", &state).unwrap();
+        assert_eq!(read::<Vec<f64>>(&path, "this run").unwrap(), state);
+        assert!(matches!(
+            reason(read(&path, "another run")),
+            CheckpointError::OtherRun { .. }
+        ));
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let reason = reason(read(&path, "this run"));
+            assert!(
+                matches!(reason, CheckpointError::NotACheckpoint if cut < 8)
+                    || matches!(reason, CheckpointError::Damaged(_) if cut >= 8),
+                "cut at {cut}: {reason}"
+            );
+        }
+        for at in 0..whole.len() {
+            let mut broken = whole.clone();
+            broken[at] ^= 0x10;
+            fs::write(&path, &broken).unwrap();
+            assert!(read::<Vec<f64>>(&path, "this run").is_err(), "byte {at}");
+        }
+        let mut newer = whole.clone();
+        newer[8] = 9;
+        fs::write(&path, &newer).unwrap();
+        assert_eq!(
+            reason(read(&path, "this run")),
+            CheckpointError::Version {
+                found: 9,
+                expected: VERSION
+            }
+        );
+    }
+
+    #[test]
+    fn an_unwritable_place_is_an_error_and_leaves_the_old_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing").join("run.ckpt");
+        let error = write(&missing, "run", &1u8).unwrap_err();
+        assert!(error.to_string().contains("missing"));
+    }
+}

@@ -1,0 +1,155 @@
+//! Observers see every iteration of a run: a table, a progress bar, lines of JSON.
+
+use std::io::{self, Write};
+
+use crate::upper::Iteration;
+
+/// Sees a run from outside. An observer that returns an error is left out from then on; the run goes on.
+pub trait Observer {
+    /// Before the first iteration: the solver's name, the iteration it begins at, and the limit of iterations.
+    ///
+    /// # Errors
+    /// Those of the place that is written to.
+    fn begin(&mut self, solver: &str, first: u64, limit: Option<u64>) -> io::Result<()> {
+        let _ = (solver, first, limit);
+        Ok(())
+    }
+    /// After an iteration, with the seconds since the start.
+    ///
+    /// # Errors
+    /// Those of the place that is written to.
+    fn iteration(&mut self, row: &Iteration, seconds: f64) -> io::Result<()>;
+    /// After the last iteration, with the report as text.
+    ///
+    /// # Errors
+    /// Those of the place that is written to.
+    fn end(&mut self, report: &str) -> io::Result<()> {
+        let _ = report;
+        Ok(())
+    }
+}
+
+/// A table, an iteration a line.
+#[derive(Debug)]
+pub struct Table<W> {
+    out: W,
+}
+
+impl<W: Write> Table<W> {
+    /// A table written to `out`.
+    pub fn new(out: W) -> Self {
+        Table { out }
+    }
+}
+
+impl<W: Write> Observer for Table<W> {
+    fn begin(&mut self, solver: &str, first: u64, _limit: Option<u64>) -> io::Result<()> {
+        if first > 0 {
+            writeln!(self.out, "{solver}, resumed at iteration {first}")?;
+        } else {
+            writeln!(self.out, "{solver}")?;
+        }
+        writeln!(
+            self.out,
+            "{:>5} {:>14} {:>9} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8}",
+            "iter", "value", "±", "‖z‖", "ω", "ε", "δ", "step", "products", "seconds"
+        )
+    }
+
+    fn iteration(&mut self, row: &Iteration, seconds: f64) -> io::Result<()> {
+        writeln!(
+            self.out,
+            "{:>5} {:>14.8} {:>9.1e} {:>10.3e} {:>9.1e} {:>9.1e} {:>9.1e} {:>9} {:>9} {:>8.2}",
+            row.iteration,
+            row.value.value,
+            row.value.error(),
+            row.gradient_norm,
+            row.error_bound,
+            row.accuracy.epsilon,
+            row.accuracy.delta,
+            row.step.map_or("-".into(), |s| format!("{s:.1e}")),
+            row.work.iterations(),
+            seconds,
+        )
+    }
+
+    fn end(&mut self, _report: &str) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Lines of JSON, an object an iteration, for programs that follow a run.
+#[derive(Debug)]
+pub struct JsonLines<W> {
+    out: W,
+}
+
+impl<W: Write> JsonLines<W> {
+    /// Lines written to `out`.
+    pub fn new(out: W) -> Self {
+        JsonLines { out }
+    }
+}
+
+impl<W: Write> Observer for JsonLines<W> {
+    fn iteration(&mut self, row: &Iteration, seconds: f64) -> io::Result<()> {
+        let mut object = serde_json::to_value(row)?;
+        if let Some(map) = object.as_object_mut() {
+            map.insert("seconds".into(), seconds.into());
+        }
+        writeln!(self.out, "{object}")?;
+        self.out.flush()
+    }
+}
+
+/// A progress bar on the terminal (nothing where there is none), with value, bound and elapsed time.
+#[cfg(feature = "progress")]
+#[derive(Debug)]
+pub struct ProgressBar {
+    bar: indicatif::ProgressBar,
+}
+
+#[cfg(feature = "progress")]
+impl Default for ProgressBar {
+    fn default() -> Self {
+        ProgressBar {
+            bar: indicatif::ProgressBar::no_length(),
+        }
+    }
+}
+
+#[cfg(feature = "progress")]
+impl Observer for ProgressBar {
+    fn begin(&mut self, solver: &str, first: u64, limit: Option<u64>) -> io::Result<()> {
+        let template = match limit {
+            Some(_) => "{prefix} {wide_bar} {pos}/{len} {elapsed} {msg}",
+            None => "{prefix} {spinner} {pos} {elapsed} {msg}",
+        };
+        let style = indicatif::ProgressStyle::with_template(template).map_err(io::Error::other)?;
+        self.bar.set_style(style);
+        if let Some(limit) = limit {
+            self.bar.set_length(limit);
+        }
+        self.bar.set_prefix(solver.to_owned());
+        self.bar.set_position(first);
+        // The elapsed time moves on during long iterations too.
+        self.bar
+            .enable_steady_tick(std::time::Duration::from_millis(200));
+        Ok(())
+    }
+
+    fn iteration(&mut self, row: &Iteration, _seconds: f64) -> io::Result<()> {
+        self.bar
+            .set_position(row.iteration + u64::from(row.step.is_some()));
+        self.bar.set_message(format!(
+            "value {:.6} ‖z‖ {:.1e} ± {:.1e}",
+            row.value.value, row.gradient_norm, row.error_bound
+        ));
+        Ok(())
+    }
+
+    fn end(&mut self, _report: &str) -> io::Result<()> {
+        self.bar.finish_and_clear();
+        Ok(())
+    }
+}

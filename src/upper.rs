@@ -1,0 +1,178 @@
+//! Upper-level solvers: what moves θ.
+//!
+//! | solver | accuracy of the inner problems | step | guarantee |
+//! |---|---|---|---|
+//! | [`Maid`] | adaptive, both ways | backtracking on bounds | every accepted step decreases the exact F |
+//! | [`GradientDescent`] | fixed | backtracking on computed values | none beyond the accuracy |
+//! | [`Hoag`] | a summable law, fixed in advance | adaptive, from observed decrease | convergence in the limit |
+//!
+//! A solver sees an [`Oracle`], not a problem. [`Solver::step`] is public: call it in a loop of your own, or let
+//! [`Run`](crate::Run) add stopping rules, budgets, observers, a trace and checkpoints.
+
+pub mod accuracy;
+pub mod gradient_descent;
+pub mod hoag;
+pub mod line_search;
+pub mod maid;
+
+pub use accuracy::{AdaptiveAccuracy, Law};
+pub use gradient_descent::GradientDescent;
+pub use hoag::Hoag;
+pub use line_search::Backtracking;
+pub use maid::Maid;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::error::Error;
+use crate::hypergradient::{Accuracy, Bounded, Hypergradient, Trust};
+use crate::oracle::Oracle;
+use crate::status::Status;
+use crate::vector::Vector;
+use crate::work::Work;
+
+/// θ with more entries than this is not written into the trace.
+const THETA_IN_TRACE: usize = 16;
+
+/// One iteration of an upper-level solver: a row of the trace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Iteration {
+    /// The number of the iteration, from 0. The driver fills it in.
+    pub iteration: u64,
+    /// F(θ_k) with its bounds, at the θ that the iteration started from.
+    pub value: Bounded,
+    /// ‖z_k‖.
+    pub gradient_norm: f64,
+    /// ω_k, the bound of ‖z_k − ∇F(θ_k)‖.
+    pub error_bound: f64,
+    /// How sure ω_k is.
+    pub trust: Trust,
+    /// ε and δ that z_k was computed with.
+    pub accuracy: Accuracy,
+    /// The accepted step α_k; `None` where θ did not move.
+    pub step: Option<f64>,
+    /// Hypergradients computed in this iteration.
+    pub hypergradients: u64,
+    /// Upper values computed by the line search in this iteration.
+    pub trials: u64,
+    /// The work done: in this iteration when a solver returns it, since the start in a trace.
+    pub work: Work,
+    /// θ_k; empty for more than 16 entries.
+    pub theta: Vec<f64>,
+}
+
+impl Iteration {
+    pub(crate) fn new<T: Vector>(theta: &T, accuracy: Accuracy, z: &Hypergradient<T>) -> Self {
+        Iteration {
+            iteration: 0,
+            value: z.value,
+            gradient_norm: z.gradient.norm(),
+            error_bound: z.error_bound,
+            trust: z.trust,
+            accuracy,
+            step: None,
+            hypergradients: 0,
+            trials: 0,
+            work: Work::default(),
+            theta: if theta.len() <= THETA_IN_TRACE {
+                theta.to_f64()
+            } else {
+                Vec::new()
+            },
+        }
+    }
+}
+
+/// What one call of [`Solver::step`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step<T> {
+    /// θ moved.
+    Moved(Iteration),
+    /// θ stays: why, the iteration that found out, and the hypergradient at θ.
+    Ended(Status, Iteration, Hypergradient<T>),
+}
+
+/// An upper-level solver: settings that are fixed during a run. What changes is its state.
+pub trait Solver<O: Oracle> {
+    /// Everything that the next step depends on: θ, the oracle's state, steps and accuracies.
+    type State: Serialize + DeserializeOwned;
+
+    /// The state at θ₀. Refuses settings and a θ₀ outside their range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error>;
+
+    /// One iteration. It ends with [`Status::Converged`] when ‖z‖ + ω ≤ `tolerance`.
+    ///
+    /// # Errors
+    /// Those of the oracle at the current θ.
+    fn step(
+        &self,
+        oracle: &O,
+        state: &mut Self::State,
+        tolerance: f64,
+    ) -> Result<Step<O::Theta>, Error>;
+
+    /// The hypergradient at the current θ and accuracy, with the iteration that describes it.
+    ///
+    /// # Errors
+    /// Those of the oracle.
+    fn evaluate(
+        &self,
+        oracle: &O,
+        state: &mut Self::State,
+    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error>;
+
+    /// The current θ.
+    fn theta<'a>(&self, state: &'a Self::State) -> &'a O::Theta;
+
+    /// A short name, as in `MAID`.
+    fn name(&self) -> String;
+
+    /// The name and the settings, as a run identifies them.
+    fn identity(&self) -> String;
+}
+
+/// ‖z‖ + ω ≤ tolerance, which bounds ‖∇F‖. Where no bound is known, ‖z‖ alone must do.
+pub(crate) fn converged<T: Vector>(z: &Hypergradient<T>, tolerance: f64) -> bool {
+    let omega = if z.trust == Trust::Unknown {
+        0.0
+    } else {
+        z.error_bound
+    };
+    z.gradient.norm() + omega <= tolerance
+}
+
+/// Evaluates the oracle at θ, for [`Solver::evaluate`].
+pub(crate) fn evaluate<O: Oracle>(
+    oracle: &O,
+    theta: &O::Theta,
+    accuracy: Accuracy,
+    state: &mut O::State,
+) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
+    let z = oracle.hypergradient(theta, accuracy, state)?;
+    let mut iteration = Iteration::new(theta, accuracy, &z);
+    iteration.hypergradients = 1;
+    iteration.work = z.work;
+    Ok((iteration, z))
+}
+
+/// Refuses an empty θ₀ or one with entries that are not finite.
+pub(crate) fn check_theta<T: Vector>(theta: &T) -> Result<(), Error> {
+    if theta.is_empty() {
+        return Err(Error::invalid("theta", "empty", "at least one entry"));
+    }
+    if let Some((i, value)) = theta
+        .to_f64()
+        .into_iter()
+        .enumerate()
+        .find(|(_, v)| !v.is_finite())
+    {
+        return Err(Error::invalid(
+            format!("theta[{i}]"),
+            value,
+            "a finite number",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Schedules for the accuracies ε and δ of the inner problems.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, in_unit_interval, positive};
+use crate::hypergradient::Accuracy;
+
+/// Tighter when a test fails for want of accuracy, looser after every success.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdaptiveAccuracy {
+    /// ε₀ and δ₀ (default 0.1 each).
+    pub initial: Accuracy,
+    /// ν̲ ∈ (0, 1): both are multiplied by it when a test fails (default 0.5).
+    pub shrink: f64,
+    /// ν̄ ≥ 1: both are multiplied by it after an accepted step (default 1.05).
+    pub growth: f64,
+    /// Below this ε or δ is not tightened any more (default 1e-14); rounding usually binds before.
+    pub floor: f64,
+}
+
+impl Default for AdaptiveAccuracy {
+    fn default() -> Self {
+        AdaptiveAccuracy {
+            initial: Accuracy {
+                epsilon: 0.1,
+                delta: 0.1,
+            },
+            shrink: 0.5,
+            growth: 1.05,
+            floor: 1e-14,
+        }
+    }
+}
+
+impl AdaptiveAccuracy {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        Accuracy::new(self.initial.epsilon, self.initial.delta)?;
+        in_unit_interval("accuracy.shrink", self.shrink)?;
+        positive("accuracy.floor", self.floor)?;
+        if !(self.growth >= 1.0 && self.growth.is_finite()) {
+            return Err(Error::invalid(
+                "accuracy.growth",
+                self.growth,
+                "a finite number of at least 1",
+            ));
+        }
+        Ok(())
+    }
+
+    /// ε and δ times ν̲; `None` at the floor.
+    pub(crate) fn tightened(&self, accuracy: Accuracy) -> Option<Accuracy> {
+        let next = accuracy.scaled(self.shrink);
+        (next.epsilon.min(next.delta) >= self.floor).then_some(next)
+    }
+}
+
+/// A tolerance law: ε_k = δ_k, decreasing with k whatever happens.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Law {
+    /// 0.9ᵏ
+    Exponential,
+    /// 1/(k+1)²
+    Quadratic,
+    /// 1/(k+1)³
+    Cubic,
+}
+
+impl Law {
+    /// The factor of the first tolerance at iteration k.
+    pub fn factor(self, k: u64) -> f64 {
+        let n = k as f64 + 1.0;
+        match self {
+            Law::Exponential => 0.9f64.powf(k as f64),
+            Law::Quadratic => n.powi(-2),
+            Law::Cubic => n.powi(-3),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn laws_are_one_at_the_start_and_summable() {
+        for law in [Law::Exponential, Law::Quadratic, Law::Cubic] {
+            assert_eq!(law.factor(0), 1.0);
+            let sum: f64 = (0..100_000).map(|k| law.factor(k)).sum();
+            assert!(sum < 11.0);
+        }
+    }
+
+    #[test]
+    fn the_floor_ends_the_tightening() {
+        let schedule = AdaptiveAccuracy::default();
+        let mut accuracy = schedule.initial;
+        let mut times = 0;
+        while let Some(next) = schedule.tightened(accuracy) {
+            accuracy = next;
+            times += 1;
+        }
+        assert_eq!(times, 43, "0.1 · 2⁻⁴³ ≥ 1e-14 > 0.1 · 2⁻⁴⁴");
+    }
+}

@@ -1,0 +1,133 @@
+//! Gradient descent on F at a fixed accuracy of the inner problems.
+//!
+//! ```text
+//! z ← hypergradient(θ, ε, δ);   α = β ρⁱ for the first i with f(x̃(θ − αz)) ≤ f(x̃(θ)) − λ α ‖z‖²;   θ ← θ − αz;   β ← ρ̄ α
+//! ```
+//!
+//! What most people do, as a baseline: computed values are taken for exact. It ends with [`Status::Stalled`] when no step
+//! decreases them, which happens at the latest when the true decrease drowns in the error of order ε.
+
+use serde::{Deserialize, Serialize};
+
+use super::line_search::Backtracking;
+use super::{Iteration, Solver, Step, check_theta, converged, evaluate};
+use crate::error::Error;
+use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::oracle::Oracle;
+use crate::status::Status;
+use crate::vector::Vector;
+
+/// Backtracking gradient descent at a fixed accuracy. See the [module](self).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GradientDescent {
+    /// ε and δ of every inner solve.
+    pub accuracy: Accuracy,
+    /// β₀, ρ, ρ̄, λ.
+    #[serde(default)]
+    pub line_search: Backtracking,
+    /// Trial steps before the search is given up.
+    pub max_trials: u64,
+}
+
+impl GradientDescent {
+    /// Gradient descent with ε = δ = `accuracy`.
+    pub fn with_accuracy(accuracy: f64) -> Self {
+        GradientDescent {
+            accuracy: Accuracy {
+                epsilon: accuracy,
+                delta: accuracy,
+            },
+            line_search: Backtracking::default(),
+            max_trials: 30,
+        }
+    }
+}
+
+/// The state of [`GradientDescent`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "T: Serialize, S: Serialize",
+    deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
+))]
+pub struct GradientDescentState<T, S> {
+    theta: T,
+    step: Option<f64>,
+    oracle: S,
+    #[serde(skip)]
+    trial: Option<S>,
+}
+
+impl<O: Oracle> Solver<O> for GradientDescent {
+    type State = GradientDescentState<O::Theta, O::State>;
+
+    fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
+        Accuracy::new(self.accuracy.epsilon, self.accuracy.delta)?;
+        self.line_search.check()?;
+        check_theta(&theta)?;
+        Ok(GradientDescentState {
+            oracle: oracle.start(&theta)?,
+            theta,
+            step: self.line_search.initial_step,
+            trial: None,
+        })
+    }
+
+    fn step(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+        tolerance: f64,
+    ) -> Result<Step<O::Theta>, Error> {
+        let (mut iteration, z) = evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)?;
+        if converged(&z, tolerance) {
+            return Ok(Step::Ended(Status::Converged, iteration, z));
+        }
+        let norm = z.gradient.norm();
+        let beta = *s
+            .step
+            .get_or_insert_with(|| self.line_search.first_step(norm));
+        let lambda = self.line_search.decrease;
+        let (found, tried) = self.line_search.search(
+            oracle,
+            &s.theta,
+            &z.gradient,
+            self.accuracy.epsilon,
+            beta,
+            self.max_trials,
+            &s.oracle,
+            &mut s.trial,
+            &mut iteration.work,
+            |alpha, there| there.value <= z.value.value - lambda * alpha * norm * norm,
+        )?;
+        iteration.trials = tried;
+        let Some(found) = found else {
+            return Ok(Step::Ended(Status::Stalled, iteration, z));
+        };
+        oracle.accept_trial(&mut s.oracle, &mut s.trial);
+        iteration.step = Some(found.step);
+        s.theta = found.theta;
+        s.step = Some(self.line_search.growth * found.step);
+        Ok(Step::Moved(iteration))
+    }
+
+    fn evaluate(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
+        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
+    }
+
+    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
+        &s.theta
+    }
+
+    fn name(&self) -> String {
+        format!("fixed {:e}", self.accuracy.epsilon)
+    }
+
+    fn identity(&self) -> String {
+        format!("{self:?}")
+    }
+}

@@ -1,0 +1,187 @@
+//! HOAG: hyperparameter optimisation with approximate gradient.
+//!
+//! ```text
+//! ε_k = δ_k = ε₀ · law(k);   z_k, f_k ← hypergradient(θ_k, ε_k, δ_k);   θ_{k+1} = θ_k − z_k/Λ
+//! ```
+//!
+//! The tolerances follow a law that is fixed in advance: exponential 0.9ᵏ, quadratic 1/(k+1)², cubic 1/(k+1)³. The step 1/Λ
+//! adapts to the decrease that was observed, with a slack for the tolerances, M = 1 for the Lipschitz constant of the
+//! upper value in ε, and Δ = θ_k − θ_{k−1}:
+//!
+//! ```text
+//! f_k ≤ f_{k−1} + ε_k + ε_{k−1}(M + ‖Δ‖) − Λ‖Δ‖²/2 :  the model held, Λ ← 0.95 Λ
+//! f_k ≥ 1.2 f_{k−1} :                                 back to θ_{k−1}, Λ ← 2Λ, tolerances halved
+//! otherwise:                                          Λ stays
+//! ```
+//!
+//! A step that is accepted is applied once. The first step has length one in θ: Λ₀ = ‖z₀‖. No step is certified; the
+//! iterates converge to a stationary point when the tolerances are summable and 1/Λ is small enough.
+//!
+//! # Reference
+//! F. Pedregosa: Hyperparameter optimization with approximate gradient. ICML 2016,
+//! [arXiv:1602.02355](https://arxiv.org/abs/1602.02355).
+
+use serde::{Deserialize, Serialize};
+
+use super::accuracy::Law;
+use super::{Iteration, Solver, Step, check_theta, converged, evaluate};
+use crate::error::{Error, positive};
+use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::oracle::Oracle;
+use crate::status::Status;
+use crate::vector::Vector;
+
+/// Relative growth of the upper value beyond which a step is taken back.
+const REJECT_ABOVE: f64 = 1.2;
+
+/// HOAG with one of its three tolerance laws. See the [module](self).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hoag {
+    /// The tolerance law.
+    pub law: Law,
+    /// ε₀ = δ₀.
+    pub initial: f64,
+    /// Tolerances do not fall below this.
+    pub floor: f64,
+    /// The first step 1/Λ₀; `None` for a step of length one in θ.
+    pub initial_step: Option<f64>,
+}
+
+impl Hoag {
+    /// HOAG with a law and the first tolerance 0.1.
+    pub fn new(law: Law) -> Self {
+        Hoag {
+            law,
+            initial: 0.1,
+            floor: 1e-12,
+            initial_step: None,
+        }
+    }
+}
+
+/// The state of [`Hoag`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "T: Serialize, S: Serialize",
+    deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
+))]
+pub struct HoagState<T, S> {
+    theta: T,
+    /// The number k of the law.
+    k: u64,
+    /// Halvings of the tolerance by rejected steps.
+    tightening: f64,
+    /// Λ; `None` before the first step.
+    lipschitz: Option<f64>,
+    /// The last accepted point: θ, z, f and ε there.
+    last: Option<(T, T, f64, f64)>,
+    oracle: S,
+}
+
+impl Hoag {
+    fn accuracy<T, S>(&self, s: &HoagState<T, S>) -> Accuracy {
+        let epsilon = (self.initial * s.tightening * self.law.factor(s.k)).max(self.floor);
+        Accuracy {
+            epsilon,
+            delta: epsilon,
+        }
+    }
+}
+
+impl<O: Oracle> Solver<O> for Hoag {
+    type State = HoagState<O::Theta, O::State>;
+
+    fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
+        positive("initial", self.initial)?;
+        positive("floor", self.floor)?;
+        if let Some(step) = self.initial_step {
+            positive("initial_step", step)?;
+        }
+        check_theta(&theta)?;
+        Ok(HoagState {
+            oracle: oracle.start(&theta)?,
+            theta,
+            k: 0,
+            tightening: 1.0,
+            lipschitz: self.initial_step.map(|s| 1.0 / s),
+            last: None,
+        })
+    }
+
+    fn step(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+        tolerance: f64,
+    ) -> Result<Step<O::Theta>, Error> {
+        let accuracy = self.accuracy(s);
+        let (mut iteration, z) = match evaluate(oracle, &s.theta, accuracy, &mut s.oracle) {
+            Ok(found) => found,
+            // A step that left the domain is a step too long: back, with a shorter one.
+            Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) if s.last.is_some() => {
+                if let (Some((theta, ..)), Some(lipschitz)) = (&s.last, &mut s.lipschitz) {
+                    s.theta = theta.clone();
+                    *lipschitz *= 2.0;
+                }
+                s.last = None;
+                evaluate(oracle, &s.theta, accuracy, &mut s.oracle)?
+            }
+            Err(error) => return Err(error),
+        };
+        if converged(&z, tolerance) {
+            return Ok(Step::Ended(Status::Converged, iteration, z));
+        }
+        let norm = z.gradient.norm();
+        let lipschitz = s.lipschitz.get_or_insert(norm.max(f64::MIN_POSITIVE));
+        let value = z.value.value;
+        let mut gradient = z.gradient.clone();
+        if let Some((theta, last_gradient, last_value, last_epsilon)) = s.last.take() {
+            let mut moved = s.theta.clone();
+            moved.axpy(-1.0, &theta);
+            let length = moved.norm();
+            let slack = accuracy.epsilon + last_epsilon * (1.0 + length);
+            if value <= last_value + slack - 0.5 * *lipschitz * length * length {
+                *lipschitz *= 0.95;
+            } else if value >= REJECT_ABOVE * last_value {
+                *lipschitz *= 2.0;
+                s.tightening *= 0.5;
+                s.theta = theta;
+                gradient = last_gradient;
+                s.last = Some((s.theta.clone(), gradient.clone(), last_value, last_epsilon));
+            }
+        }
+        if !lipschitz.is_finite() {
+            return Ok(Step::Ended(Status::Diverged, iteration, z));
+        }
+        let step = 1.0 / *lipschitz;
+        if s.last.is_none() {
+            s.last = Some((s.theta.clone(), gradient.clone(), value, accuracy.epsilon));
+        }
+        s.theta.axpy(-step, &gradient);
+        s.k += 1;
+        iteration.step = Some(step);
+        Ok(Step::Moved(iteration))
+    }
+
+    fn evaluate(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
+        let accuracy = self.accuracy(s);
+        evaluate(oracle, &s.theta, accuracy, &mut s.oracle)
+    }
+
+    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
+        &s.theta
+    }
+
+    fn name(&self) -> String {
+        format!("HOAG {}", format!("{:?}", self.law).to_lowercase())
+    }
+
+    fn identity(&self) -> String {
+        format!("{self:?}")
+    }
+}

@@ -1,0 +1,228 @@
+//! MAID: the method of adaptive inexact descent.
+//!
+//! Backtracking gradient descent on F that sees only inexact values and hypergradients, and sets its own accuracies.
+//!
+//! ```text
+//! for k = 0, 1, …:
+//!   for j = j₀, j₀+1, …:
+//!     loop: z, ω ← hypergradient(θ, ε, δ)                        make −z a descent direction, by proof
+//!           if ω ≤ (1 − η)‖z‖: break;   ε ← ν̲ε, δ ← ν̲δ
+//!     for i = 0 … j−1:  α = β ρⁱ;  θ⁺ = θ − α z
+//!           accept if  U(θ⁺) − L(θ) ≤ −λ η α ‖z‖²                on the bounds L ≤ F ≤ U
+//!     if accepted: break;   ε ← ν̲ε, δ ← ν̲δ                       the failure may be the fault of the accuracy
+//!   θ ← θ⁺;   β ← ρ̄ α;   ε ← ν̄ε, δ ← ν̄δ
+//! ```
+//!
+//! # Guarantee
+//! ω ≤ (1 − η)‖z‖ gives ⟨∇F, z⟩ ≥ ‖z‖² − ω‖z‖ ≥ η‖z‖², so −z is a direction of descent. F(θ⁺) ≤ U(θ⁺) and L(θ) ≤ F(θ), so every
+//! accepted step decreases the exact F by at least λη α‖z‖². With [`Trust::Certified`](crate::Trust) this is proved;
+//! with estimated bounds it is as likely as they are right.
+//!
+//! The run converges when ‖z‖ + ω ≤ tolerance, which bounds ‖∇F(θ)‖. It ends with
+//! [`Status::AccuracyFloor`] when descent can no longer be shown because the inner problems are as accurate as they get,
+//! and with [`Status::Stalled`] when it can be shown and yet no step is accepted.
+//!
+//! # When to prefer another
+//! Adaptive accuracy pays when the lower level is ill-conditioned (κ above about 5) or its accuracy unknown in advance. On a
+//! cheap lower level a fixed accuracy ([`GradientDescent`](super::GradientDescent)) can be faster.
+//!
+//! # Reference
+//! M. S. Salehi, S. Mukherjee, L. Roberts, M. J. Ehrhardt: An adaptively inexact first-order method for bilevel optimization
+//! with application to hyperparameter learning. SIAM J. Math. Data Sci. (2025),
+//! [arXiv:2308.10098](https://arxiv.org/abs/2308.10098).
+
+use serde::{Deserialize, Serialize};
+
+use super::accuracy::AdaptiveAccuracy;
+use super::line_search::Backtracking;
+use super::{Iteration, Solver, Step, check_theta, converged, evaluate};
+use crate::error::{Error, in_unit_interval};
+use crate::hypergradient::{Accuracy, Hypergradient, Trust};
+use crate::oracle::Oracle;
+use crate::status::{SolveStatus, Status};
+use crate::vector::Vector;
+use crate::work::Work;
+
+/// The method of adaptive inexact descent. See the [module](self).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Maid {
+    /// ε₀, δ₀, ν̲, ν̄.
+    pub accuracy: AdaptiveAccuracy,
+    /// β₀, ρ, ρ̄, λ.
+    pub line_search: Backtracking,
+    /// η ∈ (0, 1): how much descent the direction must promise (default 0.1, see the chapter on MAID in the guide).
+    pub margin: f64,
+    /// j₀ ≥ 1: the trial steps before the accuracy is blamed (default 10).
+    pub first_trials: u64,
+}
+
+impl Default for Maid {
+    fn default() -> Self {
+        Maid {
+            accuracy: AdaptiveAccuracy::default(),
+            line_search: Backtracking::default(),
+            margin: 0.1,
+            first_trials: 10,
+        }
+    }
+}
+
+impl Maid {
+    /// MAID with the first accuracies ε₀ = δ₀ = `accuracy`.
+    pub fn with_accuracy(accuracy: f64) -> Self {
+        let mut maid = Maid::default();
+        maid.accuracy.initial = Accuracy {
+            epsilon: accuracy,
+            delta: accuracy,
+        };
+        maid
+    }
+}
+
+/// The state of [`Maid`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "T: Serialize, S: Serialize",
+    deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
+))]
+pub struct MaidState<T, S> {
+    theta: T,
+    accuracy: Accuracy,
+    /// β; `None` before the first line search.
+    step: Option<f64>,
+    oracle: S,
+    /// The state at trial points; nothing of it outlives a step.
+    #[serde(skip)]
+    trial: Option<S>,
+}
+
+impl<O: Oracle> Solver<O> for Maid {
+    type State = MaidState<O::Theta, O::State>;
+
+    fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
+        self.accuracy.check()?;
+        self.line_search.check()?;
+        in_unit_interval("margin", self.margin)?;
+        if self.first_trials == 0 {
+            return Err(Error::invalid("first_trials", 0, "at least 1"));
+        }
+        check_theta(&theta)?;
+        Ok(MaidState {
+            oracle: oracle.start(&theta)?,
+            theta,
+            accuracy: self.accuracy.initial,
+            step: self.line_search.initial_step,
+            trial: None,
+        })
+    }
+
+    fn step(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+        tolerance: f64,
+    ) -> Result<Step<O::Theta>, Error> {
+        let eta = self.margin;
+        let lambda = self.line_search.decrease;
+        let mut work = Work::default();
+        let (mut hypergradients, mut trials) = (0, 0);
+        let row = |s: &Self::State, z: &Hypergradient<O::Theta>, work, hypergradients, trials| {
+            Iteration {
+                work,
+                hypergradients,
+                trials,
+                ..Iteration::new(&s.theta, s.accuracy, z)
+            }
+        };
+        let mut j = self.first_trials;
+        loop {
+            // InexactGradient
+            let z = loop {
+                let z = oracle.hypergradient(&s.theta, s.accuracy, &mut s.oracle)?;
+                work += z.work;
+                hypergradients += 1;
+                if z.trust == Trust::Unknown {
+                    let ended = row(s, &z, work, hypergradients, trials);
+                    return Ok(Step::Ended(Status::AccuracyFloor, ended, z));
+                }
+                if converged(&z, tolerance) {
+                    let ended = row(s, &z, work, hypergradients, trials);
+                    return Ok(Step::Ended(Status::Converged, ended, z));
+                }
+                if z.error_bound <= (1.0 - eta) * z.gradient.norm() {
+                    break z;
+                }
+                match self.tighten(s.accuracy, &z) {
+                    Some(tighter) => s.accuracy = tighter,
+                    None => {
+                        let ended = row(s, &z, work, hypergradients, trials);
+                        return Ok(Step::Ended(Status::AccuracyFloor, ended, z));
+                    }
+                }
+            };
+            // Inexact line search
+            let norm = z.gradient.norm();
+            let beta = *s
+                .step
+                .get_or_insert_with(|| self.line_search.first_step(norm));
+            let (found, tried) = self.line_search.search(
+                oracle,
+                &s.theta,
+                &z.gradient,
+                s.accuracy.epsilon,
+                beta,
+                j,
+                &s.oracle,
+                &mut s.trial,
+                &mut work,
+                |alpha, there| there.upper - z.value.lower <= -lambda * eta * alpha * norm * norm,
+            )?;
+            trials += tried;
+            let mut iteration = row(s, &z, work, hypergradients, trials);
+            if let Some(found) = found {
+                oracle.accept_trial(&mut s.oracle, &mut s.trial);
+                iteration.step = Some(found.step);
+                s.theta = found.theta;
+                s.step = Some(self.line_search.growth * found.step);
+                s.accuracy = s.accuracy.scaled(self.accuracy.growth);
+                return Ok(Step::Moved(iteration));
+            }
+            match self.tighten(s.accuracy, &z) {
+                Some(tighter) => s.accuracy = tighter,
+                None => return Ok(Step::Ended(Status::Stalled, iteration, z)),
+            }
+            j += 1;
+        }
+    }
+
+    fn evaluate(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
+        evaluate(oracle, &s.theta, s.accuracy, &mut s.oracle)
+    }
+
+    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
+        &s.theta
+    }
+
+    fn name(&self) -> String {
+        "MAID".into()
+    }
+
+    fn identity(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Maid {
+    /// The next tighter accuracy; `None` at the floor, or when the inner solvers could not reach the present one.
+    fn tighten<T>(&self, accuracy: Accuracy, z: &Hypergradient<T>) -> Option<Accuracy> {
+        match z.status() {
+            SolveStatus::Converged => self.accuracy.tightened(accuracy),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Work, counted by kind. Counts are what methods are compared by; seconds depend on the machine.
+
+use serde::{Deserialize, Serialize};
+use std::ops::AddAssign;
+
+/// How often each kind of oracle was called, summed over the samples of a [`Sum`](crate::Sum).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Lower-level problems solved.
+    pub lower_solves: u64,
+    /// Values of g (a value that comes with a gradient in one pass counts as both).
+    pub lower_values: u64,
+    /// Gradients ∇ₓg.
+    pub lower_gradients: u64,
+    /// Linear systems solved.
+    pub linear_solves: u64,
+    /// Products with the Hessian A.
+    pub hessian_products: u64,
+    /// Products with the mixed derivative B or Bᵀ.
+    pub cross_products: u64,
+    /// Values of f.
+    pub upper_values: u64,
+    /// Gradients of f.
+    pub upper_gradients: u64,
+}
+
+impl Work {
+    /// The names of the kinds, in the order of [`counts`](Work::counts).
+    pub const KINDS: [&'static str; 8] = [
+        "lower_solves",
+        "lower_values",
+        "lower_gradients",
+        "linear_solves",
+        "hessian_products",
+        "cross_products",
+        "upper_values",
+        "upper_gradients",
+    ];
+
+    /// The counts, in the order of [`KINDS`](Work::KINDS).
+    pub fn counts(&self) -> [u64; 8] {
+        [
+            self.lower_solves,
+            self.lower_values,
+            self.lower_gradients,
+            self.linear_solves,
+            self.hessian_products,
+            self.cross_products,
+            self.upper_values,
+            self.upper_gradients,
+        ]
+    }
+
+    /// Lower gradients plus Hessian products: the axis that papers call lower-plus-linear iterations.
+    pub fn iterations(&self) -> u64 {
+        self.lower_gradients + self.hessian_products
+    }
+}
+
+impl AddAssign for Work {
+    fn add_assign(&mut self, other: Work) {
+        self.lower_solves += other.lower_solves;
+        self.lower_values += other.lower_values;
+        self.lower_gradients += other.lower_gradients;
+        self.linear_solves += other.linear_solves;
+        self.hessian_products += other.hessian_products;
+        self.cross_products += other.cross_products;
+        self.upper_values += other.upper_values;
+        self.upper_gradients += other.upper_gradients;
+    }
+}
