@@ -24,7 +24,7 @@ pub use newton_cg::NewtonCg;
 
 use crate::problem::{Curvature, LowerLevel};
 use crate::status::SolveStatus;
-use crate::vector::{Scratch, Vector};
+use crate::vector::Scratch;
 use crate::work::Work;
 
 /// What a lower solver attained.

@@ -29,7 +29,6 @@ use crate::hypergradient::Hypergradient;
 use crate::oracle::Oracle;
 use crate::status::{Budget, Status};
 use crate::upper::{Iteration, Solver, Step};
-use crate::vector::Vector;
 use crate::work::Work;
 
 /// What a run may spend. `None` is no limit. A limit is checked between iterations, so the last one may exceed it.

@@ -1,1 +1,4 @@
 //! x
+mod fingerprint;
+pub mod imaging;
+pub mod quadratic;

@@ -1,0 +1,193 @@
+//! Image denoising as a bilevel problem: the lower level denoises an image, the upper level compares it with a clean one.
+
+mod bands;
+pub mod tv;
+
+pub use tv::{Norm, TvDenoising, Weights};
+
+use bilevel::{Element, Error, Implicit, Sum, Trust, UpperCurvature, UpperLevel, Vector};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_distr::{Distribution, StandardNormal};
+
+use crate::fingerprint::fingerprint;
+
+/// A grey image, row after row; black is 0, white is 1. A signal is an image of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image<E> {
+    rows: usize,
+    cols: usize,
+    pixels: Vec<E>,
+}
+
+impl<E: Element> Image<E> {
+    /// An image from its pixels, row after row.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there are not `rows · cols` of them, or none.
+    pub fn new(rows: usize, cols: usize, pixels: Vec<E>) -> Result<Self, Error> {
+        if pixels.is_empty() || Some(pixels.len()) != rows.checked_mul(cols) {
+            return Err(Error::invalid(
+                "pixels",
+                format!("{} numbers", pixels.len()),
+                format!("{rows}×{cols} of them, at least one"),
+            ));
+        }
+        Ok(Image { rows, cols, pixels })
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The pixels, row after row.
+    pub fn pixels(&self) -> &[E] {
+        &self.pixels
+    }
+
+    /// The same image with other storage.
+    pub fn cast<F: Element>(&self) -> Image<F> {
+        Image {
+            rows: self.rows,
+            cols: self.cols,
+            pixels: self.pixels.iter().map(|p| F::from_f64(p.to_f64())).collect(),
+        }
+    }
+
+    /// The image with white Gaussian noise of standard deviation `sigma`; the same noise for the same seed and stream.
+    pub fn with_noise(&self, sigma: f64, seed: u64, stream: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(stream);
+        let pixels = self
+            .pixels
+            .iter()
+            .map(|p| {
+                let noise: f64 = StandardNormal.sample(&mut rng);
+                E::from_f64(p.to_f64() + sigma * noise)
+            })
+            .collect();
+        Image {
+            rows: self.rows,
+            cols: self.cols,
+            pixels,
+        }
+    }
+
+    /// Peak signal-to-noise ratio of `other` against this image, in dB, for the peak 1.
+    pub fn psnr(&self, other: &[E]) -> f64 {
+        let squares: f64 = self
+            .pixels
+            .iter()
+            .zip(other)
+            .map(|(a, b)| (a.to_f64() - b.to_f64()).powi(2))
+            .sum();
+        -10.0 * (squares / self.pixels.len() as f64).log10()
+    }
+}
+
+/// f(x) = ½‖x − x_clean‖²: the error of a denoised image.
+#[derive(Debug, Clone)]
+pub struct SquaredError<E> {
+    clean: Vec<E>,
+}
+
+impl<E: Element> SquaredError<E> {
+    /// The squared distance to `clean`.
+    pub fn new(clean: &Image<E>) -> Self {
+        SquaredError {
+            clean: clean.pixels.clone(),
+        }
+    }
+}
+
+impl<E: Element> UpperLevel for SquaredError<E> {
+    type Theta = Vec<f64>;
+    type X = Vec<E>;
+
+    fn value(&self, x: &Vec<E>, _theta: &Vec<f64>) -> f64 {
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                0.5 * bands::lane_sum(
+                    x,
+                    #[inline(always)]
+                    |i, x| {
+                        let d = x - self.clean[i].to_f64();
+                        d * d
+                    },
+                )
+            },
+        )
+    }
+
+    fn gradient_x(&self, x: &Vec<E>, _theta: &Vec<f64>, out: &mut Vec<E>) {
+        out.copy_from(x);
+        out.axpy(-1.0, &self.clean);
+    }
+
+    fn curvature(&self, _theta: &Vec<f64>) -> UpperCurvature {
+        UpperCurvature {
+            gradient_x_lipschitz: Some(1.0),
+            gradient_theta_lipschitz: Some(0.0),
+            convex: true,
+        }
+    }
+
+    fn identity(&self) -> String {
+        format!("squared error ({:08x})", fingerprint(&self.clean))
+    }
+}
+
+/// The oracle of TV denoising: the mean over pairs of images.
+pub type TvOracle<E> = Sum<Implicit<TvDenoising<E>, SquaredError<E>>>;
+
+/// The oracle that learns the weight and the smoothing of total variation from pairs of clean and noisy images: the mean over
+/// the pairs of ½‖x*ᵢ(θ) − cleanᵢ‖².
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when there are no pairs, their shapes differ, or an entry is not finite.
+pub fn tv_denoising<E: Element>(
+    clean: &[Image<E>],
+    noisy: &[Image<E>],
+    norm: Norm,
+    weights: Weights,
+    trust: Trust,
+) -> Result<TvOracle<E>, Error> {
+    if clean.len() != noisy.len() {
+        return Err(Error::invalid(
+            "noisy",
+            format!("{} images", noisy.len()),
+            format!("{}, as many as clean ones", clean.len()),
+        ));
+    }
+    let terms = clean
+        .iter()
+        .zip(noisy)
+        .enumerate()
+        .map(|(i, (clean, noisy))| {
+            if (clean.rows, clean.cols) != (noisy.rows, noisy.cols) {
+                return Err(Error::invalid(
+                    format!("noisy image {i}"),
+                    format!("{}×{}", noisy.rows, noisy.cols),
+                    format!("{}×{}, the shape of its clean image", clean.rows, clean.cols),
+                ));
+            }
+            if let Some(at) = clean.pixels.iter().position(|p| !p.to_f64().is_finite()) {
+                return Err(Error::invalid(
+                    format!("clean image {i}, pixel ({}, {})", at / clean.cols, at % clean.cols),
+                    clean.pixels[at].to_f64(),
+                    "a finite number",
+                ));
+            }
+            let lower = TvDenoising::new(noisy, norm)?.with_weights(weights);
+            Ok(Implicit::new(lower, SquaredError::new(clean)).with_trust(trust))
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    Sum::new(terms)
+}

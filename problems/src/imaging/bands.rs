@@ -1,0 +1,323 @@
+//! Passes over an image by bands of rows: vectorised within a row, parallel over the bands, and the same bits on any number
+//! of threads, because the bands depend on the size of the image alone.
+//!
+//! A kernel is plain Rust over the columns of one row. It is compiled for the instruction sets of the machine and chosen at
+//! run time by pulp. The rows that it works on stay in the first-level cache.
+
+use bilevel::{Element, parallel};
+use pulp::Arch;
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+/// Pixels in a band, about: what a pass reads and writes of a band stays within a second-level cache.
+const BAND_PIXELS: usize = 1 << 15;
+/// Rows in a band, at least: each band computes one row of its neighbour again.
+const BAND_ROWS: usize = 16;
+/// Independent partial sums within a row.
+pub(super) const LANES: usize = 8;
+
+/// Things that are lent out and taken back.
+pub(super) struct Pool<T>(Mutex<Vec<T>>);
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Pool(Mutex::new(Vec::new()))
+    }
+}
+
+impl<T> Pool<T> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put(&self, value: T) {
+        self.lock().push(value);
+    }
+
+    pub(super) fn take_or(&self, make: impl FnOnce() -> T) -> T {
+        let free = self.lock().pop();
+        free.unwrap_or_else(make)
+    }
+}
+
+impl<E: Element> Pool<Vec<E>> {
+    /// An array of `len` entries of unspecified content.
+    pub(super) fn take(&self, len: usize) -> Vec<E> {
+        let mut free = self.lock();
+        match free.iter().position(|a| a.len() == len) {
+            Some(at) => free.swap_remove(at),
+            None => vec![E::default(); len],
+        }
+    }
+}
+
+/// Room for the forward differences of one row.
+pub(super) struct Differences<E> {
+    h: Vec<E>,
+    v: Vec<E>,
+}
+
+impl<E: Element> Differences<E> {
+    fn new(cols: usize) -> Self {
+        Differences {
+            h: vec![E::default(); cols],
+            v: vec![E::default(); cols],
+        }
+    }
+
+    /// The differences of row i to the right and downwards, zero at the right and the lower border.
+    #[inline(always)]
+    pub(super) fn of(&mut self, x: &[E], i: usize) -> (&[E], &[E]) {
+        let cols = self.h.len();
+        let row = &x[i * cols..(i + 1) * cols];
+        let (h, v) = (&mut self.h[..cols], &mut self.v[..cols]);
+        let (here, right) = (&row[..cols - 1], &row[1..]);
+        for ((h, &a), &b) in h.iter_mut().zip(here).zip(right) {
+            *h = b - a;
+        }
+        h[cols - 1] = E::default();
+        if (i + 2) * cols <= x.len() {
+            let below = &x[(i + 1) * cols..(i + 2) * cols];
+            for ((v, &a), &b) in v.iter_mut().zip(row).zip(below) {
+                *v = b - a;
+            }
+        } else {
+            v.fill(E::default());
+        }
+        (&self.h, &self.v)
+    }
+}
+
+/// The flux of one row: what the divergence is taken of.
+pub(super) struct Flux<E> {
+    pub(super) h: Vec<E>,
+    pub(super) v: Vec<E>,
+}
+
+/// The rows that a thread works on.
+pub(super) struct Rows<E> {
+    first: Differences<E>,
+    second: Differences<E>,
+    flux: Flux<E>,
+    above: Vec<E>,
+    values: Vec<E>,
+}
+
+/// The sum of the entries, in lanes.
+#[inline(always)]
+pub(super) fn lane_sum<E: Element>(values: &[E], term: impl Fn(usize, f64) -> f64) -> f64 {
+    let mut lanes = [0.0f64; LANES];
+    let (head, tail) = values.as_chunks::<LANES>();
+    for (c, chunk) in head.iter().enumerate() {
+        for k in 0..LANES {
+            lanes[k] += term(c * LANES + k, chunk[k].to_f64());
+        }
+    }
+    for (k, value) in tail.iter().enumerate() {
+        lanes[k] += term(head.len() * LANES + k, value.to_f64());
+    }
+    lanes.iter().sum()
+}
+
+/// Two sums and a largest value, over pixels.
+pub(super) type Totals = [f64; 3];
+
+/// The division of an image into bands.
+pub(super) struct Bands<E> {
+    rows: usize,
+    cols: usize,
+    /// Rows in a band.
+    height: usize,
+    pool: Pool<Box<Rows<E>>>,
+    partial: Pool<Vec<Totals>>,
+}
+
+impl<E: Element> Bands<E> {
+    pub(super) fn new(rows: usize, cols: usize) -> Self {
+        Bands {
+            rows,
+            cols,
+            height: (BAND_PIXELS / cols).clamp(BAND_ROWS, rows.max(BAND_ROWS)),
+            pool: Pool::default(),
+            partial: Pool::default(),
+        }
+    }
+
+    fn range(&self, band: usize) -> Range<usize> {
+        band * self.height..((band + 1) * self.height).min(self.rows)
+    }
+
+    /// Calls `f` for every band with its share of `out` and rows to work on, and joins what it returns in their order.
+    fn each<T: Send>(
+        &self,
+        out: &mut [T],
+        stride: usize,
+        f: impl Fn(Range<usize>, &mut [T], &mut Rows<E>) -> Totals + Sync,
+    ) -> Totals {
+        let count = self.rows.div_ceil(self.height);
+        let share = (self.height * stride).max(1);
+        let mut partial = self.partial.take_or(Vec::new);
+        partial.clear();
+        partial.resize(count, Totals::default());
+        let arch = Arch::new();
+        let run = |band: usize, out: &mut [T]| {
+            let cols = self.cols;
+            let mut rows = self.pool.take_or(|| {
+                Box::new(Rows {
+                    first: Differences::new(cols),
+                    second: Differences::new(cols),
+                    flux: Flux {
+                        h: vec![E::default(); cols],
+                        v: vec![E::default(); cols],
+                    },
+                    above: vec![E::default(); cols],
+                    values: vec![E::default(); cols],
+                })
+            });
+            let total = arch.dispatch(
+                #[inline(always)]
+                || f(self.range(band), out, &mut rows),
+            );
+            self.pool.put(rows);
+            total
+        };
+        if count == 1 || parallel::width() == 1 {
+            for (band, total) in partial.iter_mut().enumerate() {
+                let end = out.len().min((band + 1) * share);
+                *total = run(band, &mut out[(band * share).min(end)..end]);
+            }
+        } else if out.is_empty() {
+            partial
+                .par_iter_mut()
+                .enumerate()
+                .for_each(|(band, total)| *total = run(band, &mut []));
+        } else {
+            partial
+                .par_iter_mut()
+                .zip(out.par_chunks_mut(share))
+                .enumerate()
+                .for_each(|(band, (total, out))| *total = run(band, out));
+        }
+        let joined = partial
+            .iter()
+            .fold(Totals::default(), |[a, b, c], [d, e, f]| {
+                [a + d, b + e, c.max(*f)]
+            });
+        self.partial.put(partial);
+        joined
+    }
+
+    /// out ← base + Dᵀ flux, row by row; returns the sums of what `flux` (of its own rows) and `base` return.
+    ///
+    /// `flux(i, differences, flux, values)` fills the flux of row i; it is called for the row above a band too, whose return
+    /// value does not count. `base(i, out)` fills a row of the output, to which the divergence is added.
+    pub(super) fn divergence(
+        &self,
+        out: &mut [E],
+        flux: impl Fn(usize, &mut Differences<E>, &mut Flux<E>, &mut [E]) -> f64 + Sync,
+        base: impl Fn(usize, &mut [E]) -> f64 + Sync,
+    ) -> (f64, f64) {
+        let cols = self.cols;
+        let [of_flux, of_base, _] = self.each(
+            out,
+            cols,
+            #[inline(always)]
+            |range, out, rows| {
+                let mut sums = [0.0; 2];
+                let start = range.start;
+                rows.flux.v.fill(E::default());
+                for i in start.saturating_sub(1)..range.end {
+                    std::mem::swap(&mut rows.above, &mut rows.flux.v);
+                    let sum = flux(i, &mut rows.first, &mut rows.flux, &mut rows.values);
+                    if i < start {
+                        continue;
+                    }
+                    let out = &mut out[(i - start) * cols..(i - start + 1) * cols];
+                    sums[0] += sum;
+                    sums[1] += base(i, out);
+                    let (h, v) = (&rows.flux.h[..cols], &rows.flux.v[..cols]);
+                    let above = &rows.above[..cols];
+                    out[0] = out[0] - (h[0] + (v[0] - above[0]));
+                    let left = &h[..cols - 1];
+                    let (out, h) = (&mut out[1..], &h[1..]);
+                    let (v, above) = (&v[1..], &above[1..]);
+                    for j in 0..cols - 1 {
+                        out[j] = out[j] - ((h[j] - left[j]) + (v[j] - above[j]));
+                    }
+                }
+                [sums[0], sums[1], 0.0]
+            },
+        );
+        (of_flux, of_base)
+    }
+
+    /// Calls `f` for every row with its `stride` numbers of `out`; returns the sum of what it returns.
+    pub(super) fn rows<T: Send>(
+        &self,
+        out: &mut [T],
+        stride: usize,
+        f: impl Fn(usize, &mut Differences<E>, &mut Differences<E>, &mut [T]) -> f64 + Sync,
+    ) -> f64 {
+        let [sum, ..] = self.each(
+            out,
+            stride,
+            #[inline(always)]
+            |range, out, rows| {
+                let start = range.start;
+                let mut sum = 0.0;
+                for i in range {
+                    let out = &mut out[(i - start) * stride..(i - start + 1) * stride];
+                    sum += f(i, &mut rows.first, &mut rows.second, out);
+                }
+                [sum, 0.0, 0.0]
+            },
+        );
+        sum
+    }
+
+    /// Two sums and a largest value over the pixels, of `f(pixel, [x_h, x_v, q_h, q_v])` with the differences of x and q.
+    ///
+    /// `f` must return zeros where those of q are zero.
+    pub(super) fn totals(
+        &self,
+        x: &[E],
+        q: &[E],
+        f: impl Fn(usize, [f64; 4]) -> Totals + Sync,
+    ) -> Totals {
+        let cols = self.cols;
+        self.each(
+            &mut [] as &mut [E],
+            0,
+            #[inline(always)]
+            |range, _, rows| {
+                let mut lanes = [[0.0f64; LANES]; 3];
+                for i in range {
+                    let (xh, xv) = rows.first.of(x, i);
+                    let (qh, qv) = rows.second.of(q, i);
+                    for start in (0..cols).step_by(LANES) {
+                        let width = LANES.min(cols - start);
+                        let mut d = [[0.0f64; LANES]; 4];
+                        for (d, from) in d.iter_mut().zip([xh, xv, qh, qv]) {
+                            for (d, e) in d.iter_mut().zip(&from[start..start + width]) {
+                                *d = e.to_f64();
+                            }
+                        }
+                        for k in 0..LANES {
+                            let pixel = i * cols + (start + k).min(cols - 1);
+                            let [a, b, c] = f(pixel, [d[0][k], d[1][k], d[2][k], d[3][k]]);
+                            lanes[0][k] += a;
+                            lanes[1][k] += b;
+                            lanes[2][k] = if c > lanes[2][k] { c } else { lanes[2][k] };
+                        }
+                    }
+                }
+                [
+                    lanes[0].iter().sum(),
+                    lanes[1].iter().sum(),
+                    lanes[2].iter().fold(0.0, |a, b| a.max(*b)),
+                ]
+            },
+        )
+    }
+}
