@@ -7,6 +7,7 @@ pub mod oracle;
 pub mod parallel;
 pub mod problem;
 pub mod run;
+pub mod simd;
 pub mod status;
 pub mod upper;
 pub mod vector;

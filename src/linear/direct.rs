@@ -48,7 +48,7 @@ impl LinearSolver for Direct {
             let mut column = scratch.take(q);
             let mut a = Mat::<f64>::zeros(n, n);
             for j in 0..n {
-                unit.fill(&mut |i| f64::from(u8::from(i == j)));
+                unit.assign(&mut |i| f64::from(u8::from(i == j)));
                 (system.product)(&unit, &mut column);
                 for (i, value) in column.to_f64().into_iter().enumerate() {
                     a[(i, j)] = value;
@@ -63,7 +63,7 @@ impl LinearSolver for Direct {
                     for _ in 0..2 {
                         let residual = r.to_f64();
                         let step = factor.solve(Col::from_fn(n, |i| residual[i]));
-                        column.fill(&mut |i| step[i]);
+                        column.assign(&mut |i| step[i]);
                         q.axpy(1.0, &column);
                         norm = system.residual(q, &mut r);
                         products += 1;

@@ -4,8 +4,8 @@
 //! A kernel is plain Rust over the columns of one row. It is compiled for the instruction sets of the machine and chosen at
 //! run time by pulp. The rows that it works on stay in the first-level cache.
 
+use bilevel::simd::dispatch;
 use bilevel::{Element, parallel};
-use pulp::Arch;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -160,7 +160,6 @@ impl<E: Element> Bands<E> {
         let mut partial = self.partial.take_or(Vec::new);
         partial.clear();
         partial.resize(count, Totals::default());
-        let arch = Arch::new();
         let run = |band: usize, out: &mut [T]| {
             let cols = self.cols;
             let mut rows = self.pool.take_or(|| {
@@ -175,7 +174,7 @@ impl<E: Element> Bands<E> {
                     values: vec![E::default(); cols],
                 })
             });
-            let total = arch.dispatch(
+            let total = dispatch(
                 #[inline(always)]
                 || f(self.range(band), out, &mut rows),
             );
