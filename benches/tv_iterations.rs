@@ -155,7 +155,6 @@ fn report<E: Element>(norm: Norm) {
     );
     let cg = Cg {
         max_iterations: ITERATIONS,
-        ..Cg::default()
     };
     let seconds = median(|| {
         parallel::for_each(&mut images, |_, s| {

@@ -47,16 +47,18 @@ impl LinearSolver for Direct {
             let mut unit = scratch.take(q);
             let mut column = scratch.take(q);
             let mut a = Mat::<f64>::zeros(n, n);
+            let mut finite = true;
             for j in 0..n {
                 unit.assign(&mut |i| f64::from(u8::from(i == j)));
                 (system.product)(&unit, &mut column);
+                finite &= column.is_finite();
                 for (i, value) in column.to_f64().into_iter().enumerate() {
                     a[(i, j)] = value;
                 }
             }
             products += n as u64;
             let status = match Llt::new(a.as_ref(), Side::Lower) {
-                Err(_) if column.is_finite() => SolveStatus::NegativeCurvature,
+                Err(_) if finite => SolveStatus::NegativeCurvature,
                 Err(_) => SolveStatus::NotFinite,
                 Ok(factor) => {
                     // Two corrections: the solution, and one step of refinement.

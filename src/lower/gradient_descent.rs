@@ -84,6 +84,9 @@ impl LowerSolver for GradientDescent {
                             break;
                         }
                     }
+                    if !smoothness.is_finite() {
+                        break (norm, SolveStatus::NotFinite);
+                    }
                     value = task.value_and_gradient(x, &mut gradient);
                 }
             }
@@ -92,11 +95,6 @@ impl LowerSolver for GradientDescent {
         if let Some(old) = old {
             scratch.put(old);
         }
-        let status = if smoothness.is_finite() {
-            status
-        } else {
-            SolveStatus::NotFinite
-        };
         task.report(x, norm, status)
     }
 

@@ -265,7 +265,7 @@ impl Checker {
                     "‖A v‖ is above L‖v‖: L is too small",
                 );
             }
-            if let Some(b) = at.cross_norm().or(constants.cross_norm) {
+            if let Some(b) = at.cross_norm(&mut x.zeros_like()).or(constants.cross_norm) {
                 report.record(
                     "curvature: ‖B‖",
                     bu.norm() / (b * u.norm()) - 1.0,

@@ -120,6 +120,12 @@ pub(super) fn lane_sum<E: Element>(values: &[E], term: impl Fn(usize, f64) -> f6
     lanes.iter().sum()
 }
 
+/// The larger of two numbers, or NaN when one is.
+#[inline(always)]
+fn larger(a: f64, b: f64) -> f64 {
+    if b <= a { a } else if a.is_nan() { a } else { b }
+}
+
 /// Two sums and a largest value, over pixels.
 pub(super) type Totals = [f64; 3];
 
@@ -201,7 +207,7 @@ impl<E: Element> Bands<E> {
         let joined = partial
             .iter()
             .fold(Totals::default(), |[a, b, c], [d, e, f]| {
-                [a + d, b + e, c.max(*f)]
+                [a + d, b + e, larger(c, *f)]
             });
         self.partial.put(partial);
         joined
@@ -307,14 +313,15 @@ impl<E: Element> Bands<E> {
                             let [a, b, c] = f(pixel, [d[0][k], d[1][k], d[2][k], d[3][k]]);
                             lanes[0][k] += a;
                             lanes[1][k] += b;
-                            lanes[2][k] = if c > lanes[2][k] { c } else { lanes[2][k] };
+                            // A NaN stays: no bound may come out of it.
+                            lanes[2][k] = larger(lanes[2][k], c);
                         }
                     }
                 }
                 [
                     lanes[0].iter().sum(),
                     lanes[1].iter().sum(),
-                    lanes[2].iter().fold(0.0, |a, b| a.max(*b)),
+                    lanes[2].iter().copied().fold(0.0, larger),
                 ]
             },
         )

@@ -57,9 +57,11 @@ pub enum Weights {
 const MAX_THIRD: f64 = 0.858_650_103_355_036_9; // 48/(25√5)
 /// The largest |∂φ'/∂log ν| = |t| ν²/φ³, at t = ν/√2.
 const MAX_CROSS: f64 = 0.384_900_179_459_750_5; // 2/(3√3)
-/// Entries of θ beyond this size make weights or smoothings that a storage type cannot hold.
-const MAX_LOG_F64: f64 = 300.0;
-const MAX_LOG_F32: f64 = 40.0;
+/// Entries of θ beyond this size make e^θ, its powers up to the fifth and their products leave the normal numbers of the type.
+const MAX_LOG_F64: f64 = 120.0;
+const MAX_LOG_F32: f64 = 20.0;
+/// Pixels beyond this size make the squares of their differences leave them.
+const MAX_PIXEL: f64 = 1e15;
 
 /// The lower level of total-variation denoising of one image. See the [module](self).
 pub struct TvDenoising<E> {
@@ -113,11 +115,12 @@ impl<E: Element> TvDenoising<E> {
                 "at least two pixels",
             ));
         }
-        if let Some(i) = noisy.pixels().iter().position(|p| !p.to_f64().is_finite()) {
+        let unusable = |p: &E| p.to_f64().is_nan() || p.to_f64().abs() > MAX_PIXEL;
+        if let Some(i) = noisy.pixels().iter().position(unusable) {
             return Err(Error::invalid(
                 format!("noisy pixel ({}, {})", i / cols, i % cols),
                 noisy.pixels()[i].to_f64(),
-                "a finite number",
+                format!("a finite number of at most {MAX_PIXEL:e}"),
             ));
         }
         Ok(TvDenoising {
@@ -698,18 +701,20 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
     }
 
     /// The spectral norm of the n×2 matrix, from its Gram matrix; the constant of the problem for one weight a pixel.
-    fn cross_norm(&self) -> Option<f64> {
+    fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
         if self.problem.weights == Weights::PerPixel {
             return None;
         }
-        let mut columns = [self.x.len(); 2].map(|n| self.problem.arrays.take(n));
-        self.cross_jvp(&vec![1.0, 0.0], &mut columns[0]);
-        self.cross_jvp(&vec![0.0, 1.0], &mut columns[1]);
-        let dot = |a: &Vec<E>, b: &Vec<E>| bilevel::Vector::dot(a, b);
-        let (aa, bb) = (dot(&columns[0], &columns[0]), dot(&columns[1], &columns[1]));
-        let ab = dot(&columns[0], &columns[1]);
-        columns.into_iter().for_each(|c| self.problem.arrays.put(c));
+        let mut gram = [vec![1.0, 0.0], vec![0.0, 1.0]];
+        for column in &mut gram {
+            self.cross_jvp(column, room);
+            self.cross_vjp(room, column);
+        }
+        let (aa, ab, bb) = (gram[0][0], gram[0][1], gram[1][1]);
         let largest = 0.5 * (aa + bb) + (0.5 * (aa - bb)).hypot(ab);
-        Some((1.0 + 32.0 * E::UNIT_ROUNDOFF) * largest.sqrt())
+        // An entry of a column is a difference of four terms of at most w, which may cancel.
+        let weight = self.theta[0].exp();
+        let rounding = 80.0 * E::UNIT_ROUNDOFF * weight * (self.x.len() as f64).sqrt();
+        Some(largest.max(0.0).sqrt() + 2.0 * rounding)
     }
 }
