@@ -89,19 +89,28 @@ impl<E: Element> Differences<E> {
     }
 }
 
-/// The flux of one row: what the divergence is taken of.
-pub(super) struct Flux<E> {
-    pub(super) h: Vec<E>,
-    pub(super) v: Vec<E>,
-}
-
 /// The rows that a thread works on.
 pub(super) struct Rows<E> {
     first: Differences<E>,
     second: Differences<E>,
-    flux: Flux<E>,
+    /// The horizontal flux of the current row, after a zero for the left border.
+    h: Vec<E>,
+    /// The vertical flux of the current row, and of the row above.
+    v: Vec<E>,
     above: Vec<E>,
+    /// A number for each pixel of the current row, and the pixels to the right of it in the last row.
     values: Vec<E>,
+    right: Vec<E>,
+}
+
+/// What the divergence of a flux is added to, row by row.
+pub(super) enum Base<'a, E> {
+    /// Nothing.
+    Zero,
+    /// An image.
+    Image(&'a [E]),
+    /// The difference of two images.
+    Difference(&'a [E], &'a [E]),
 }
 
 /// The sum of the entries, in lanes.
@@ -172,12 +181,11 @@ impl<E: Element> Bands<E> {
                 Box::new(Rows {
                     first: Differences::new(cols),
                     second: Differences::new(cols),
-                    flux: Flux {
-                        h: vec![E::default(); cols],
-                        v: vec![E::default(); cols],
-                    },
+                    h: vec![E::default(); cols + 1],
+                    v: vec![E::default(); cols],
                     above: vec![E::default(); cols],
                     values: vec![E::default(); cols],
+                    right: vec![E::default(); cols],
                 })
             });
             let total = dispatch(
@@ -213,48 +221,95 @@ impl<E: Element> Bands<E> {
         joined
     }
 
-    /// out ← base + Dᵀ flux, row by row; returns the sums of what `flux` (of its own rows) and `base` return.
+    /// out ← base + Dᵀ p with the flux p = (p_h, p_v) of an image x; returns the sum of a number for each pixel.
     ///
-    /// `flux(i, differences, flux, values)` fills the flux of row i; it is called for the row above a band too, whose return
-    /// value does not count. `base(i, out)` fills a row of the output, to which the divergence is added.
-    pub(super) fn divergence(
+    /// `flux(i)` makes the function (j, (Dx)_h, (Dx)_v) ↦ (p_h, p_v, number) of row i, which must give p_h = 0 for (Dx)_h = 0 and
+    /// p_v = 0 for (Dx)_v = 0. The numbers count where `SUM`.
+    pub(super) fn divergence<const SUM: bool, R: Fn(usize, E, E) -> (E, E, E)>(
         &self,
+        x: &[E],
+        base: Base<'_, E>,
         out: &mut [E],
-        flux: impl Fn(usize, &mut Differences<E>, &mut Flux<E>, &mut [E]) -> f64 + Sync,
-        base: impl Fn(usize, &mut [E]) -> f64 + Sync,
-    ) -> (f64, f64) {
+        flux: impl Fn(usize) -> R + Sync,
+        weigh: impl Fn(usize, usize, f64) -> f64 + Sync,
+    ) -> f64 {
         let cols = self.cols;
-        let [of_flux, of_base, _] = self.each(
+        let base = &base;
+        let [sum, ..] = self.each(
             out,
             cols,
             #[inline(always)]
             |range, out, rows| {
-                let mut sums = [0.0; 2];
+                let mut sum = 0.0;
                 let start = range.start;
-                rows.flux.v.fill(E::default());
+                rows.v.fill(E::default());
                 for i in start.saturating_sub(1)..range.end {
-                    std::mem::swap(&mut rows.above, &mut rows.flux.v);
-                    let sum = flux(i, &mut rows.first, &mut rows.flux, &mut rows.values);
+                    std::mem::swap(&mut rows.above, &mut rows.v);
+                    let row = &x[i * cols..(i + 1) * cols];
+                    // The pixels to the right, as a shifted slice: at the last column it holds the next row's first pixel, which is
+                    // put right below. The last row has no next one.
+                    let (right, below) = if i + 1 < self.rows {
+                        (
+                            &x[i * cols + 1..(i + 1) * cols + 1],
+                            &x[(i + 1) * cols..(i + 2) * cols],
+                        )
+                    } else {
+                        rows.right[..cols - 1].copy_from_slice(&row[1..]);
+                        (&rows.right[..cols], row)
+                    };
+                    let flux = flux(i);
+                    let h = &mut rows.h[1..cols + 1];
+                    let v = &mut rows.v[..cols];
+                    let values = &mut rows.values[..cols];
+                    for j in 0..cols {
+                        let (a, b, c) = flux(j, right[j] - row[j], below[j] - row[j]);
+                        h[j] = a;
+                        v[j] = b;
+                        if SUM {
+                            values[j] = c;
+                        }
+                    }
+                    let last = cols - 1;
+                    (h[last], v[last], values[last]) =
+                        flux(last, E::default(), below[last] - row[last]);
                     if i < start {
                         continue;
                     }
+                    if SUM {
+                        sum += lane_sum(
+                            values,
+                            #[inline(always)]
+                            |j, value| weigh(i, j, value),
+                        );
+                    }
                     let out = &mut out[(i - start) * cols..(i - start + 1) * cols];
-                    sums[0] += sum;
-                    sums[1] += base(i, out);
-                    let (h, v) = (&rows.flux.h[..cols], &rows.flux.v[..cols]);
-                    let above = &rows.above[..cols];
-                    out[0] = out[0] - (h[0] + (v[0] - above[0]));
-                    let left = &h[..cols - 1];
-                    let (out, h) = (&mut out[1..], &h[1..]);
-                    let (v, above) = (&v[1..], &above[1..]);
-                    for j in 0..cols - 1 {
-                        out[j] = out[j] - ((h[j] - left[j]) + (v[j] - above[j]));
+                    let (h, left) = (&rows.h[1..cols + 1], &rows.h[..cols]);
+                    let (v, above) = (&rows.v[..cols], &rows.above[..cols]);
+                    match base {
+                        Base::Zero => {
+                            for j in 0..cols {
+                                out[j] = (left[j] - h[j]) + (above[j] - v[j]);
+                            }
+                        }
+                        Base::Image(a) => {
+                            let a = &a[i * cols..(i + 1) * cols];
+                            for j in 0..cols {
+                                out[j] = a[j] + ((left[j] - h[j]) + (above[j] - v[j]));
+                            }
+                        }
+                        Base::Difference(a, b) => {
+                            let a = &a[i * cols..(i + 1) * cols];
+                            let b = &b[i * cols..(i + 1) * cols];
+                            for j in 0..cols {
+                                out[j] = (a[j] - b[j]) + ((left[j] - h[j]) + (above[j] - v[j]));
+                            }
+                        }
                     }
                 }
-                [sums[0], sums[1], 0.0]
+                [sum, 0.0, 0.0]
             },
         );
-        (of_flux, of_base)
+        sum
     }
 
     /// Calls `f` for every row with its `stride` numbers of `out`; returns the sum of what it returns.
