@@ -199,11 +199,14 @@ impl<E: Element> Vector for Vec<E> {
 
     fn scale(&mut self, a: f64) {
         let a = E::from_f64(a);
-        dispatch(#[inline(always)] || {
-            for y in self.iter_mut() {
-                *y = a * *y;
-            }
-        });
+        dispatch(
+            #[inline(always)]
+            || {
+                for y in self.iter_mut() {
+                    *y = a * *y;
+                }
+            },
+        );
     }
 
     fn dot(&self, x: &Self) -> f64 {
@@ -243,16 +246,19 @@ impl<E: Element> Vector for Vec<E> {
 
     fn is_finite(&self) -> bool {
         // x·0 is 0 for a finite x and NaN otherwise: a test without branches.
-        let sum = dispatch(#[inline(always)] || {
-            let mut lanes = [0.0f64; LANES];
-            let (head, tail) = self.as_chunks::<LANES>();
-            for x in head {
-                for k in 0..LANES {
-                    lanes[k] += x[k].to_f64() * 0.0;
+        let sum = dispatch(
+            #[inline(always)]
+            || {
+                let mut lanes = [0.0f64; LANES];
+                let (head, tail) = self.as_chunks::<LANES>();
+                for x in head {
+                    for k in 0..LANES {
+                        lanes[k] += x[k].to_f64() * 0.0;
+                    }
                 }
-            }
-            lanes.iter().sum::<f64>() + tail.iter().map(|x| x.to_f64() * 0.0).sum::<f64>()
-        });
+                lanes.iter().sum::<f64>() + tail.iter().map(|x| x.to_f64() * 0.0).sum::<f64>()
+            },
+        );
         sum == 0.0
     }
 }

@@ -70,6 +70,9 @@ fn a_run_holds_at_most_twelve_vectors_an_image_and_iterations_allocate_nothing()
             parallel::with_threads(1, || (blocks(3), blocks(3), blocks(60))).unwrap();
         drop(profiler);
         assert!(first > 0, "the first call allocates");
-        assert_eq!(short, long, "57 more iterations of each solver allocate nothing");
+        assert_eq!(
+            short, long,
+            "57 more iterations of each solver allocate nothing"
+        );
     }
 }

@@ -9,7 +9,9 @@ fn program() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    let path = path.join("examples").join(format!("tv_denoise{}", std::env::consts::EXE_SUFFIX));
+    let path = path
+        .join("examples")
+        .join(format!("tv_denoise{}", std::env::consts::EXE_SUFFIX));
     assert!(path.exists(), "build it first: cargo build --examples");
     path
 }
@@ -43,8 +45,18 @@ fn it_writes_a_report_a_trace_a_plot_and_a_picture() {
     assert!(text.contains("PSNR") && text.contains("hypergradient"));
     let report = report(&out);
     for key in [
-        "status", "trust", "theta", "value", "value_error", "hypergradient", "error_bound", "iterations", "work",
-        "seconds", "psnr_noisy", "psnr",
+        "status",
+        "trust",
+        "theta",
+        "value",
+        "value_error",
+        "hypergradient",
+        "error_bound",
+        "iterations",
+        "work",
+        "seconds",
+        "psnr_noisy",
+        "psnr",
     ] {
         assert!(!report[key].is_null(), "{key} is missing");
     }
@@ -52,7 +64,11 @@ fn it_writes_a_report_a_trace_a_plot_and_a_picture() {
     assert!(report["psnr"].as_f64() > report["psnr_noisy"].as_f64());
     let trace = std::fs::read_to_string(out.join("trace.csv")).unwrap();
     let iterations = report["iterations"].as_u64().unwrap() as usize;
-    assert_eq!(trace.lines().count(), iterations + 2, "a header, the iterations, the last point");
+    assert_eq!(
+        trace.lines().count(),
+        iterations + 2,
+        "a header, the iterations, the last point"
+    );
     assert!(!trace.contains("seconds"));
     let svg = std::fs::read_to_string(out.join("convergence.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
@@ -65,15 +81,37 @@ fn evaluate_gives_the_golden_value_to_the_accuracy_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, noisy) = (data("camera64_clean.npy"), data("camera64_noisy.npy"));
     for (norm, theta, value, hypergradient) in [
-        ("anisotropic", "--theta=-3,-4", 4.583941984915299, [-2.5471423818848966, 0.4696618716687132]),
-        ("isotropic", "--theta=-2,-6", 5.37651451783059, [4.247766160729058, -0.08061819078880875]),
+        (
+            "anisotropic",
+            "--theta=-3,-4",
+            4.583941984915299,
+            [-2.5471423818848966, 0.4696618716687132],
+        ),
+        (
+            "isotropic",
+            "--theta=-2,-6",
+            5.37651451783059,
+            [4.247766160729058, -0.08061819078880875],
+        ),
     ] {
         for trust in ["certified", "estimated"] {
             let output = run(
                 folder.path(),
                 &[
-                    "--clean", &clean, "--noisy", &noisy, theta, "--norm", norm, "--trust", trust, "--epsilon", "1e-9",
-                    "--delta", "1e-9", "--evaluate",
+                    "--clean",
+                    &clean,
+                    "--noisy",
+                    &noisy,
+                    theta,
+                    "--norm",
+                    norm,
+                    "--trust",
+                    trust,
+                    "--epsilon",
+                    "1e-9",
+                    "--delta",
+                    "1e-9",
+                    "--evaluate",
                 ],
             );
             assert!(output.status.success());
@@ -81,7 +119,12 @@ fn evaluate_gives_the_golden_value_to_the_accuracy_asked_for() {
             assert_eq!(report["status"], "evaluated");
             assert_eq!(report["trust"], trust);
             assert!((report["value"].as_f64().unwrap() - value).abs() <= 1e-6 * value);
-            for (z, exact) in report["hypergradient"].as_array().unwrap().iter().zip(hypergradient) {
+            for (z, exact) in report["hypergradient"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .zip(hypergradient)
+            {
                 assert!((z.as_f64().unwrap() - exact).abs() <= 1e-6 * 4.0);
             }
         }
@@ -100,16 +143,43 @@ fn one_and_two_threads_write_the_same_bytes() {
     let photograph = format!("{}/problems/assets/images/", env!("CARGO_MANIFEST_DIR"));
     for (name, arguments) in [
         // One image in several bands; several images.
-        ("bands", vec!["--max-iterations", "4", "--norm", "isotropic"]),
-        ("images", vec!["--images", &photograph, "--size", "48", "--max-iterations", "8"]),
-        ("f32", vec!["--size", "300", "--precision", "f32", "--max-iterations", "4"]),
+        (
+            "bands",
+            vec!["--max-iterations", "4", "--norm", "isotropic"],
+        ),
+        (
+            "images",
+            vec![
+                "--images",
+                &photograph,
+                "--size",
+                "48",
+                "--max-iterations",
+                "8",
+            ],
+        ),
+        (
+            "f32",
+            vec![
+                "--size",
+                "300",
+                "--precision",
+                "f32",
+                "--max-iterations",
+                "4",
+            ],
+        ),
     ] {
         let outputs = ["1", "2"].map(|threads| {
             let out = folder.path().join(format!("{name}{threads}"));
             let mut arguments = arguments.clone();
             arguments.extend(["--threads", threads]);
             let output = run(&out, &arguments);
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             written(&out)
         });
         assert!(outputs[0] == outputs[1], "{name}");
@@ -150,7 +220,10 @@ fn a_killed_run_resumes_to_the_bytes_of_the_run_that_was_not_killed() {
         kills += 1;
         // Longer each time, so that a slow machine gets through too.
         pause = pause.mul_f64(1.3);
-        assert!(clock.elapsed() < Duration::from_secs(300), "it makes no progress");
+        assert!(
+            clock.elapsed() < Duration::from_secs(300),
+            "it makes no progress"
+        );
     }
     assert!(kills > 0, "it was never killed");
     assert!(written(&part) == expected, "after {kills} kills");
@@ -165,7 +238,11 @@ fn a_larger_limit_given_at_resume_is_obeyed() {
     let limited = |out: &str, limit: &str, more: &[&str]| {
         let out = folder.path().join(out);
         let output = run(&out, &[&settings[..], &[limit], more].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         out
     };
     let whole = limited("whole", "9", &[]);
@@ -192,7 +269,10 @@ fn refused_into(out: &Path, arguments: &[&str], words: &[&str]) {
     assert!(!text.contains("panicked"), "{text}");
     assert_eq!(text.trim_end().lines().count(), 1, "{arguments:?}: {text}");
     for word in words {
-        assert!(text.contains(word), "{arguments:?}: `{word}` is not in: {text}");
+        assert!(
+            text.contains(word),
+            "{arguments:?}: `{word}` is not in: {text}"
+        );
     }
 }
 
@@ -219,7 +299,10 @@ fn bad_input_gets_one_clear_line_and_exit_code_2() {
     let file = |name: &str| folder.path().join(name);
     let text = |name: &str| file(name).to_str().unwrap().to_owned();
     // Files.
-    refused(&["--images", &text("missing.png")], &["missing.png", "No such file"]);
+    refused(
+        &["--images", &text("missing.png")],
+        &["missing.png", "No such file"],
+    );
     std::fs::write(file("not.png"), b"plain text").unwrap();
     refused(&["--images", &text("not.png")], &["not.png", "PNG"]);
     std::fs::create_dir(file("empty")).unwrap();
@@ -227,19 +310,51 @@ fn bad_input_gets_one_clear_line_and_exit_code_2() {
     std::fs::write(file("not.npy"), b"plain text").unwrap();
     let good = npy(&file("good.npy"), "2, 3", &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]);
     let other = npy(&file("other.npy"), "3, 2", &[0.0; 6]);
-    refused(&["--clean", &good, "--noisy", &text("not.npy")], &["not.npy", "npy"]);
-    refused(&["--clean", &good, "--noisy", &text("missing.npy")], &["missing.npy"]);
-    refused(&["--clean", &good, "--noisy", &other], &["other.npy", "1×3×2", "1×2×3"]);
-    let nan = npy(&file("nan.npy"), "2, 3", &[0.1, f64::NAN, 0.3, 0.4, 0.5, 0.6]);
-    refused(&["--clean", &good, "--noisy", &nan], &["nan.npy", "entry 1", "NaN"]);
-    let infinite = npy(&file("inf.npy"), "2, 3", &[0.1, 0.2, 0.3, 0.4, 0.5, f64::INFINITY]);
-    refused(&["--clean", &infinite, "--noisy", &good], &["inf.npy", "entry 5", "inf"]);
+    refused(
+        &["--clean", &good, "--noisy", &text("not.npy")],
+        &["not.npy", "npy"],
+    );
+    refused(
+        &["--clean", &good, "--noisy", &text("missing.npy")],
+        &["missing.npy"],
+    );
+    refused(
+        &["--clean", &good, "--noisy", &other],
+        &["other.npy", "1×3×2", "1×2×3"],
+    );
+    let nan = npy(
+        &file("nan.npy"),
+        "2, 3",
+        &[0.1, f64::NAN, 0.3, 0.4, 0.5, 0.6],
+    );
+    refused(
+        &["--clean", &good, "--noisy", &nan],
+        &["nan.npy", "entry 1", "NaN"],
+    );
+    let infinite = npy(
+        &file("inf.npy"),
+        "2, 3",
+        &[0.1, 0.2, 0.3, 0.4, 0.5, f64::INFINITY],
+    );
+    refused(
+        &["--clean", &infinite, "--noisy", &good],
+        &["inf.npy", "entry 5", "inf"],
+    );
     let pixel = npy(&file("pixel.npy"), "1, 1", &[0.5]);
-    refused(&["--clean", &pixel, "--noisy", &pixel], &["pixel.npy", "(1, 1)", "two pixels"]);
+    refused(
+        &["--clean", &pixel, "--noisy", &pixel],
+        &["pixel.npy", "(1, 1)", "two pixels"],
+    );
     let none = npy(&file("none.npy"), "0, 4", &[]);
-    refused(&["--clean", &none, "--noisy", &none], &["none.npy", "(0, 4)"]);
+    refused(
+        &["--clean", &none, "--noisy", &none],
+        &["none.npy", "(0, 4)"],
+    );
     let short = npy(&file("short.npy"), "200, 300", &[0.5; 8]);
-    refused(&["--clean", &short, "--noisy", &short], &["short.npy", "too short"]);
+    refused(
+        &["--clean", &short, "--noisy", &short],
+        &["short.npy", "too short"],
+    );
     // Arguments.
     refused(&["--theta=-5"], &["theta", "1 numbers", "2 numbers"]);
     refused(&["--theta=-5,-5,-5"], &["theta", "3 numbers", "2 numbers"]);
@@ -260,7 +375,11 @@ fn bad_input_gets_one_clear_line_and_exit_code_2() {
     refused(&["--tolerance=NaN"], &["tolerance", "NaN"]);
     // The output folder.
     std::fs::write(file("a file"), b"").unwrap();
-    refused_into(&file("a file").join("out"), &["--size", "8"], &["a file", "output folder"]);
+    refused_into(
+        &file("a file").join("out"),
+        &["--size", "8"],
+        &["a file", "output folder"],
+    );
 }
 
 #[test]
@@ -282,8 +401,14 @@ fn bad_checkpoints_get_one_clear_line_and_exit_code_2() {
     let started = run(&out, &[&settings[..], &["--checkpoint", name]].concat());
     assert!(started.status.success());
     refused(resumed(&["--seed", "1"]), &["run.ckpt", "another run"]);
-    refused(resumed(&["--norm", "isotropic"]), &["run.ckpt", "another run", "Isotropic"]);
-    refused(resumed(&["--solver", "hoag"]), &["run.ckpt", "another run", "Hoag"]);
+    refused(
+        resumed(&["--norm", "isotropic"]),
+        &["run.ckpt", "another run", "Isotropic"],
+    );
+    refused(
+        resumed(&["--solver", "hoag"]),
+        &["run.ckpt", "another run", "Hoag"],
+    );
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     refused(resumed(&[]), &["run.ckpt", "truncated"]);
@@ -317,10 +442,17 @@ fn ctrl_c_ends_cleanly_with_a_report_and_a_checkpoint() {
     while !checkpoint.exists() && clock.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupt = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(interrupt.success());
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(report(&out)["status"], "interrupted");
     assert!(checkpoint.exists());
 }

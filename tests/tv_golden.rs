@@ -19,7 +19,11 @@ fn cases() -> Vec<Case> {
     let text = std::fs::read_to_string(data("tv_camera64.json")).unwrap();
     let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
     let numbers = |v: &serde_json::Value| -> Vec<f64> {
-        v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+        v.as_array()
+            .unwrap()
+            .iter()
+            .map(|x| x.as_f64().unwrap())
+            .collect()
     };
     let mut cases = Vec::new();
     for (norm, name) in [
@@ -41,7 +45,11 @@ fn cases() -> Vec<Case> {
 
 fn evaluate<E: Element>(case: &Case, trust: Trust, accuracy: f64) -> Hypergradient<Vec<f64>> {
     let images = |name| -> Vec<Image<E>> {
-        read_npy(data(name)).unwrap().iter().map(Image::cast).collect()
+        read_npy(data(name))
+            .unwrap()
+            .iter()
+            .map(Image::cast)
+            .collect()
     };
     let oracle = tv_denoising(
         &images("camera64_clean.npy"),
@@ -53,11 +61,17 @@ fn evaluate<E: Element>(case: &Case, trust: Trust, accuracy: f64) -> Hypergradie
     .unwrap();
     let mut state = oracle.start(&case.theta).unwrap();
     let accuracy = Accuracy::new(accuracy, accuracy).unwrap();
-    oracle.hypergradient(&case.theta, accuracy, &mut state).unwrap()
+    oracle
+        .hypergradient(&case.theta, accuracy, &mut state)
+        .unwrap()
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).powi(2))
+        .sum::<f64>()
+        .sqrt()
 }
 
 #[test]
@@ -115,7 +129,10 @@ fn the_goal_oriented_value_is_of_second_order() {
     for case in cases() {
         let z = evaluate::<f64>(&case, Trust::Certified, 1e-4);
         let error = (z.goal_oriented - case.value).abs();
-        assert!(error <= 1e-6 && error <= 0.01 * z.value.error(), "{error:e}");
+        assert!(
+            error <= 1e-6 && error <= 0.01 * z.value.error(),
+            "{error:e}"
+        );
     }
 }
 

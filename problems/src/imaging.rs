@@ -56,7 +56,11 @@ impl<E: Element> Image<E> {
         Image {
             rows: self.rows,
             cols: self.cols,
-            pixels: self.pixels.iter().map(|p| F::from_f64(p.to_f64())).collect(),
+            pixels: self
+                .pixels
+                .iter()
+                .map(|p| F::from_f64(p.to_f64()))
+                .collect(),
         }
     }
 
@@ -175,12 +179,19 @@ pub fn tv_denoising<E: Element>(
                 return Err(Error::invalid(
                     format!("noisy image {i}"),
                     format!("{}×{}", noisy.rows, noisy.cols),
-                    format!("{}×{}, the shape of its clean image", clean.rows, clean.cols),
+                    format!(
+                        "{}×{}, the shape of its clean image",
+                        clean.rows, clean.cols
+                    ),
                 ));
             }
             if let Some(at) = clean.pixels.iter().position(|p| !p.to_f64().is_finite()) {
                 return Err(Error::invalid(
-                    format!("clean image {i}, pixel ({}, {})", at / clean.cols, at % clean.cols),
+                    format!(
+                        "clean image {i}, pixel ({}, {})",
+                        at / clean.cols,
+                        at % clean.cols
+                    ),
                     clean.pixels[at].to_f64(),
                     "a finite number",
                 ));

@@ -9,9 +9,7 @@
 //! exact solve both cost O(n). The Hessian AᵀA has condition number (σ₁/σₙ)²; A and B do not depend on x. It is the ground
 //! truth of the tests.
 
-use bilevel::{
-    Curvature, Error, Linearization, LowerLevel, UpperCurvature, UpperLevel, Vector,
-};
+use bilevel::{Curvature, Error, Linearization, LowerLevel, UpperCurvature, UpperLevel, Vector};
 use faer::linalg::solvers::Solve;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -94,7 +92,13 @@ impl Quadratic {
     /// `n` and `p` of 0 count as 1, a condition number below 1 as 1.
     pub fn random(n: usize, p: usize, condition: f64, seed: u64) -> Self {
         let (n, p, condition) = (n.max(1), p.max(1), condition.max(1.0));
-        let exponent = |i: usize| if n == 1 { 0.0 } else { i as f64 / (n - 1) as f64 };
+        let exponent = |i: usize| {
+            if n == 1 {
+                0.0
+            } else {
+                i as f64 / (n - 1) as f64
+            }
+        };
         let sigma = (0..n).map(|i| condition.powf(0.5 * exponent(i))).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut normal = |len: usize| -> Vec<f64> {
@@ -230,8 +234,12 @@ impl LowerLevel for QuadraticLower {
         let largest = self.0.sigma.iter().copied().fold(0.0, f64::max);
         let smallest = self.0.sigma.iter().copied().fold(f64::INFINITY, f64::min);
         // ‖B‖ = ‖AᵀC‖ is at most its Frobenius norm.
-        let squares: f64 =
-            self.0.c.iter().map(|c| self.0.a_transposed(c).norm().powi(2)).sum();
+        let squares: f64 = self
+            .0
+            .c
+            .iter()
+            .map(|c| self.0.a_transposed(c).norm().powi(2))
+            .sum();
         Curvature {
             strong_convexity: Some(smallest * smallest),
             smoothness: Some(largest * largest),

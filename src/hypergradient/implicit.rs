@@ -269,18 +269,16 @@ where
         let goal_oriented = f - adjoint.dot(&lower_gradient);
         let terms = match trust {
             Trust::Unknown => None,
-            Trust::Certified => {
-                Some(self.certified(
-                    theta,
-                    &at,
-                    solved,
-                    attained,
-                    rhs_norm,
-                    adjoint,
-                    q_norm,
-                    &mut lower_gradient,
-                )?)
-            }
+            Trust::Certified => Some(self.certified(
+                theta,
+                &at,
+                solved,
+                attained,
+                rhs_norm,
+                adjoint,
+                q_norm,
+                &mut lower_gradient,
+            )?),
             Trust::Estimated => Some(self.estimated(
                 theta,
                 x,

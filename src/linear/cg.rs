@@ -174,10 +174,16 @@ mod tests {
             let mut q = vec![0.0; n];
             let report = solve(&Cg::default(), &spread(n, condition), tolerance, &mut q);
             assert!(
-                matches!(report.status, SolveStatus::Converged | SolveStatus::Stagnated),
+                matches!(
+                    report.status,
+                    SolveStatus::Converged | SolveStatus::Stagnated
+                ),
                 "{report:?}"
             );
-            assert!(report.residual <= close && report.products < 2_000, "{report:?}");
+            assert!(
+                report.residual <= close && report.products < 2_000,
+                "{report:?}"
+            );
         }
     }
 

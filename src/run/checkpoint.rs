@@ -102,11 +102,7 @@ pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error
 fn from_first_difference(a: &str, b: &str) -> (String, String) {
     const BEFORE: usize = 24;
     const SHOWN: usize = 80;
-    let same = a
-        .chars()
-        .zip(b.chars())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
     let excerpt = |text: &str| {
         let from = same.saturating_sub(BEFORE);
         let mut excerpt: String = text.chars().skip(from).take(SHOWN).collect();

@@ -142,7 +142,10 @@ impl<O: Oracle> Solver<O> for Maid {
                 let z = oracle.hypergradient(&s.theta, s.accuracy, &mut s.oracle)?;
                 work += z.work;
                 hypergradients += 1;
-                if z.trust == Trust::Unknown && z.status() == SolveStatus::Converged && z.attempts.is_empty() {
+                if z.trust == Trust::Unknown
+                    && z.status() == SolveStatus::Converged
+                    && z.attempts.is_empty()
+                {
                     return Err(Error::invalid(
                         "trust",
                         "unknown",

@@ -81,7 +81,9 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
     };
     (0..images)
         .map(|i| {
-            let pixels = (0..rows * cols).map(|k| at(i, k / cols, k % cols)).collect();
+            let pixels = (0..rows * cols)
+                .map(|k| at(i, k / cols, k % cols))
+                .collect();
             Image::new(rows, cols, pixels).map_err(|e| format(e.to_string()))
         })
         .collect()

@@ -15,7 +15,14 @@ macro_rules! shipped {
 }
 
 shipped!(
-    "astronaut", "brick", "camera", "chelsea", "coffee", "grass", "gravel", "rocket"
+    "astronaut",
+    "brick",
+    "camera",
+    "chelsea",
+    "coffee",
+    "grass",
+    "gravel",
+    "rocket"
 );
 
 /// The photograph of that name, with values from 0 to 1.
@@ -46,6 +53,11 @@ mod tests {
             let image = photograph(name).unwrap();
             assert_eq!((image.rows(), image.cols()), (256, 256), "{name}");
         }
-        assert!(photograph("lena").unwrap_err().to_string().contains("camera"));
+        assert!(
+            photograph("lena")
+                .unwrap_err()
+                .to_string()
+                .contains("camera")
+        );
     }
 }

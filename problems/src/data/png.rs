@@ -101,11 +101,7 @@ pub fn resized(image: &Image<f64>, size: usize) -> Result<Image<f64>, bilevel::E
         },
     );
     let scaled = image::imageops::resize(&square, size as u32, size as u32, FilterType::Triangle);
-    Image::new(
-        size,
-        size,
-        scaled.iter().map(|&p| f64::from(p)).collect(),
-    )
+    Image::new(size, size, scaled.iter().map(|&p| f64::from(p)).collect())
 }
 
 /// Writes images as one PNG: a row of the sheet for each inner slice, side by side with a white gap. Values are clamped to
@@ -126,7 +122,11 @@ pub fn write_png(path: impl AsRef<Path>, sheet: &[Vec<Image<f64>>]) -> Result<()
     let factor = (SMALL / largest).max(1);
     let width = sheet
         .iter()
-        .map(|row| row.iter().map(|i| i.cols() as u32 * factor + GAP).sum::<u32>())
+        .map(|row| {
+            row.iter()
+                .map(|i| i.cols() as u32 * factor + GAP)
+                .sum::<u32>()
+        })
         .max()
         .unwrap_or(0);
     let height = sheet

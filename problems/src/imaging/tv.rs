@@ -209,13 +209,17 @@ impl<E: Element> TvDenoising<E> {
 
     /// out ← ∇ₓg, and g where `VALUE`.
     fn pass<const VALUE: bool>(&self, x: &[E], theta: &[f64], out: &mut [E]) -> f64 {
-        self.with_parameters(theta, |p| match self.norm {
-            Norm::Anisotropic => self.pass_of::<false, VALUE>(x, p, out),
-            Norm::Isotropic => self.pass_of::<true, VALUE>(x, p, out),
+        use {Norm::*, Weights::*};
+        self.with_parameters(theta, |p| match (self.norm, self.weights) {
+            (Anisotropic, Global) => self.pass_of::<false, false, VALUE>(x, p, out),
+            (Anisotropic, PerPixel) => self.pass_of::<false, true, VALUE>(x, p, out),
+            (Isotropic, Global) => self.pass_of::<true, false, VALUE>(x, p, out),
+            (Isotropic, PerPixel) => self.pass_of::<true, true, VALUE>(x, p, out),
         })
     }
 
-    fn pass_of<const ISOTROPIC: bool, const VALUE: bool>(
+    /// The pass for one kind of problem: no choice is left inside the loop over the columns.
+    fn pass_of<const ISOTROPIC: bool, const PER_PIXEL: bool, const VALUE: bool>(
         &self,
         x: &[E],
         p: &Parameters<'_, E>,
@@ -230,13 +234,14 @@ impl<E: Element> TvDenoising<E> {
             out,
             #[inline(always)]
             |i| {
-                let weights = p.row(i, cols);
+                let weights = if PER_PIXEL {
+                    &p.weights[i * cols..(i + 1) * cols]
+                } else {
+                    &[]
+                };
                 #[inline(always)]
                 move |j: usize, th: E, tv: E| {
-                    let weight = match weights {
-                        Some(w) => w[j],
-                        None => weight,
-                    };
+                    let weight = if PER_PIXEL { weights[j] } else { weight };
                     if ISOTROPIC {
                         let phi = (th * th + (tv * tv + nu2)).sqrt();
                         let scale = weight / phi;
@@ -348,11 +353,7 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
     fn curvature(&self, theta: &Vec<f64>) -> Curvature {
         let nu = theta[theta.len() - 1].exp();
         let logs = &theta[..theta.len() - 1];
-        let w = logs
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max)
-            .exp();
+        let w = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).exp();
         let n = self.difference_norm();
         let pixels = self.noisy.len() as f64;
         // ∇Φ has norm at most 1 for each Φ; the anisotropic form has two at a pixel.
@@ -587,7 +588,10 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
                         per_pixel,
                         cols,
                         #[inline(always)]
-                        |i, of_x: &mut Differences<E>, of_w: &mut Differences<E>, out: &mut [f64]| {
+                        |i,
+                         of_x: &mut Differences<E>,
+                         of_w: &mut Differences<E>,
+                         out: &mut [f64]| {
                             let (th, tv) = of_x.of(self.x, i);
                             let (wh, wv) = of_w.of(w, i);
                             let mut total = 0.0;
