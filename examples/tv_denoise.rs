@@ -79,10 +79,10 @@ struct Options {
     #[arg(long, value_enum, default_value_t = Precision::F64)]
     precision: Precision,
     /// Iterations of the upper level, at most.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 200)]
     max_iterations: u64,
     /// Stop when ‖z‖ + ω, which bounds ‖∇F‖, is below this.
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.5)]
     tolerance: f64,
     /// Threads; all cores by default. The results do not depend on it.
     #[arg(long)]

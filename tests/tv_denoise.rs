@@ -2,18 +2,32 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// The example, which `cargo test` builds beside the tests.
-fn program() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    let path = path
-        .join("examples")
-        .join(format!("tv_denoise{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "build it first: cargo build --examples");
-    path
+/// The example, built with the profile of the tests. (`cargo test` builds it too, but not with `--test tv_denoise`.)
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let mut folder = std::env::current_exe().unwrap();
+        folder.pop();
+        folder.pop();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--example", "tv_denoise"]);
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(
+            build
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .status()
+                .unwrap()
+                .success()
+        );
+        folder
+            .join("examples")
+            .join(format!("tv_denoise{}", std::env::consts::EXE_SUFFIX))
+    })
 }
 
 fn command(out: &Path, arguments: &[&str]) -> Command {
