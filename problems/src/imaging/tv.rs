@@ -35,6 +35,18 @@ use super::Image;
 use super::bands::{Bands, Base, Differences, Pool, lane_sum};
 use crate::fingerprint::fingerprint;
 
+/// Calls a method that is compiled for each kind of problem, so that no choice is left inside its loops.
+macro_rules! by_kind {
+    ($problem:expr, $object:ident.$method:ident($($argument:expr),*)) => {
+        match ($problem.norm, $problem.weights) {
+            (Norm::Anisotropic, Weights::Global) => $object.$method::<false, false>($($argument),*),
+            (Norm::Anisotropic, Weights::PerPixel) => $object.$method::<false, true>($($argument),*),
+            (Norm::Isotropic, Weights::Global) => $object.$method::<true, false>($($argument),*),
+            (Norm::Isotropic, Weights::PerPixel) => $object.$method::<true, true>($($argument),*),
+        }
+    };
+}
+
 /// How the two differences at a pixel are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Norm {
@@ -94,6 +106,16 @@ struct Parameters<'a, E> {
 }
 
 impl<E: Element> Parameters<'_, E> {
+    /// The weight of pixel i.
+    #[inline(always)]
+    fn at<const PER_PIXEL: bool>(&self, i: usize) -> f64 {
+        if PER_PIXEL {
+            self.weights[i].to_f64()
+        } else {
+            self.weight
+        }
+    }
+
     /// The weights of row i, or `None` for a global weight.
     #[inline(always)]
     fn row(&self, i: usize, cols: usize) -> Option<&[E]> {
@@ -207,65 +229,72 @@ impl<E: Element> TvDenoising<E> {
         }
     }
 
-    /// out ← ∇ₓg, and g where `VALUE`.
-    fn pass<const VALUE: bool>(&self, x: &[E], theta: &[f64], out: &mut [E]) -> f64 {
-        use {Norm::*, Weights::*};
-        self.with_parameters(theta, |p| match (self.norm, self.weights) {
-            (Anisotropic, Global) => self.pass_of::<false, false, VALUE>(x, p, out),
-            (Anisotropic, PerPixel) => self.pass_of::<false, true, VALUE>(x, p, out),
-            (Isotropic, Global) => self.pass_of::<true, false, VALUE>(x, p, out),
-            (Isotropic, PerPixel) => self.pass_of::<true, true, VALUE>(x, p, out),
-        })
-    }
-
-    /// The pass for one kind of problem: no choice is left inside the loop over the columns.
-    fn pass_of<const ISOTROPIC: bool, const PER_PIXEL: bool, const VALUE: bool>(
+    /// out ← ∇ₓg; returns g.
+    fn value_pass<const ISOTROPIC: bool, const PER_PIXEL: bool>(
         &self,
         x: &[E],
-        p: &Parameters<'_, E>,
+        theta: &[f64],
         out: &mut [E],
     ) -> f64 {
-        let cols = self.cols;
-        let nu2 = E::from_f64(p.nu * p.nu);
-        let weight = E::from_f64(p.weight);
-        let variation = self.bands.divergence::<VALUE, _>(
-            x,
-            Base::Difference(x, &self.noisy),
-            out,
-            #[inline(always)]
-            |i| {
-                let weights = if PER_PIXEL {
-                    &p.weights[i * cols..(i + 1) * cols]
-                } else {
-                    &[]
-                };
+        let variation = self.pass::<ISOTROPIC, PER_PIXEL, true>(x, theta, out);
+        variation + 0.5 * self.squared_distance(x)
+    }
+
+    /// out ← ∇ₓg.
+    fn gradient_pass<const ISOTROPIC: bool, const PER_PIXEL: bool>(
+        &self,
+        x: &[E],
+        theta: &[f64],
+        out: &mut [E],
+    ) {
+        self.pass::<ISOTROPIC, PER_PIXEL, false>(x, theta, out);
+    }
+
+    /// out ← ∇ₓg; returns Σ wᵢ Φ((Dx)ᵢ) where `VALUE`.
+    fn pass<const ISOTROPIC: bool, const PER_PIXEL: bool, const VALUE: bool>(
+        &self,
+        x: &[E],
+        theta: &[f64],
+        out: &mut [E],
+    ) -> f64 {
+        self.with_parameters(theta, |p| {
+            let cols = self.cols;
+            let nu2 = E::from_f64(p.nu * p.nu);
+            let weight = E::from_f64(p.weight);
+            self.bands.divergence::<VALUE, _>(
+                x,
+                Base::Difference(x, &self.noisy),
+                out,
                 #[inline(always)]
-                move |j: usize, th: E, tv: E| {
-                    let weight = if PER_PIXEL { weights[j] } else { weight };
-                    if ISOTROPIC {
-                        let phi = (th * th + (tv * tv + nu2)).sqrt();
-                        let scale = weight / phi;
-                        (scale * th, scale * tv, phi)
+                |i| {
+                    let weights = if PER_PIXEL {
+                        &p.weights[i * cols..(i + 1) * cols]
                     } else {
-                        // One division for both: 1/φ_h = φ_v/(φ_h φ_v).
-                        let phi_h = (th * th + nu2).sqrt();
-                        let phi_v = (tv * tv + nu2).sqrt();
-                        let scale = weight / (phi_h * phi_v);
-                        (scale * phi_v * th, scale * phi_h * tv, phi_h + phi_v)
+                        &[]
+                    };
+                    #[inline(always)]
+                    move |j: usize, th: E, tv: E| {
+                        let weight = if PER_PIXEL { weights[j] } else { weight };
+                        if ISOTROPIC {
+                            let phi = (th * th + (tv * tv + nu2)).sqrt();
+                            let scale = weight / phi;
+                            (scale * th, scale * tv, phi)
+                        } else {
+                            // One division for both: 1/φ_h = φ_v/(φ_h φ_v).
+                            let phi_h = (th * th + nu2).sqrt();
+                            let phi_v = (tv * tv + nu2).sqrt();
+                            let scale = weight / (phi_h * phi_v);
+                            (scale * phi_v * th, scale * phi_h * tv, phi_h + phi_v)
+                        }
                     }
-                }
-            },
-            #[inline(always)]
-            |i, j, phi| match p.row(i, cols) {
-                Some(w) => w[j].to_f64() * phi,
-                None => p.weight * phi,
-            },
-        );
-        if VALUE {
-            variation + 0.5 * self.squared_distance(x)
-        } else {
-            0.0
-        }
+                },
+                #[inline(always)]
+                |i, j, phi| match p.row(i, cols) {
+                    Some(w) => w[j].to_f64() * phi,
+                    None => p.weight * phi,
+                },
+            )
+        })
     }
 
     /// ‖x − y‖².
@@ -329,17 +358,17 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
 
     fn value(&self, x: &Vec<E>, theta: &Vec<f64>) -> f64 {
         let mut gradient = self.arrays.take(x.len());
-        let value = self.pass::<true>(x, theta, &mut gradient);
+        let value = self.value_and_gradient(x, theta, &mut gradient);
         self.arrays.put(gradient);
         value
     }
 
     fn gradient(&self, x: &Vec<E>, theta: &Vec<f64>, out: &mut Vec<E>) {
-        self.pass::<false>(x, theta, out);
+        by_kind!(self, self.gradient_pass(x, theta, out));
     }
 
     fn value_and_gradient(&self, x: &Vec<E>, theta: &Vec<f64>, out: &mut Vec<E>) -> f64 {
-        self.pass::<true>(x, theta, out)
+        by_kind!(self, self.value_pass(x, theta, out))
     }
 
     fn linearize<'a>(
@@ -414,7 +443,7 @@ fn local_constants(t: f64, reach: f64, nu: f64, isotropic: bool) -> (f64, f64, f
     let hi = t + reach;
     let nu2 = nu * nu;
     // |Φ'''| rises to |t| = ν/2 and falls after, so its largest value in [lo, hi] is at the point closest to ν/2.
-    let peak = (0.5 * nu).clamp(lo, hi);
+    let peak = (0.5 * nu).max(lo).min(hi);
     let phi2 = peak * peak + nu2;
     let along = 3.0 * peak * nu2 / (phi2 * phi2 * phi2.sqrt());
     // In two dimensions a direction oblique to t is worse once t² > ν²/2: then the supremum is 2/(√3 φ²).
@@ -505,14 +534,111 @@ impl<'a, E: Element> TvLinearization<'a, E> {
         }
     }
 
-    /// The weight of pixel i.
-    #[inline(always)]
-    fn weight(&self, p: &Parameters<'_, E>, i: usize) -> f64 {
-        if p.weights.is_empty() {
-            p.weight
-        } else {
-            p.weights[i].to_f64()
-        }
+    fn cross_jvp_of<const ISOTROPIC: bool, const PER_PIXEL: bool>(&self, u: &[f64], out: &mut [E]) {
+        let cols = self.problem.cols;
+        self.problem.with_parameters(self.theta, |p| {
+            let nu2 = E::from_f64(p.nu * p.nu);
+            let smoothing = E::from_f64(u[u.len() - 1]);
+            let global = E::from_f64(p.weight);
+            let first = E::from_f64(u[0]);
+            self.problem.bands.divergence::<false, _>(
+                self.x,
+                Base::Zero,
+                out,
+                #[inline(always)]
+                |i| {
+                    let (weights, along) = if PER_PIXEL {
+                        let row = i * cols..(i + 1) * cols;
+                        (&p.weights[row.clone()], &u[row])
+                    } else {
+                        (&[] as &[E], &[] as &[f64])
+                    };
+                    #[inline(always)]
+                    move |j: usize, th: E, tv: E| {
+                        let (weight, along) = if PER_PIXEL {
+                            (weights[j], E::from_f64(along[j]))
+                        } else {
+                            (global, first)
+                        };
+                        let (h2, v2) = (th * th, tv * tv);
+                        let (a, b) = if ISOTROPIC {
+                            (h2 + v2 + nu2, h2 + v2 + nu2)
+                        } else {
+                            (h2 + nu2, v2 + nu2)
+                        };
+                        (
+                            weight * (along - smoothing * nu2 / a) * th / a.sqrt(),
+                            weight * (along - smoothing * nu2 / b) * tv / b.sqrt(),
+                            E::default(),
+                        )
+                    }
+                },
+                |_, _, _| 0.0,
+            );
+        });
+    }
+
+    fn hessian_change_of<const ISOTROPIC: bool, const PER_PIXEL: bool>(
+        &self,
+        q: &[E],
+        radius: f64,
+    ) -> f64 {
+        let n = self.problem.difference_norm();
+        let reach = self.problem.spread() * radius;
+        self.problem.with_parameters(self.theta, |p| {
+            let [_, _, largest] = self.problem.bands.totals(
+                self.x,
+                q,
+                #[inline(always)]
+                |i, [th, tv, qh, qv]| {
+                    let bound = if ISOTROPIC {
+                        let t = (th * th + tv * tv).sqrt();
+                        local_constants(t, reach, p.nu, true).0 * (qh * qh + qv * qv).sqrt()
+                    } else {
+                        let h = local_constants(th.abs(), reach, p.nu, false).0 * qh.abs();
+                        let v = local_constants(tv.abs(), reach, p.nu, false).0 * qv.abs();
+                        h.max(v)
+                    };
+                    [0.0, 0.0, p.at::<PER_PIXEL>(i) * bound]
+                },
+            );
+            (1.0 + 32.0 * E::UNIT_ROUNDOFF) * n * radius * largest
+        })
+    }
+
+    fn cross_change_of<const ISOTROPIC: bool, const PER_PIXEL: bool>(
+        &self,
+        q: &[E],
+        radius: f64,
+    ) -> f64 {
+        let n = self.problem.difference_norm();
+        let reach = self.problem.spread() * radius;
+        self.problem.with_parameters(self.theta, |p| {
+            // Sums of squares over the pixels for the two columns, and the largest square of the first.
+            let [first, smoothing, largest] = self.problem.bands.totals(
+                self.x,
+                q,
+                #[inline(always)]
+                |i, [th, tv, qh, qv]| {
+                    let (f2, s2) = if ISOTROPIC {
+                        let t = (th * th + tv * tv).sqrt();
+                        let (_, f, s) = local_constants(t, reach, p.nu, true);
+                        let q2 = qh * qh + qv * qv;
+                        (f * f * q2, s * s * q2)
+                    } else {
+                        let (_, fh, sh) = local_constants(th.abs(), reach, p.nu, false);
+                        let (_, fv, sv) = local_constants(tv.abs(), reach, p.nu, false);
+                        let (h2, v2) = (qh * qh, qv * qv);
+                        (fh * fh * h2 + fv * fv * v2, sh * sh * h2 + sv * sv * v2)
+                    };
+                    let w2 = p.at::<PER_PIXEL>(i) * p.at::<PER_PIXEL>(i);
+                    [w2 * f2, w2 * s2, w2 * f2]
+                },
+            );
+            // One weight a pixel makes the first column a diagonal: its norm is its largest entry.
+            let columns = smoothing + if PER_PIXEL { largest } else { first };
+            (1.0 + 32.0 * E::UNIT_ROUNDOFF) * radius * (n * columns).sqrt()
+        })
     }
 }
 
@@ -596,7 +722,7 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
                             let (wh, wv) = of_w.of(w, i);
                             let mut total = 0.0;
                             for j in 0..cols {
-                                let weight = self.weight(p, i * cols + j);
+                                let weight = p.at::<true>(i * cols + j);
                                 let d = [th[j], tv[j], wh[j], wv[j]].map(E::to_f64);
                                 let (s, r) = cross_products(d, nu2, isotropic);
                                 out[j] = weight * s;
@@ -611,102 +737,15 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
     }
 
     fn cross_jvp(&self, u: &Vec<f64>, out: &mut Vec<E>) {
-        let cols = self.problem.cols;
-        let isotropic = self.problem.norm == Norm::Isotropic;
-        self.problem.with_parameters(self.theta, |p| {
-            let nu2 = E::from_f64(p.nu * p.nu);
-            let smoothing = E::from_f64(u[u.len() - 1]);
-            let global = E::from_f64(p.weight);
-            self.problem.bands.divergence::<false, _>(
-                self.x,
-                Base::Zero,
-                out,
-                #[inline(always)]
-                |i| {
-                    let weights = p.row(i, cols);
-                    #[inline(always)]
-                    move |j: usize, th: E, tv: E| {
-                        let (weight, along) = match weights {
-                            Some(w) => (w[j], u[i * cols + j]),
-                            None => (global, u[0]),
-                        };
-                        let along = E::from_f64(along);
-                        let (h2, v2) = (th * th, tv * tv);
-                        let (a, b) = if isotropic {
-                            (h2 + v2 + nu2, h2 + v2 + nu2)
-                        } else {
-                            (h2 + nu2, v2 + nu2)
-                        };
-                        (
-                            weight * (along - smoothing * nu2 / a) * th / a.sqrt(),
-                            weight * (along - smoothing * nu2 / b) * tv / b.sqrt(),
-                            E::default(),
-                        )
-                    }
-                },
-                |_, _, _| 0.0,
-            );
-        });
+        by_kind!(self.problem, self.cross_jvp_of(u, out));
     }
 
     fn hessian_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
-        let n = self.problem.difference_norm();
-        let reach = self.problem.spread() * radius;
-        let isotropic = self.problem.norm == Norm::Isotropic;
-        Some(self.problem.with_parameters(self.theta, |p| {
-            let [_, _, largest] = self.problem.bands.totals(
-                self.x,
-                q,
-                #[inline(always)]
-                |i, [th, tv, qh, qv]| {
-                    let bound = if isotropic {
-                        let t = (th * th + tv * tv).sqrt();
-                        local_constants(t, reach, p.nu, true).0 * (qh * qh + qv * qv).sqrt()
-                    } else {
-                        let h = local_constants(th.abs(), reach, p.nu, false).0 * qh.abs();
-                        let v = local_constants(tv.abs(), reach, p.nu, false).0 * qv.abs();
-                        h.max(v)
-                    };
-                    [0.0, 0.0, self.weight(p, i) * bound]
-                },
-            );
-            (1.0 + 32.0 * E::UNIT_ROUNDOFF) * n * radius * largest
-        }))
+        Some(by_kind!(self.problem, self.hessian_change_of(q, radius)))
     }
 
     fn cross_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
-        let n = self.problem.difference_norm();
-        let reach = self.problem.spread() * radius;
-        let isotropic = self.problem.norm == Norm::Isotropic;
-        Some(self.problem.with_parameters(self.theta, |p| {
-            // Sums of squares over the pixels for the two columns, and the largest square of the first.
-            let [first, smoothing, largest] = self.problem.bands.totals(
-                self.x,
-                q,
-                #[inline(always)]
-                |i, [th, tv, qh, qv]| {
-                    let (f2, s2) = if isotropic {
-                        let t = (th * th + tv * tv).sqrt();
-                        let (_, f, s) = local_constants(t, reach, p.nu, true);
-                        let q2 = qh * qh + qv * qv;
-                        (f * f * q2, s * s * q2)
-                    } else {
-                        let (_, fh, sh) = local_constants(th.abs(), reach, p.nu, false);
-                        let (_, fv, sv) = local_constants(tv.abs(), reach, p.nu, false);
-                        let (h2, v2) = (qh * qh, qv * qv);
-                        (fh * fh * h2 + fv * fv * v2, sh * sh * h2 + sv * sv * v2)
-                    };
-                    let w2 = self.weight(p, i) * self.weight(p, i);
-                    [w2 * f2, w2 * s2, w2 * f2]
-                },
-            );
-            // One weight a pixel makes the first column a diagonal: its norm is its largest entry.
-            let columns = match self.problem.weights {
-                Weights::Global => first + smoothing,
-                Weights::PerPixel => largest + smoothing,
-            };
-            (1.0 + 32.0 * E::UNIT_ROUNDOFF) * radius * (n * columns).sqrt()
-        }))
+        Some(by_kind!(self.problem, self.cross_change_of(q, radius)))
     }
 
     /// The spectral norm of the n×2 matrix, from its Gram matrix; the constant of the problem for one weight a pixel.
