@@ -1,4 +1,71 @@
-//! x
+//! Gradient-based bilevel and hyperparameter optimisation: every number carries its error.
+//!
+//! $$ \min_\theta \; F(\theta) = f(x^*(\theta), \theta) \qquad\text{with}\qquad x^*(\theta) = \operatorname{argmin}_x \; g(x, \theta) $$
+//!
+//! θ are hyperparameters: the weight of a regulariser, a penalty for every feature, a weight for every training sample. x is
+//! what they shape: the denoised image, the fitted model. The inner problem is solved to a finite accuracy, so F and its gradient
+//!
+//! $$ \nabla F = \nabla_\theta f - B^\top A^{-1} \nabla_x f, \qquad A = \nabla^2_{xx} g, \quad B = \nabla^2_{x\theta} g $$
+//!
+//! are known to a finite accuracy too. This crate computes how large the error is, and its solvers take no step that the error
+//! does not allow.
+//!
+//! # A first run
+//!
+//! ```
+//! use bilevel::{Implicit, Maid, Run, Status};
+//! use bilevel_problems::quadratic::Quadratic;
+//!
+//! let problem = Quadratic::random(50, 4, 100.0, 0); // 50 unknowns, 4 hyperparameters, condition number 100
+//! let oracle = Implicit::new(problem.lower(), problem.upper());
+//! let report = Run::new(&oracle, Maid::default()).tolerance(1e-3).start(vec![0.0; 4])?;
+//! println!("{report}");
+//! assert_eq!(report.status, Status::Converged);
+//!
+//! // The exact hypergradient is known here: it lies within the certified bound.
+//! let exact = problem.gradient(&report.theta);
+//! let error: f64 = report.hypergradient.iter().zip(&exact).map(|(a, b)| (a - b).powi(2)).sum();
+//! assert!(error.sqrt() <= report.error_bound);
+//! # Ok::<(), bilevel::Error>(())
+//! ```
+//!
+//! For a problem of your own, implement [`LowerLevel`] and [`UpperLevel`] and let [`check_lower`] and [`check_upper`] look for
+//! mistakes in the derivatives before the first run.
+//!
+//! # The map
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`vector`] | [`Vector`]: the ten operations that θ and x need; `Vec<f64>` and `Vec<f32>` have them |
+//! | [`linear`] | A q = b with A as a product only: CG, MINRES, Neumann series, Cholesky, and the chain of them |
+//! | [`problem`] | [`LowerLevel`], [`UpperLevel`], their constants, and the derivative checker |
+//! | [`lower`] | argminₓ g to a given accuracy, certified: gradient descent, FISTA, Newton-CG, L-BFGS |
+//! | [`hypergradient`] | ∇F by implicit differentiation, and the bound of its error |
+//! | [`oracle`] | θ and an accuracy in, value and hypergradient out: [`Implicit`], and [`Sum`] over samples in parallel |
+//! | [`upper`] | what moves θ: [`Maid`], [`Hoag`], [`GradientDescent`] |
+//! | [`run`] | the driver: stopping rules, budgets, observers, trace, report, checkpoints |
+//! | `plot` | convergence figures (feature `plot`) |
+//! | [`status`], [`error`], [`work`], [`parallel`], [`simd`] | how things end, what is refused, what was done, and on which threads and registers |
+//!
+//! # Features
+//!
+//! | feature | adds | by |
+//! |---|---|---|
+//! | `plot` | convergence figures as SVG | plotters |
+//! | `progress` | a progress bar for the terminal | indicatif |
+//! | `interrupt` | Ctrl-C ends a run cleanly | ctrlc |
+//!
+//! None is on by default.
+//!
+//! # What holds everywhere
+//!
+//! - A bound is [`Trust::Certified`] only when every constant in it was supplied by the problem; sampled ones make it
+//!   [`Trust::Estimated`].
+//! - Not to converge is a [`Status`] with advice, not an error. An [`Error`] is invalid input, or a function of yours that
+//!   returned something that is not finite.
+//! - The same settings and seed give the same bytes in trace and figures, on any number of threads, with any width of SIMD
+//!   registers, and after any number of interruptions.
+
 pub mod error;
 pub mod hypergradient;
 pub mod linear;

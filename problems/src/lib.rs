@@ -1,4 +1,25 @@
-//! x
+//! Evaluation problems for [`bilevel`] and their data.
+//!
+//! | module | problem | θ |
+//! |---|---|---|
+//! | [`quadratic`] | a quadratic whose F and ∇F are known in closed form: the ground truth of the tests | any number |
+//! | [`imaging::tv`] | total-variation denoising of images and signals, f64 or f32 | log weight (one, or one a pixel), log smoothing |
+//!
+//! [`data`] reads and writes PNG and npy files and holds the photographs that ship with the crate.
+//!
+//! ```
+//! use bilevel::{Maid, Run, Trust};
+//! use bilevel_problems::data::{photograph, resized};
+//! use bilevel_problems::imaging::{Norm, Weights, tv_denoising};
+//!
+//! let clean = resized(&photograph("camera")?, 32)?;
+//! let noisy = clean.with_noise(0.1, 0, 0);
+//! let oracle = tv_denoising(&[clean], &[noisy], Norm::Isotropic, Weights::Global, Trust::Certified)?;
+//! let report = Run::new(&oracle, Maid::default()).max_iterations(10).start(vec![-5.0, -5.0])?;
+//! println!("{report}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 pub mod data;
 mod fingerprint;
 pub mod imaging;
