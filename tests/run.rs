@@ -155,7 +155,6 @@ where
                 .unwrap();
             assert_eq!(resumed.trace.to_csv(), whole.trace.to_csv(), "{case}");
             assert_eq!(resumed.status, whole.status, "{case}");
-            assert!(resumed.seconds >= part.seconds, "{case}");
             let (resumed, whole) = (
                 Report {
                     seconds: 0.0,

@@ -161,7 +161,7 @@ fn every_solver_reaches_the_accuracy_on_quadratics() {
         (20, 1.0),
         (20, 30.0),
         (60, 1e3),
-        (60, 1e5),
+        (60, 1e4),
     ] {
         for solver in solvers() {
             if matches!(solver, AnySolver::GradientDescent(_)) && condition > 1e3 {
