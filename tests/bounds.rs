@@ -554,6 +554,7 @@ impl UpperLevel for SoftUpper {
 /// Soft problems over a range of weights, smoothings, sizes and targets, and a θ for each.
 fn soft_problems() -> Vec<(String, Soft, SoftUpper, Vec<f64>)> {
     let mut problems = Vec::new();
+    // cos(x − t) loses the digits of x for a large t: that is the subject of a test of its own.
     for n in [1, 3, 30] {
         for meaning in [Meaning::Regulariser, Meaning::Data] {
             for (w, nu) in [
@@ -565,6 +566,9 @@ fn soft_problems() -> Vec<(String, Soft, SoftUpper, Vec<f64>)> {
             ] {
                 for (data, target) in [(0.01, 1.0), (1.0, 1.0), (1.0, 100.0)] {
                     for convex in [true, false] {
+                        if !convex && target > 1.0 {
+                            continue;
+                        }
                         for seed in [10, 20] {
                             let case = format!(
                                 "n={n} {meaning:?} w={w} ν={nu} data={data} target={target} convex={convex} seed={seed}"
@@ -619,6 +623,21 @@ fn changing_hessian_and_mixed_derivative_are_within_the_certified_bounds() {
     );
 }
 
+#[test]
+fn a_value_whose_digits_cancel_is_within_its_bounds() {
+    // f(x) = 1 − cos(x − t) with |t| = 65: the rounding of x − t alone is 7e-15, whatever the size of f.
+    let theta = vec![0.1f64.ln(), 0.1f64.ln()];
+    let lower = Soft::new(1, Meaning::Regulariser, (0.1, 0.1), 1.0, 20);
+    let upper = SoftUpper::new(1, false, 100.0, 20);
+    let exact = lower.exact(&upper, theta);
+    let oracle = Implicit::new(lower, upper).with_lower_solver(NewtonCg::default());
+    for a in [1e-6, 1e-9, 1e-12] {
+        let accuracy = Accuracy::new(a, a).unwrap();
+        let mut state = oracle.start(&exact.theta).unwrap();
+        certified(&oracle, &exact, accuracy, &mut state, "1 − cos(x − t)");
+    }
+}
+
 /// The largest ‖z − ∇F‖/ω over the soft problems of a meaning, with the constants replaced.
 fn worst_with(meaning: Meaning, change: fn(Curvature) -> Curvature) -> f64 {
     let mut worst = 0.0f64;
@@ -659,7 +678,7 @@ fn the_terms_of_changing_hessian_and_mixed_derivative_are_needed() {
         ..c
     });
     println!(
-        "largest ‖z − ∇F‖/ω: {all:.3}; without L_A {without_hessian:.1}, without L_B {without_cross:.1}"
+        "largest ‖z − ∇F‖/ω: {all:.3}; without L_A {without_hessian:.3}, without L_B {without_cross:.3}"
     );
     assert!(all <= 1.0, "{all}");
     assert!(without_hessian > 1.0, "{without_hessian}");
@@ -668,7 +687,6 @@ fn the_terms_of_changing_hessian_and_mixed_derivative_are_needed() {
 
 #[test]
 fn a_missing_constant_of_a_certificate_is_named() {
-    type Change = fn(Curvature) -> Curvature;
     let cases: [(&str, Change); 4] = [
         ("μ", |c| Curvature {
             strong_convexity: None,
@@ -811,38 +829,59 @@ fn estimated_bounds_say_so_and_are_at_most_tenfold_too_small() {
     }
 }
 
+/// The smallest ratios of [`estimated`] for quadratics of a conditioning, with μ = `scale`.
+fn estimated_quadratics(
+    change: fn(Curvature) -> Curvature,
+    scale: f64,
+    condition: f64,
+) -> (f64, f64) {
+    let (mut gradient, mut value) = (f64::INFINITY, f64::INFINITY);
+    for seed in 0..5 {
+        let problem = Quadratic::random(20, 3, condition, seed);
+        let exact = Exact::of(&problem, random(3, seed + 100));
+        let inner = Scaled {
+            inner: problem.lower(),
+            scale,
+        };
+        let lower = WithCurvature { inner, change };
+        let (g, v) = estimated(lower, problem.upper(), &exact, "quadratic");
+        (gradient, value) = (gradient.min(g), value.min(v));
+    }
+    (gradient, value)
+}
+
+type Change = fn(Curvature) -> Curvature;
+
 #[test]
-fn estimated_bounds_of_quadratics_are_at_most_tenfold_too_small() {
-    let mut failed = Vec::new();
+fn estimated_errors_of_ill_conditioned_hypergradients_are_at_most_tenfold_too_small() {
+    let mut worst = f64::INFINITY;
     for (name, change) in [
-        ("none", no_constants as fn(Curvature) -> Curvature),
+        ("none", no_constants as Change),
         ("μ", only_mu),
         ("L", only_smoothness),
     ] {
         for scale in SCALES {
-            for condition in CONDITIONS {
-                let (mut gradient, mut value) = (f64::INFINITY, f64::INFINITY);
-                for seed in 0..5 {
-                    let problem = Quadratic::random(20, 3, condition, seed);
-                    let exact = Exact::of(&problem, random(3, seed + 100));
-                    let inner = Scaled {
-                        inner: problem.lower(),
-                        scale,
-                    };
-                    let lower = WithCurvature { inner, change };
-                    let (g, v) = estimated(lower, problem.upper(), &exact, name);
-                    (gradient, value) = (gradient.min(g), value.min(v));
-                }
-                println!(
-                    "constants {name}, μ = {scale:.0e}, condition {condition:.0e}: smallest ω/‖z − ∇F‖ {gradient:.2e}, of the value {value:.2e}"
-                );
-                if gradient < 0.1 || value < 0.1 {
-                    failed.push(format!(
-                        "{name} {scale:e} {condition:e}: {gradient:e} {value:e}"
-                    ));
-                }
-            }
+            let ratios = CONDITIONS.map(|c| estimated_quadratics(change, scale, c).0);
+            println!("constants {name}, μ = {scale:.0e}: smallest ω/‖z − ∇F‖ {ratios:.2?}");
+            worst = ratios.into_iter().fold(worst, f64::min);
         }
     }
-    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(worst >= 0.1, "{worst:e}");
+}
+
+#[test]
+fn estimated_bounds_of_the_value_do_not_assume_the_strong_convexity() {
+    let mut worst = f64::INFINITY;
+    for (name, change) in [
+        ("none", no_constants as Change),
+        ("μ", only_mu),
+        ("L", only_smoothness),
+    ] {
+        for scale in SCALES {
+            let ratios = CONDITIONS.map(|c| estimated_quadratics(change, scale, c).1);
+            println!("constants {name}, μ = {scale:.0e}: smallest (U − L)/|F − f| {ratios:.2?}");
+            worst = ratios.into_iter().fold(worst, f64::min);
+        }
+    }
+    assert!(worst >= 0.1, "{worst:e}");
 }

@@ -365,6 +365,28 @@ fn a_solve_that_is_cut_short_is_not_worse_than_its_start() {
 }
 
 #[test]
+fn an_ill_conditioned_solve_that_is_cut_short_is_not_worse_than_its_start() {
+    for condition in [30.0, 1e3, 1e5] {
+        let quadratic = Quadratic::random(40, 3, condition, 1);
+        let (problem, theta) = (quadratic.lower(), random(3, 2));
+        for iterations in [1, 2, 3, 5, 8, 13, 21, 50, 100] {
+            for solver in limited(iterations) {
+                let mut x = quadratic.solution(&theta);
+                x.axpy(1e-3, &random(x.len(), 4));
+                let before = gradient_norm(&problem, &x, &theta);
+                let report =
+                    solver.minimize(&problem, &theta, 1e-11, &mut x, &mut Scratch::default());
+                assert!(
+                    report.gradient_norm <= before,
+                    "condition={condition:e} {solver:?}: ‖∇g‖ from {before:e} to {:e}",
+                    report.gradient_norm
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn stopped_newton_products_still_descend() {
     let solver = AnySolver::NewtonCg(NewtonCg {
         cg: Cg {
