@@ -1,5 +1,7 @@
 //! The derivative checker passes what is right and names what is wrong.
 
+#![allow(clippy::panic)] // helpers of tests are tests
+
 mod common;
 
 use bilevel::{

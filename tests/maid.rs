@@ -1,7 +1,7 @@
 //! The upper-level solvers: every accepted MAID step decreases the exact F, all reach the known optimum, and what is out of
 //! range is refused by name.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
 mod common;
 

@@ -17,50 +17,11 @@ use bilevel::{
 use bilevel_problems::imaging::{Norm, TvDenoising};
 use bilevel_problems::quadratic::Quadratic;
 use common::{
-    Scaled, WithCurvature, distance, no_constants, only_mu, only_smoothness, picture, random,
+    AnySolver, Scaled, WithCurvature, distance, no_constants, only_mu, only_smoothness, picture,
+    random, solvers,
 };
 
 const ACCURACIES: [f64; 5] = [1.0, 1e-2, 1e-4, 1e-7, 1e-10];
-
-/// Any of the lower solvers.
-#[derive(Clone, Debug)]
-enum AnySolver {
-    GradientDescent(GradientDescent),
-    Fista(Fista),
-    NewtonCg(NewtonCg),
-    Lbfgs(Lbfgs),
-}
-
-impl LowerSolver for AnySolver {
-    fn minimize<P: LowerLevel>(
-        &self,
-        problem: &P,
-        theta: &P::Theta,
-        epsilon: f64,
-        x: &mut P::X,
-        scratch: &mut Scratch<P::X>,
-    ) -> LowerReport {
-        match self {
-            AnySolver::GradientDescent(s) => s.minimize(problem, theta, epsilon, x, scratch),
-            AnySolver::Fista(s) => s.minimize(problem, theta, epsilon, x, scratch),
-            AnySolver::NewtonCg(s) => s.minimize(problem, theta, epsilon, x, scratch),
-            AnySolver::Lbfgs(s) => s.minimize(problem, theta, epsilon, x, scratch),
-        }
-    }
-
-    fn identity(&self) -> String {
-        format!("{self:?}")
-    }
-}
-
-fn solvers() -> [AnySolver; 4] {
-    [
-        AnySolver::GradientDescent(GradientDescent::default()),
-        AnySolver::Fista(Fista::default()),
-        AnySolver::NewtonCg(NewtonCg::default()),
-        AnySolver::Lbfgs(Lbfgs::default()),
-    ]
-}
 
 fn limited(max_iterations: u64) -> [AnySolver; 4] {
     [
@@ -97,8 +58,16 @@ fn gradient_norm<P: LowerLevel>(problem: &P, x: &P::X, theta: &P::Theta) -> f64 
     gradient.norm()
 }
 
-/// TV problems of one and of two dimensions, with θ and the solution to rounding error.
-fn tv_problems() -> Vec<(String, TvDenoising<f64>, Vec<f64>, Vec<f64>)> {
+/// A problem at a θ, with the solution to rounding error.
+struct Solved {
+    case: String,
+    problem: TvDenoising<f64>,
+    theta: Vec<f64>,
+    exact: Vec<f64>,
+}
+
+/// TV problems of one and of two dimensions.
+fn tv_problems() -> Vec<Solved> {
     let mut problems = Vec::new();
     for (rows, cols) in [(1, 40), (40, 1), (8, 9)] {
         for norm in [Norm::Anisotropic, Norm::Isotropic] {
@@ -108,12 +77,12 @@ fn tv_problems() -> Vec<(String, TvDenoising<f64>, Vec<f64>, Vec<f64>)> {
                 let newton = AnySolver::NewtonCg(NewtonCg::default());
                 let (exact, report) = minimize(&newton, &problem, &theta, 1e-13);
                 assert!(report.epsilon.unwrap() < 1e-12, "{report:?}");
-                problems.push((
-                    format!("{rows}×{cols} {norm:?} {theta:?}"),
+                problems.push(Solved {
+                    case: format!("{rows}×{cols} {norm:?} {theta:?}"),
                     problem,
                     theta,
                     exact,
-                ));
+                });
             }
         }
     }
@@ -184,7 +153,13 @@ fn every_solver_reaches_the_accuracy_on_quadratics() {
 
 #[test]
 fn every_solver_reaches_the_accuracy_on_signals_and_images() {
-    for (case, problem, theta, exact) in tv_problems() {
+    for Solved {
+        case,
+        problem,
+        theta,
+        exact,
+    } in tv_problems()
+    {
         for solver in solvers() {
             assert_accurate(&solver, &problem, &theta, &exact, 2e-12, &case);
         }
@@ -262,7 +237,13 @@ fn solvers_do_without_constants() {
                 let exact = quadratic.solution(&theta);
                 assert_without_constants(&solver, &problem, &theta, &exact, &case);
             }
-            for (case, inner, theta, exact) in tv_problems() {
+            for Solved {
+                case,
+                problem: inner,
+                theta,
+                exact,
+            } in tv_problems()
+            {
                 let case = format!("{case}, known: {name}");
                 let problem = WithCurvature { inner, change };
                 assert_without_constants(&solver, &problem, &theta, &exact, &case);
@@ -318,7 +299,6 @@ fn an_ill_conditioned_problem_of_unknown_smoothness_is_not_called_non_finite() {
     }
 }
 
-/// The iterations and the reports of a limit.
 #[test]
 fn iteration_limits_are_named_and_what_was_reached_is_certified() {
     for iterations in [0, 1, 2, 5] {
@@ -346,7 +326,13 @@ fn iteration_limits_are_named_and_what_was_reached_is_certified() {
 #[test]
 fn a_solve_that_is_cut_short_is_not_worse_than_its_start() {
     // What is returned is the best point found; the start is one of them.
-    for (case, problem, theta, exact) in tv_problems() {
+    for Solved {
+        case,
+        problem,
+        theta,
+        exact,
+    } in tv_problems()
+    {
         for iterations in [1, 2, 3, 5, 8, 13, 21] {
             for solver in limited(iterations) {
                 let mut x = exact.clone();

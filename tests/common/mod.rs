@@ -1,7 +1,10 @@
 //! What the integration tests share: random numbers, pictures, and lower levels made from others.
 
 #![allow(dead_code)] // every test file uses a part of it
+#![allow(clippy::expect_used)] // helpers of tests are tests
 
+use bilevel::lower::{Fista, GradientDescent, Lbfgs, LowerReport, LowerSolver, NewtonCg};
+use bilevel::vector::Scratch;
 use bilevel::{Curvature, Error, Linearization, LowerLevel, Vector};
 use bilevel_problems::imaging::Image;
 
@@ -197,4 +200,45 @@ pub(crate) fn only_smoothness(known: Curvature) -> Curvature {
         smoothness: known.smoothness,
         ..Curvature::default()
     }
+}
+
+/// Any of the lower solvers.
+#[derive(Clone, Debug)]
+pub(crate) enum AnySolver {
+    GradientDescent(GradientDescent),
+    Fista(Fista),
+    NewtonCg(NewtonCg),
+    Lbfgs(Lbfgs),
+}
+
+impl LowerSolver for AnySolver {
+    fn minimize<P: LowerLevel>(
+        &self,
+        problem: &P,
+        theta: &P::Theta,
+        epsilon: f64,
+        x: &mut P::X,
+        scratch: &mut Scratch<P::X>,
+    ) -> LowerReport {
+        match self {
+            AnySolver::GradientDescent(s) => s.minimize(problem, theta, epsilon, x, scratch),
+            AnySolver::Fista(s) => s.minimize(problem, theta, epsilon, x, scratch),
+            AnySolver::NewtonCg(s) => s.minimize(problem, theta, epsilon, x, scratch),
+            AnySolver::Lbfgs(s) => s.minimize(problem, theta, epsilon, x, scratch),
+        }
+    }
+
+    fn identity(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// All of them, with their defaults.
+pub(crate) fn solvers() -> [AnySolver; 4] {
+    [
+        AnySolver::GradientDescent(GradientDescent::default()),
+        AnySolver::Fista(Fista::default()),
+        AnySolver::NewtonCg(NewtonCg::default()),
+        AnySolver::Lbfgs(Lbfgs::default()),
+    ]
 }
