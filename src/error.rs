@@ -51,11 +51,9 @@ pub enum Error {
         reason: CheckpointError,
     },
     /// A figure could not be drawn.
-    #[error("{}: the figure could not be drawn: {reason}", path.display())]
+    #[error("the figure could not be drawn: {reason}")]
     Figure {
-        /// The file that was to be written.
-        path: PathBuf,
-        /// The reason given by the drawing library.
+        /// What is missing, or the reason given by the drawing library.
         reason: String,
     },
     /// The thread pool could not be built, or the signal handler not be installed.

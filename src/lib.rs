@@ -5,8 +5,11 @@ pub mod linear;
 pub mod lower;
 pub mod oracle;
 pub mod parallel;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod problem;
 pub mod run;
+pub mod simd;
 pub mod status;
 pub mod upper;
 pub mod vector;

@@ -45,7 +45,7 @@ pub struct LowerReport {
 /// A solver of the lower level.
 pub trait LowerSolver: Send + Sync {
     /// Improves `x`, whose content on entry is the first guess, until ‖x − x*‖ ≤ ε is certain (or ‖∇ₓg‖ ≤ ε, where μ is not
-    /// known). When that cannot be reached, `x` is the best point found and the status says why.
+    /// known). When that cannot be reached, `x` is the last point, the report is about it, and the status says why.
     fn minimize<P: LowerLevel>(
         &self,
         problem: &P,

@@ -115,8 +115,9 @@ pub trait Linearization {
         let _ = (q, radius);
         None
     }
-    /// A bound of ‖B‖ at this x, where there is a better one than [`Curvature::cross_norm`].
-    fn cross_norm(&self) -> Option<f64> {
+    /// A bound of ‖B‖ at this x, where there is a better one than [`Curvature::cross_norm`]. `room` may be overwritten.
+    fn cross_norm(&self, room: &mut Self::X) -> Option<f64> {
+        let _ = room;
         None
     }
 }

@@ -27,7 +27,7 @@ use std::time::Instant;
 use crate::error::Error;
 use crate::hypergradient::Hypergradient;
 use crate::oracle::Oracle;
-use crate::status::{Budget, Status};
+use crate::status::{Budget, SolveStatus, Status};
 use crate::upper::{Iteration, Solver, Step};
 use crate::work::Work;
 
@@ -199,6 +199,55 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
         self.go(progress)
     }
 
+    /// Evaluates value and hypergradient at θ to the solver's first accuracy, and moves nothing. The status is
+    /// [`Status::Evaluated`], or [`Status::AccuracyFloor`] when the inner solvers could not reach that accuracy.
+    ///
+    /// # Errors
+    /// As for [`start`](Run::start).
+    pub fn evaluate(self, theta: O::Theta) -> Result<Report<O::Theta>, Error> {
+        let clock = Instant::now();
+        let mut state = self.solver.start(self.oracle, theta)?;
+        let (row, z) = self.solver.evaluate(self.oracle, &mut state)?;
+        let status = match z.status() {
+            SolveStatus::Converged => Status::Evaluated,
+            _ => Status::AccuracyFloor,
+        };
+        let mut trace = Trace::default();
+        let work = row.work;
+        trace.push(row);
+        let theta = self.solver.theta(&state).clone();
+        Ok(self.report(status, theta, z, 0, work, clock.elapsed().as_secs_f64(), trace))
+    }
+
+    #[allow(clippy::too_many_arguments)] // the fields of the report
+    fn report(
+        &self,
+        status: Status,
+        theta: O::Theta,
+        z: Hypergradient<O::Theta>,
+        iterations: u64,
+        work: Work,
+        seconds: f64,
+        trace: Trace,
+    ) -> Report<O::Theta> {
+        Report {
+            status,
+            solver: self.solver.name(),
+            trust: z.trust,
+            theta,
+            value: z.value,
+            goal_oriented: z.goal_oriented,
+            hypergradient: z.gradient,
+            error_bound: z.error_bound,
+            attained: z.attained,
+            iterations,
+            work,
+            seconds,
+            trace,
+            warnings: Vec::new(),
+        }
+    }
+
     fn identity(&self) -> String {
         format!("{} on {}", self.solver.identity(), self.oracle.identity())
     }
@@ -294,22 +343,9 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
                 o.iteration(row, seconds())
             });
         }
-        let report = Report {
-            status,
-            solver: name,
-            trust: z.trust,
-            theta: self.solver.theta(&p.state).clone(),
-            value: z.value,
-            goal_oriented: z.goal_oriented,
-            hypergradient: z.gradient,
-            error_bound: z.error_bound,
-            attained: z.attained,
-            iterations: p.iteration,
-            work: p.work,
-            seconds: seconds(),
-            trace: p.trace,
-            warnings,
-        };
+        let theta = self.solver.theta(&p.state).clone();
+        let mut report = self.report(status, theta, z, p.iteration, p.work, seconds(), p.trace);
+        report.warnings = warnings;
         for observer in &mut self.observers {
             // The run is over: there is nobody left to tell.
             let _ = observer.end(&report.to_string());

@@ -97,6 +97,8 @@ impl fmt::Display for Budget {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Status {
+    /// Value and hypergradient were evaluated; no step was asked for.
+    Evaluated,
     /// ‖z‖ + ω ≤ tolerance, hence ‖∇F(θ)‖ ≤ tolerance as surely as the trust of the bound.
     Converged,
     /// The inner problems cannot be solved more accurately, and the next step needs it.
@@ -115,6 +117,7 @@ impl Status {
     /// A short name, as in `converged` or `budget_exhausted`.
     pub fn name(self) -> &'static str {
         match self {
+            Status::Evaluated => "evaluated",
             Status::Converged => "converged",
             Status::AccuracyFloor => "accuracy_floor",
             Status::Stalled => "stalled",
@@ -127,6 +130,9 @@ impl Status {
     /// What it means and what to do about it.
     pub fn advice(self) -> String {
         match self {
+            Status::Evaluated => {
+                "the value and the hypergradient at θ, to the accuracies that were asked for".into()
+            }
             Status::Converged => {
                 "the norm of the hypergradient and its error bound together are within the tolerance"
                     .into()

@@ -8,10 +8,11 @@
 //! the blocks. No fused multiply-add is used. The result is therefore the same to the last bit on any number of threads
 //! and with any width of SIMD registers.
 
-use pulp::Arch;
 use rayon::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 use std::ops::{Add, Div, Mul, Sub};
+
+use crate::simd::dispatch;
 
 /// An element of a finite-dimensional Euclidean space over `f64`.
 ///
@@ -31,7 +32,7 @@ pub trait Vector: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// ⟨self, x⟩, accumulated in `f64`.
     fn dot(&self, x: &Self) -> f64;
     /// self_i ← f(i), in the order of i.
-    fn fill(&mut self, f: &mut dyn FnMut(usize) -> f64);
+    fn assign(&mut self, f: &mut dyn FnMut(usize) -> f64);
     /// The entries, as `f64`.
     fn to_f64(&self) -> Vec<f64>;
 
@@ -180,8 +181,12 @@ impl<E: Element> Vector for Vec<E> {
 
     fn axpby(&mut self, a: f64, x: &Self, b: f64) {
         let (a, b) = (E::from_f64(a), E::from_f64(b));
-        let arch = Arch::new();
-        let kernel = |y: &mut [E], x: &[E]| arch.dispatch(|| axpby_slice(a, x, b, y));
+        let kernel = |y: &mut [E], x: &[E]| {
+            dispatch(
+                #[inline(always)]
+                || axpby_slice(a, x, b, y),
+            )
+        };
         if parallel(self.len()) {
             let size = block(self.len());
             self.par_chunks_mut(size)
@@ -194,7 +199,7 @@ impl<E: Element> Vector for Vec<E> {
 
     fn scale(&mut self, a: f64) {
         let a = E::from_f64(a);
-        Arch::new().dispatch(|| {
+        dispatch(#[inline(always)] || {
             for y in self.iter_mut() {
                 *y = a * *y;
             }
@@ -203,8 +208,12 @@ impl<E: Element> Vector for Vec<E> {
 
     fn dot(&self, x: &Self) -> f64 {
         let size = block(self.len());
-        let arch = Arch::new();
-        let kernel = |a: &[E], b: &[E]| arch.dispatch(|| dot_block(a, b));
+        let kernel = |a: &[E], b: &[E]| {
+            dispatch(
+                #[inline(always)]
+                || dot_block(a, b),
+            )
+        };
         let mut partial = [0.0f64; BLOCKS];
         if parallel(self.len()) {
             partial
@@ -222,7 +231,7 @@ impl<E: Element> Vector for Vec<E> {
         partial.iter().sum()
     }
 
-    fn fill(&mut self, f: &mut dyn FnMut(usize) -> f64) {
+    fn assign(&mut self, f: &mut dyn FnMut(usize) -> f64) {
         for (i, y) in self.iter_mut().enumerate() {
             *y = E::from_f64(f(i));
         }
@@ -234,7 +243,7 @@ impl<E: Element> Vector for Vec<E> {
 
     fn is_finite(&self) -> bool {
         // x·0 is 0 for a finite x and NaN otherwise: a test without branches.
-        let sum = Arch::new().dispatch(|| {
+        let sum = dispatch(#[inline(always)] || {
             let mut lanes = [0.0f64; LANES];
             let (head, tail) = self.as_chunks::<LANES>();
             for x in head {

@@ -111,7 +111,7 @@ impl<E: Element> UpperLevel for SquaredError<E> {
     type X = Vec<E>;
 
     fn value(&self, x: &Vec<E>, _theta: &Vec<f64>) -> f64 {
-        pulp::Arch::new().dispatch(
+        bilevel::simd::dispatch(
             #[inline(always)]
             || {
                 0.5 * bands::lane_sum(

@@ -1,4 +1,5 @@
 //! x
+pub mod data;
 mod fingerprint;
 pub mod imaging;
 pub mod quadratic;

@@ -42,16 +42,19 @@ const ROUNDINGS: f64 = 8.0;
 /// ```text
 /// F ≤ f(x̃) + ‖∇ₓf(x̃)‖ ε + (L_f/2) ε²        F ≥ f(x̃) − ‖∇ₓf(x̃)‖ ε  [− (L_f/2) ε² where f is not convex in x]
 /// ```
-pub(crate) fn bounded_value(
+#[allow(clippy::too_many_arguments)] // the quantities of the formula
+fn bounded_value(
     f: f64,
     gradient_norm: f64,
     epsilon: f64,
     lipschitz: f64,
     convex: bool,
     unit_roundoff: f64,
+    terms: f64,
     trust: Trust,
 ) -> Bounded {
-    let rounding = ROUNDINGS * unit_roundoff * f.abs();
+    // A sum of n terms of one sign, in f64 and in lanes, is rounded by far less than √n/4 at each; each term by the storage.
+    let rounding = (ROUNDINGS * unit_roundoff + 0.25 * f64::EPSILON * terms.sqrt()) * f.abs();
     let linear = gradient_norm * epsilon + rounding;
     let quadratic = 0.5 * lipschitz * epsilon * epsilon;
     Bounded {
@@ -80,7 +83,8 @@ where
     U: UpperLevel<Theta = P::Theta, X = P::X>,
     L: LinearSolver,
 {
-    /// The upper value at x̃, with bounds from the lower solver's report.
+    /// The upper value at x̃, with bounds from the lower solver's report. `mu` is an estimate of μ, for estimated bounds where the
+    /// problem does not supply it.
     ///
     /// # Errors
     /// [`Error::NotFinite`], [`Error::MissingConstant`].
@@ -89,6 +93,7 @@ where
         theta: &P::Theta,
         x: &P::X,
         solved: &LowerReport,
+        mu: Option<f64>,
         work: &mut Work,
         scratch: &mut Scratch<P::X>,
     ) -> Result<Bounded, Error> {
@@ -102,8 +107,7 @@ where
         let mut gradient = scratch.take(x);
         self.upper.gradient_x(x, theta, &mut gradient);
         work.upper_gradients += 1;
-        let norm = gradient.norm();
-        let result = self.bound_value(theta, x, f, norm, solved, &mut gradient, scratch);
+        let result = self.bound_value(theta, x, f, &gradient, solved, mu, scratch);
         scratch.put(gradient);
         result
     }
@@ -114,57 +118,69 @@ where
         theta: &P::Theta,
         x: &P::X,
         f: f64,
-        gradient_norm: f64,
+        gradient: &P::X,
         solved: &LowerReport,
-        gradient: &mut P::X,
+        mu: Option<f64>,
         scratch: &mut Scratch<P::X>,
     ) -> Result<Bounded, Error> {
         let known = self.upper.curvature(theta);
-        match (self.trust, solved.epsilon, known.gradient_x_lipschitz) {
-            (Trust::Unknown, _, _) => Ok(Bounded::unknown(f)),
-            (trust, Some(epsilon), Some(lipschitz)) => Ok(bounded_value(
-                f,
-                gradient_norm,
-                epsilon,
-                lipschitz,
-                known.convex,
-                P::X::UNIT_ROUNDOFF,
-                trust,
-            )),
-            (Trust::Certified, None, _) => Err(missing_mu()),
-            (Trust::Certified, _, None) => Err(Error::MissingConstant {
-                constant: "L_f (UpperCurvature::gradient_x_lipschitz)",
-            }),
-            (Trust::Estimated, epsilon, lipschitz) => {
-                // Without μ the accuracy is what the gradient norm would certify for μ = 1.
-                let epsilon = epsilon.unwrap_or(solved.gradient_norm);
-                let lipschitz = lipschitz.unwrap_or_else(|| {
-                    let mut there = scratch.take(x);
-                    let mut gradient_there = scratch.take(x);
-                    let step = epsilon / gradient.norm().max(f64::MIN_POSITIVE);
-                    there.copy_from(x);
-                    there.axpy(step, gradient);
-                    self.upper.gradient_x(&there, theta, &mut gradient_there);
-                    gradient_there.axpy(-1.0, gradient);
-                    let estimate = SAFETY * gradient_there.norm() / epsilon.max(f64::MIN_POSITIVE);
-                    scratch.put(there);
-                    scratch.put(gradient_there);
-                    estimate
+        let epsilon = match self.trust {
+            Trust::Unknown => return Ok(Bounded::unknown(f)),
+            Trust::Certified => solved.epsilon.ok_or_else(missing_mu)?,
+            Trust::Estimated => match (solved.epsilon, mu) {
+                (Some(epsilon), _) => epsilon,
+                (None, Some(mu)) => solved.gradient_norm / mu,
+                (None, None) => return Ok(Bounded::unknown(f)),
+            },
+        };
+        let lipschitz = match (known.gradient_x_lipschitz, self.trust) {
+            (Some(lipschitz), _) => lipschitz,
+            (None, Trust::Certified) => {
+                return Err(Error::MissingConstant {
+                    constant: "L_f (UpperCurvature::gradient_x_lipschitz)",
                 });
-                Ok(bounded_value(
-                    f,
-                    gradient_norm,
-                    epsilon,
-                    lipschitz,
-                    known.convex,
-                    P::X::UNIT_ROUNDOFF,
-                    Trust::Estimated,
-                ))
             }
-        }
+            (None, _) => self.sample_gradient_lipschitz(theta, x, gradient, epsilon, scratch),
+        };
+        Ok(bounded_value(
+            f,
+            gradient.norm(),
+            epsilon,
+            lipschitz,
+            known.convex,
+            P::X::UNIT_ROUNDOFF,
+            x.len() as f64,
+            self.trust,
+        ))
     }
 
-    /// The hypergradient at x̃; `adjoint` is the first guess of q on entry and q on return.
+    /// L_f from the change of ∇ₓf over a step of length ε along itself.
+    fn sample_gradient_lipschitz(
+        &self,
+        theta: &P::Theta,
+        x: &P::X,
+        gradient: &P::X,
+        epsilon: f64,
+        scratch: &mut Scratch<P::X>,
+    ) -> f64 {
+        let norm = gradient.norm();
+        if norm == 0.0 || epsilon == 0.0 {
+            return 0.0;
+        }
+        let mut there = scratch.take(x);
+        let mut change = scratch.take(x);
+        there.copy_from(x);
+        there.axpy(epsilon / norm, gradient);
+        self.upper.gradient_x(&there, theta, &mut change);
+        change.axpy(-1.0, gradient);
+        let estimate = SAFETY * change.norm() / epsilon;
+        scratch.put(there);
+        scratch.put(change);
+        estimate
+    }
+
+    /// The hypergradient at x̃; `adjoint` is the first guess of q on entry and q on return. Where μ had to be estimated, `mu`
+    /// is the estimate on return.
     ///
     /// # Errors
     /// [`Error::NotFinite`], [`Error::MissingConstant`].
@@ -175,6 +191,7 @@ where
         solved: &LowerReport,
         delta: f64,
         adjoint: &mut P::X,
+        mu: &mut Option<f64>,
         scratch: &mut Scratch<P::X>,
     ) -> Result<Hypergradient<P::Theta>, Error> {
         let mut work = Work::default();
@@ -253,7 +270,16 @@ where
         let terms = match trust {
             Trust::Unknown => None,
             Trust::Certified => {
-                Some(self.certified(theta, &at, solved, attained, rhs_norm, adjoint, q_norm)?)
+                Some(self.certified(
+                    theta,
+                    &at,
+                    solved,
+                    attained,
+                    rhs_norm,
+                    adjoint,
+                    q_norm,
+                    &mut lower_gradient,
+                )?)
             }
             Trust::Estimated => Some(self.estimated(
                 theta,
@@ -268,6 +294,9 @@ where
                 scratch,
             )),
         };
+        if solved.epsilon.is_none() {
+            *mu = terms.as_ref().map(|t| t.mu);
+        }
         let error_bound = match &terms {
             Some(terms) => {
                 let rounding = ROUNDINGS
@@ -280,7 +309,7 @@ where
         let value = if trust == Trust::Unknown {
             Bounded::unknown(f)
         } else {
-            self.bound_value(theta, x, f, rhs_norm, solved, &mut rhs, scratch)?
+            self.bound_value(theta, x, f, &rhs, solved, *mu, scratch)?
         };
         drop(at);
         scratch.put(rhs);
@@ -310,6 +339,7 @@ where
         rhs_norm: f64,
         q: &P::X,
         q_norm: f64,
+        room: &mut P::X,
     ) -> Result<BoundTerms, Error> {
         let known = self.lower.curvature(theta);
         let UpperCurvature {
@@ -322,6 +352,8 @@ where
         };
         let epsilon = solved.epsilon.ok_or_else(missing_mu)?;
         let mu = known.strong_convexity.ok_or_else(missing_mu)?;
+        // L stands in the rounding error of the residuals.
+        need(known.smoothness, "L (Curvature::smoothness)")?;
         let cross_change_norm =
             need(known.cross_lipschitz, "L_B (Curvature::cross_lipschitz)")? * epsilon;
         Ok(BoundTerms {
@@ -329,7 +361,7 @@ where
             delta: attained.delta,
             mu,
             cross_norm: need(
-                at.cross_norm().or(known.cross_norm),
+                at.cross_norm(room).or(known.cross_norm),
                 "a bound of ‖B‖ (Curvature::cross_norm)",
             )?,
             gradient_x_change: epsilon
@@ -391,12 +423,18 @@ where
             of_q.min(self.estimate_mu(x, at, &mut rng, work, scratch)) / SAFETY
         });
         let epsilon = solved.epsilon.unwrap_or(solved.gradient_norm / mu);
-        let cross_norm = at.cross_norm().or(known.cross_norm).unwrap_or_else(|| {
+        let mut there = scratch.take(x);
+        let local_norm = at.cross_norm(&mut there);
+        let cross_norm = local_norm.or(known.cross_norm).unwrap_or_else(|| {
             let mut u = random(theta, &mut rng);
             let mut bu = scratch.take(x);
             let mut norm = 0.0;
             for _ in 0..POWER_STEPS {
-                u.scale(1.0 / u.norm().max(f64::MIN_POSITIVE));
+                let length = u.norm();
+                if length == 0.0 {
+                    break;
+                }
+                u.scale(1.0 / length);
                 at.cross_jvp(&u, &mut bu);
                 at.cross_vjp(&bu, &mut u);
                 work.cross_products += 2;
@@ -405,7 +443,6 @@ where
             scratch.put(bu);
             SAFETY * norm
         });
-        let mut there = scratch.take(x);
         let mut out = scratch.take(x);
         let (mut btq, mut out_theta) = (theta.clone(), theta.clone());
         let mut f_theta = theta.clone();
@@ -474,7 +511,11 @@ where
         let mut shift = 0.0f64;
         let mut smallest = f64::INFINITY;
         for step in 0..2 * POWER_STEPS {
-            v.scale(1.0 / v.norm().max(f64::MIN_POSITIVE));
+            let length = v.norm();
+            if length == 0.0 {
+                break;
+            }
+            v.scale(1.0 / length);
             at.hvp(&v, &mut av);
             work.hessian_products += 1;
             let rayleigh = v.dot(&av);

@@ -47,23 +47,25 @@ impl LinearSolver for Direct {
             let mut unit = scratch.take(q);
             let mut column = scratch.take(q);
             let mut a = Mat::<f64>::zeros(n, n);
+            let mut finite = true;
             for j in 0..n {
-                unit.fill(&mut |i| f64::from(u8::from(i == j)));
+                unit.assign(&mut |i| f64::from(u8::from(i == j)));
                 (system.product)(&unit, &mut column);
+                finite &= column.is_finite();
                 for (i, value) in column.to_f64().into_iter().enumerate() {
                     a[(i, j)] = value;
                 }
             }
             products += n as u64;
             let status = match Llt::new(a.as_ref(), Side::Lower) {
-                Err(_) if column.is_finite() => SolveStatus::NegativeCurvature,
+                Err(_) if finite => SolveStatus::NegativeCurvature,
                 Err(_) => SolveStatus::NotFinite,
                 Ok(factor) => {
                     // Two corrections: the solution, and one step of refinement.
                     for _ in 0..2 {
                         let residual = r.to_f64();
                         let step = factor.solve(Col::from_fn(n, |i| residual[i]));
-                        column.fill(&mut |i| step[i]);
+                        column.assign(&mut |i| step[i]);
                         q.axpy(1.0, &column);
                         norm = system.residual(q, &mut r);
                         products += 1;

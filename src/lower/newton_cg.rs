@@ -48,7 +48,7 @@ impl LowerSolver for NewtonCg {
         x: &mut P::X,
         scratch: &mut Scratch<P::X>,
     ) -> LowerReport {
-        let mut task = Task::new(problem, theta, epsilon, self.max_iterations).with_patience(0.0);
+        let mut task = Task::new(problem, theta, epsilon, self.max_iterations).with_patience(50.0);
         let mut direction = scratch.take(x);
         let mut point = Point {
             x: scratch.take(x),

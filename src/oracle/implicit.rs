@@ -35,6 +35,8 @@ pub struct ImplicitState<X: Vector> {
     x: X,
     /// `None` until the first hypergradient, and in a trial state.
     adjoint: Option<X>,
+    /// The last estimate of μ, where the problem does not supply it and the trust is estimated.
+    mu: Option<f64>,
 }
 
 impl<X: Vector> ImplicitState<X> {
@@ -175,6 +177,7 @@ where
         Ok(ImplicitState {
             x: self.lower.start(),
             adjoint: None,
+            mu: None,
         })
     }
 
@@ -189,7 +192,7 @@ where
             let mut work = solved.work;
             let value = self
                 .parts()
-                .value(theta, &state.x, &solved, &mut work, scratch)?;
+                .value(theta, &state.x, &solved, state.mu, &mut work, scratch)?;
             Ok(Evaluation {
                 value,
                 epsilon: solved.epsilon.unwrap_or(solved.gradient_norm),
@@ -215,6 +218,7 @@ where
                 &solved,
                 accuracy.delta,
                 adjoint,
+                &mut state.mu,
                 scratch,
             )?;
             z.work += solved.work;
@@ -225,11 +229,15 @@ where
     /// A trial needs the lower-level solution only; the adjoint is neither copied nor kept twice.
     fn begin_trial(&self, state: &Self::State, trial: &mut Option<Self::State>) {
         match trial {
-            Some(trial) => trial.x.copy_from(&state.x),
+            Some(trial) => {
+                trial.x.copy_from(&state.x);
+                trial.mu = state.mu;
+            }
             None => {
                 *trial = Some(ImplicitState {
                     x: state.x.clone(),
                     adjoint: None,
+                    mu: state.mu,
                 })
             }
         }

@@ -119,7 +119,7 @@ const STEPS: [f64; 5] = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 /// A vector of independent entries, uniform in (−1, 1).
 pub(crate) fn random<V: Vector>(like: &V, rng: &mut ChaCha8Rng) -> V {
     let mut v = like.zeros_like();
-    v.fill(&mut |_| (rng.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0);
+    v.assign(&mut |_| (rng.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0);
     v
 }
 
@@ -265,7 +265,7 @@ impl Checker {
                     "‖A v‖ is above L‖v‖: L is too small",
                 );
             }
-            if let Some(b) = at.cross_norm().or(constants.cross_norm) {
+            if let Some(b) = at.cross_norm(&mut x.zeros_like()).or(constants.cross_norm) {
                 report.record(
                     "curvature: ‖B‖",
                     bu.norm() / (b * u.norm()) - 1.0,

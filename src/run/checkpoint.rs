@@ -92,12 +92,33 @@ pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error
     let undecodable = |e: postcard::Error| fail(CheckpointError::Damaged(e.to_string()));
     let (found, rest) = postcard::take_from_bytes::<String>(payload).map_err(undecodable)?;
     if found != identity {
-        return Err(fail(CheckpointError::OtherRun {
-            found,
-            expected: identity.to_owned(),
-        }));
+        let (found, expected) = from_first_difference(&found, identity);
+        return Err(fail(CheckpointError::OtherRun { found, expected }));
     }
     postcard::from_bytes(rest).map_err(undecodable)
+}
+
+/// The parts of two identities around their first difference, each of at most a line.
+fn from_first_difference(a: &str, b: &str) -> (String, String) {
+    const BEFORE: usize = 24;
+    const SHOWN: usize = 80;
+    let same = a
+        .chars()
+        .zip(b.chars())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let excerpt = |text: &str| {
+        let from = same.saturating_sub(BEFORE);
+        let mut excerpt: String = text.chars().skip(from).take(SHOWN).collect();
+        if from > 0 {
+            excerpt.insert(0, '…');
+        }
+        if text.chars().count() > from + SHOWN {
+            excerpt.push('…');
+        }
+        excerpt
+    };
+    (excerpt(a), excerpt(b))
 }
 
 #[cfg(test)]

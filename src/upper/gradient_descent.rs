@@ -87,6 +87,9 @@ impl<O: Oracle> Solver<O> for GradientDescent {
             return Ok(Step::Ended(Status::Converged, iteration, z));
         }
         let norm = z.gradient.norm();
+        if norm == 0.0 {
+            return Ok(Step::Ended(Status::Stalled, iteration, z));
+        }
         let beta = *s
             .step
             .get_or_insert_with(|| self.line_search.first_step(norm));
@@ -101,7 +104,11 @@ impl<O: Oracle> Solver<O> for GradientDescent {
             &s.oracle,
             &mut s.trial,
             &mut iteration.work,
-            |alpha, there| there.value <= z.value.value - lambda * alpha * norm * norm,
+            // Strictly below, too: a decrease that drowns in rounding is none.
+            |alpha, there| {
+                there.value < z.value.value
+                    && there.value <= z.value.value - lambda * alpha * norm * norm
+            },
         )?;
         iteration.trials = tried;
         let Some(found) = found else {

@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! f_k ≤ f_{k−1} + ε_k + ε_{k−1}(M + ‖Δ‖) − Λ‖Δ‖²/2 :  the model held, Λ ← 0.95 Λ
-//! f_k ≥ 1.2 f_{k−1} :                                 back to θ_{k−1}, Λ ← 2Λ, tolerances halved
+//! f_k ≥ f_{k−1} + 0.2 |f_{k−1}| :                     back to θ_{k−1}, Λ ← 2Λ, tolerances halved
 //! otherwise:                                          Λ stays
 //! ```
 //!
@@ -31,8 +31,8 @@ use crate::oracle::Oracle;
 use crate::status::Status;
 use crate::vector::Vector;
 
-/// Relative growth of the upper value beyond which a step is taken back.
-const REJECT_ABOVE: f64 = 1.2;
+/// Relative growth of the upper value from which on a step is taken back.
+const REJECT_ABOVE: f64 = 0.2;
 
 /// HOAG with one of its three tolerance laws. See the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,6 +133,9 @@ impl<O: Oracle> Solver<O> for Hoag {
             return Ok(Step::Ended(Status::Converged, iteration, z));
         }
         let norm = z.gradient.norm();
+        if norm == 0.0 {
+            return Ok(Step::Ended(Status::Stalled, iteration, z));
+        }
         let lipschitz = s.lipschitz.get_or_insert(norm.max(f64::MIN_POSITIVE));
         let value = z.value.value;
         let mut gradient = z.gradient.clone();
@@ -143,7 +146,7 @@ impl<O: Oracle> Solver<O> for Hoag {
             let slack = accuracy.epsilon + last_epsilon * (1.0 + length);
             if value <= last_value + slack - 0.5 * *lipschitz * length * length {
                 *lipschitz *= 0.95;
-            } else if value >= REJECT_ABOVE * last_value {
+            } else if value >= last_value + REJECT_ABOVE * last_value.abs() {
                 *lipschitz *= 2.0;
                 s.tightening *= 0.5;
                 s.theta = theta;

@@ -142,9 +142,12 @@ impl<O: Oracle> Solver<O> for Maid {
                 let z = oracle.hypergradient(&s.theta, s.accuracy, &mut s.oracle)?;
                 work += z.work;
                 hypergradients += 1;
-                if z.trust == Trust::Unknown {
-                    let ended = row(s, &z, work, hypergradients, trials);
-                    return Ok(Step::Ended(Status::AccuracyFloor, ended, z));
+                if z.trust == Trust::Unknown && z.status() == SolveStatus::Converged && z.attempts.is_empty() {
+                    return Err(Error::invalid(
+                        "trust",
+                        "unknown",
+                        "certified or estimated bounds, which MAID rests on",
+                    ));
                 }
                 if converged(&z, tolerance) {
                     let ended = row(s, &z, work, hypergradients, trials);

@@ -4,8 +4,8 @@
 //! A kernel is plain Rust over the columns of one row. It is compiled for the instruction sets of the machine and chosen at
 //! run time by pulp. The rows that it works on stay in the first-level cache.
 
+use bilevel::simd::dispatch;
 use bilevel::{Element, parallel};
-use pulp::Arch;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -89,19 +89,28 @@ impl<E: Element> Differences<E> {
     }
 }
 
-/// The flux of one row: what the divergence is taken of.
-pub(super) struct Flux<E> {
-    pub(super) h: Vec<E>,
-    pub(super) v: Vec<E>,
-}
-
 /// The rows that a thread works on.
 pub(super) struct Rows<E> {
     first: Differences<E>,
     second: Differences<E>,
-    flux: Flux<E>,
+    /// The horizontal flux of the current row, after a zero for the left border.
+    h: Vec<E>,
+    /// The vertical flux of the current row, and of the row above.
+    v: Vec<E>,
     above: Vec<E>,
+    /// A number for each pixel of the current row, and the pixels to the right of it in the last row.
     values: Vec<E>,
+    right: Vec<E>,
+}
+
+/// What the divergence of a flux is added to, row by row.
+pub(super) enum Base<'a, E> {
+    /// Nothing.
+    Zero,
+    /// An image.
+    Image(&'a [E]),
+    /// The difference of two images.
+    Difference(&'a [E], &'a [E]),
 }
 
 /// The sum of the entries, in lanes.
@@ -118,6 +127,12 @@ pub(super) fn lane_sum<E: Element>(values: &[E], term: impl Fn(usize, f64) -> f6
         lanes[k] += term(head.len() * LANES + k, value.to_f64());
     }
     lanes.iter().sum()
+}
+
+/// The larger of two numbers, or NaN when one is.
+#[inline(always)]
+fn larger(a: f64, b: f64) -> f64 {
+    if b <= a { a } else if a.is_nan() { a } else { b }
 }
 
 /// Two sums and a largest value, over pixels.
@@ -160,22 +175,20 @@ impl<E: Element> Bands<E> {
         let mut partial = self.partial.take_or(Vec::new);
         partial.clear();
         partial.resize(count, Totals::default());
-        let arch = Arch::new();
         let run = |band: usize, out: &mut [T]| {
             let cols = self.cols;
             let mut rows = self.pool.take_or(|| {
                 Box::new(Rows {
                     first: Differences::new(cols),
                     second: Differences::new(cols),
-                    flux: Flux {
-                        h: vec![E::default(); cols],
-                        v: vec![E::default(); cols],
-                    },
+                    h: vec![E::default(); cols + 1],
+                    v: vec![E::default(); cols],
                     above: vec![E::default(); cols],
                     values: vec![E::default(); cols],
+                    right: vec![E::default(); cols],
                 })
             });
-            let total = arch.dispatch(
+            let total = dispatch(
                 #[inline(always)]
                 || f(self.range(band), out, &mut rows),
             );
@@ -202,54 +215,101 @@ impl<E: Element> Bands<E> {
         let joined = partial
             .iter()
             .fold(Totals::default(), |[a, b, c], [d, e, f]| {
-                [a + d, b + e, c.max(*f)]
+                [a + d, b + e, larger(c, *f)]
             });
         self.partial.put(partial);
         joined
     }
 
-    /// out ← base + Dᵀ flux, row by row; returns the sums of what `flux` (of its own rows) and `base` return.
+    /// out ← base + Dᵀ p with the flux p = (p_h, p_v) of an image x; returns the sum of a number for each pixel.
     ///
-    /// `flux(i, differences, flux, values)` fills the flux of row i; it is called for the row above a band too, whose return
-    /// value does not count. `base(i, out)` fills a row of the output, to which the divergence is added.
-    pub(super) fn divergence(
+    /// `flux(i)` makes the function (j, (Dx)_h, (Dx)_v) ↦ (p_h, p_v, number) of row i, which must give p_h = 0 for (Dx)_h = 0 and
+    /// p_v = 0 for (Dx)_v = 0. The numbers count where `SUM`.
+    pub(super) fn divergence<const SUM: bool, R: Fn(usize, E, E) -> (E, E, E)>(
         &self,
+        x: &[E],
+        base: Base<'_, E>,
         out: &mut [E],
-        flux: impl Fn(usize, &mut Differences<E>, &mut Flux<E>, &mut [E]) -> f64 + Sync,
-        base: impl Fn(usize, &mut [E]) -> f64 + Sync,
-    ) -> (f64, f64) {
+        flux: impl Fn(usize) -> R + Sync,
+        weigh: impl Fn(usize, usize, f64) -> f64 + Sync,
+    ) -> f64 {
         let cols = self.cols;
-        let [of_flux, of_base, _] = self.each(
+        let base = &base;
+        let [sum, ..] = self.each(
             out,
             cols,
             #[inline(always)]
             |range, out, rows| {
-                let mut sums = [0.0; 2];
+                let mut sum = 0.0;
                 let start = range.start;
-                rows.flux.v.fill(E::default());
+                rows.v.fill(E::default());
                 for i in start.saturating_sub(1)..range.end {
-                    std::mem::swap(&mut rows.above, &mut rows.flux.v);
-                    let sum = flux(i, &mut rows.first, &mut rows.flux, &mut rows.values);
+                    std::mem::swap(&mut rows.above, &mut rows.v);
+                    let row = &x[i * cols..(i + 1) * cols];
+                    // The pixels to the right, as a shifted slice: at the last column it holds the next row's first pixel, which is
+                    // put right below. The last row has no next one.
+                    let (right, below) = if i + 1 < self.rows {
+                        (
+                            &x[i * cols + 1..(i + 1) * cols + 1],
+                            &x[(i + 1) * cols..(i + 2) * cols],
+                        )
+                    } else {
+                        rows.right[..cols - 1].copy_from_slice(&row[1..]);
+                        (&rows.right[..cols], row)
+                    };
+                    let flux = flux(i);
+                    let h = &mut rows.h[1..cols + 1];
+                    let v = &mut rows.v[..cols];
+                    let values = &mut rows.values[..cols];
+                    for j in 0..cols {
+                        let (a, b, c) = flux(j, right[j] - row[j], below[j] - row[j]);
+                        h[j] = a;
+                        v[j] = b;
+                        if SUM {
+                            values[j] = c;
+                        }
+                    }
+                    let last = cols - 1;
+                    (h[last], v[last], values[last]) =
+                        flux(last, E::default(), below[last] - row[last]);
                     if i < start {
                         continue;
                     }
+                    if SUM {
+                        sum += lane_sum(
+                            values,
+                            #[inline(always)]
+                            |j, value| weigh(i, j, value),
+                        );
+                    }
                     let out = &mut out[(i - start) * cols..(i - start + 1) * cols];
-                    sums[0] += sum;
-                    sums[1] += base(i, out);
-                    let (h, v) = (&rows.flux.h[..cols], &rows.flux.v[..cols]);
-                    let above = &rows.above[..cols];
-                    out[0] = out[0] - (h[0] + (v[0] - above[0]));
-                    let left = &h[..cols - 1];
-                    let (out, h) = (&mut out[1..], &h[1..]);
-                    let (v, above) = (&v[1..], &above[1..]);
-                    for j in 0..cols - 1 {
-                        out[j] = out[j] - ((h[j] - left[j]) + (v[j] - above[j]));
+                    let (h, left) = (&rows.h[1..cols + 1], &rows.h[..cols]);
+                    let (v, above) = (&rows.v[..cols], &rows.above[..cols]);
+                    match base {
+                        Base::Zero => {
+                            for j in 0..cols {
+                                out[j] = (left[j] - h[j]) + (above[j] - v[j]);
+                            }
+                        }
+                        Base::Image(a) => {
+                            let a = &a[i * cols..(i + 1) * cols];
+                            for j in 0..cols {
+                                out[j] = a[j] + ((left[j] - h[j]) + (above[j] - v[j]));
+                            }
+                        }
+                        Base::Difference(a, b) => {
+                            let a = &a[i * cols..(i + 1) * cols];
+                            let b = &b[i * cols..(i + 1) * cols];
+                            for j in 0..cols {
+                                out[j] = (a[j] - b[j]) + ((left[j] - h[j]) + (above[j] - v[j]));
+                            }
+                        }
                     }
                 }
-                [sums[0], sums[1], 0.0]
+                [sum, 0.0, 0.0]
             },
         );
-        (of_flux, of_base)
+        sum
     }
 
     /// Calls `f` for every row with its `stride` numbers of `out`; returns the sum of what it returns.
@@ -308,14 +368,15 @@ impl<E: Element> Bands<E> {
                             let [a, b, c] = f(pixel, [d[0][k], d[1][k], d[2][k], d[3][k]]);
                             lanes[0][k] += a;
                             lanes[1][k] += b;
-                            lanes[2][k] = if c > lanes[2][k] { c } else { lanes[2][k] };
+                            // A NaN stays: no bound may come out of it.
+                            lanes[2][k] = larger(lanes[2][k], c);
                         }
                     }
                 }
                 [
                     lanes[0].iter().sum(),
                     lanes[1].iter().sum(),
-                    lanes[2].iter().fold(0.0, |a, b| a.max(*b)),
+                    lanes[2].iter().copied().fold(0.0, larger),
                 ]
             },
         )

@@ -32,7 +32,7 @@ use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
 use std::sync::Mutex;
 
 use super::Image;
-use super::bands::{Bands, Differences, Flux, Pool, lane_sum};
+use super::bands::{Bands, Base, Differences, Pool, lane_sum};
 use crate::fingerprint::fingerprint;
 
 /// How the two differences at a pixel are combined.
@@ -57,9 +57,11 @@ pub enum Weights {
 const MAX_THIRD: f64 = 0.858_650_103_355_036_9; // 48/(25√5)
 /// The largest |∂φ'/∂log ν| = |t| ν²/φ³, at t = ν/√2.
 const MAX_CROSS: f64 = 0.384_900_179_459_750_5; // 2/(3√3)
-/// Entries of θ beyond this size make weights or smoothings that a storage type cannot hold.
-const MAX_LOG_F64: f64 = 300.0;
-const MAX_LOG_F32: f64 = 40.0;
+/// Entries of θ beyond this size make e^θ, its powers up to the fifth and their products leave the normal numbers of the type.
+const MAX_LOG_F64: f64 = 120.0;
+const MAX_LOG_F32: f64 = 20.0;
+/// Pixels beyond this size make the squares of their differences leave them.
+const MAX_PIXEL: f64 = 1e15;
 
 /// The lower level of total-variation denoising of one image. See the [module](self).
 pub struct TvDenoising<E> {
@@ -113,11 +115,12 @@ impl<E: Element> TvDenoising<E> {
                 "at least two pixels",
             ));
         }
-        if let Some(i) = noisy.pixels().iter().position(|p| !p.to_f64().is_finite()) {
+        let unusable = |p: &E| p.to_f64().is_nan() || p.to_f64().abs() > MAX_PIXEL;
+        if let Some(i) = noisy.pixels().iter().position(unusable) {
             return Err(Error::invalid(
                 format!("noisy pixel ({}, {})", i / cols, i % cols),
                 noisy.pixels()[i].to_f64(),
-                "a finite number",
+                format!("a finite number of at most {MAX_PIXEL:e}"),
             ));
         }
         Ok(TvDenoising {
@@ -221,69 +224,64 @@ impl<E: Element> TvDenoising<E> {
         let cols = self.cols;
         let nu2 = E::from_f64(p.nu * p.nu);
         let weight = E::from_f64(p.weight);
-        let (variation, fit) = self.bands.divergence(
+        let variation = self.bands.divergence::<VALUE, _>(
+            x,
+            Base::Difference(x, &self.noisy),
             out,
             #[inline(always)]
-            |i, differences: &mut Differences<E>, flux: &mut Flux<E>, values: &mut [E]| {
-                let (th, tv) = differences.of(x, i);
-                let (th, tv) = (&th[..cols], &tv[..cols]);
-                let (ph, pv) = (&mut flux.h[..cols], &mut flux.v[..cols]);
-                let values = &mut values[..cols];
-                if ISOTROPIC {
-                    for j in 0..cols {
-                        let phi = (th[j] * th[j] + (tv[j] * tv[j] + nu2)).sqrt();
+            |i| {
+                let weights = p.row(i, cols);
+                #[inline(always)]
+                move |j: usize, th: E, tv: E| {
+                    let weight = match weights {
+                        Some(w) => w[j],
+                        None => weight,
+                    };
+                    if ISOTROPIC {
+                        let phi = (th * th + (tv * tv + nu2)).sqrt();
                         let scale = weight / phi;
-                        ph[j] = scale * th[j];
-                        pv[j] = scale * tv[j];
-                        if VALUE {
-                            values[j] = phi;
-                        }
-                    }
-                } else {
-                    for j in 0..cols {
+                        (scale * th, scale * tv, phi)
+                    } else {
                         // One division for both: 1/φ_h = φ_v/(φ_h φ_v).
-                        let phi_h = (th[j] * th[j] + nu2).sqrt();
-                        let phi_v = (tv[j] * tv[j] + nu2).sqrt();
+                        let phi_h = (th * th + nu2).sqrt();
+                        let phi_v = (tv * tv + nu2).sqrt();
                         let scale = weight / (phi_h * phi_v);
-                        ph[j] = scale * phi_v * th[j];
-                        pv[j] = scale * phi_h * tv[j];
-                        if VALUE {
-                            values[j] = phi_h + phi_v;
-                        }
+                        (scale * phi_v * th, scale * phi_h * tv, phi_h + phi_v)
                     }
-                }
-                match p.row(i, cols) {
-                    Some(w) => {
-                        for j in 0..cols {
-                            ph[j] = ph[j] * (w[j] / weight);
-                            pv[j] = pv[j] * (w[j] / weight);
-                        }
-                        if VALUE {
-                            lane_sum(values, #[inline(always)] |j, phi| w[j].to_f64() * phi)
-                        } else {
-                            0.0
-                        }
-                    }
-                    None if VALUE => p.weight * lane_sum(values, #[inline(always)] |_, phi| phi),
-                    None => 0.0,
                 }
             },
             #[inline(always)]
-            |i, out: &mut [E]| {
-                let x = &x[i * cols..(i + 1) * cols];
-                let y = &self.noisy[i * cols..(i + 1) * cols];
-                let out = &mut out[..cols];
-                for j in 0..cols {
-                    out[j] = x[j] - y[j];
-                }
-                if VALUE {
-                    0.5 * lane_sum(out, #[inline(always)] |_, d| d * d)
-                } else {
-                    0.0
-                }
+            |i, j, phi| match p.row(i, cols) {
+                Some(w) => w[j].to_f64() * phi,
+                None => p.weight * phi,
             },
         );
-        fit + variation
+        if VALUE {
+            variation + 0.5 * self.squared_distance(x)
+        } else {
+            0.0
+        }
+    }
+
+    /// ‖x − y‖².
+    fn squared_distance(&self, x: &[E]) -> f64 {
+        let cols = self.cols;
+        self.bands.rows(
+            &mut [] as &mut [E],
+            0,
+            #[inline(always)]
+            |i, _, _, _| {
+                let y = &self.noisy[i * cols..(i + 1) * cols];
+                lane_sum(
+                    &x[i * cols..(i + 1) * cols],
+                    #[inline(always)]
+                    |j, x| {
+                        let d = x - y[j].to_f64();
+                        d * d
+                    },
+                )
+            },
+        )
     }
 }
 
@@ -525,35 +523,42 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
         let cols = self.problem.cols;
         let isotropic = self.problem.norm == Norm::Isotropic;
         let stride = cols * if isotropic { 3 } else { 2 };
-        self.problem.bands.divergence(
-            out,
-            #[inline(always)]
-            |i, differences: &mut Differences<E>, flux: &mut Flux<E>, _: &mut [E]| {
-                let (dh, dv) = differences.of(v, i);
-                let (dh, dv) = (&dh[..cols], &dv[..cols]);
-                let (ph, pv) = (&mut flux.h[..cols], &mut flux.v[..cols]);
-                let w = &self.blocks[i * stride..(i + 1) * stride];
-                let (hh, vv) = (&w[..cols], &w[cols..2 * cols]);
-                if isotropic {
-                    let hv = &w[2 * cols..3 * cols];
-                    for j in 0..cols {
-                        ph[j] = hh[j] * dh[j] + hv[j] * dv[j];
-                        pv[j] = hv[j] * dh[j] + vv[j] * dv[j];
+        let no_sum = |_, _, _| 0.0;
+        let planes = |i: usize| {
+            let w = &self.blocks[i * stride..(i + 1) * stride];
+            (&w[..cols], &w[cols..2 * cols], &w[stride - cols..])
+        };
+        let (bands, base) = (&self.problem.bands, Base::Image(v));
+        if isotropic {
+            bands.divergence::<false, _>(
+                v,
+                base,
+                out,
+                #[inline(always)]
+                |i| {
+                    let (hh, vv, hv) = planes(i);
+                    #[inline(always)]
+                    move |j: usize, dh: E, dv: E| {
+                        let (ph, pv) = (hh[j] * dh + hv[j] * dv, hv[j] * dh + vv[j] * dv);
+                        (ph, pv, E::default())
                     }
-                } else {
-                    for j in 0..cols {
-                        ph[j] = hh[j] * dh[j];
-                        pv[j] = vv[j] * dv[j];
-                    }
-                }
-                0.0
-            },
-            #[inline(always)]
-            |i, out: &mut [E]| {
-                out.copy_from_slice(&v[i * cols..(i + 1) * cols]);
-                0.0
-            },
-        );
+                },
+                no_sum,
+            );
+        } else {
+            bands.divergence::<false, _>(
+                v,
+                base,
+                out,
+                #[inline(always)]
+                |i| {
+                    let (hh, vv, _) = planes(i);
+                    #[inline(always)]
+                    move |j: usize, dh: E, dv: E| (hh[j] * dh, vv[j] * dv, E::default())
+                },
+                no_sum,
+            );
+        }
     }
 
     fn cross_vjp(&self, w: &Vec<E>, out: &mut Vec<f64>) {
@@ -607,32 +612,35 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
         self.problem.with_parameters(self.theta, |p| {
             let nu2 = E::from_f64(p.nu * p.nu);
             let smoothing = E::from_f64(u[u.len() - 1]);
-            self.problem.bands.divergence(
+            let global = E::from_f64(p.weight);
+            self.problem.bands.divergence::<false, _>(
+                self.x,
+                Base::Zero,
                 out,
                 #[inline(always)]
-                |i, differences: &mut Differences<E>, flux: &mut Flux<E>, _: &mut [E]| {
-                    let (th, tv) = differences.of(self.x, i);
-                    let (ph, pv) = (&mut flux.h[..cols], &mut flux.v[..cols]);
-                    for j in 0..cols {
-                        let at = i * cols + j;
-                        let weight = E::from_f64(self.weight(p, at));
-                        let along = E::from_f64(if p.weights.is_empty() { u[0] } else { u[at] });
-                        let (h2, v2) = (th[j] * th[j], tv[j] * tv[j]);
+                |i| {
+                    let weights = p.row(i, cols);
+                    #[inline(always)]
+                    move |j: usize, th: E, tv: E| {
+                        let (weight, along) = match weights {
+                            Some(w) => (w[j], u[i * cols + j]),
+                            None => (global, u[0]),
+                        };
+                        let along = E::from_f64(along);
+                        let (h2, v2) = (th * th, tv * tv);
                         let (a, b) = if isotropic {
                             (h2 + v2 + nu2, h2 + v2 + nu2)
                         } else {
                             (h2 + nu2, v2 + nu2)
                         };
-                        ph[j] = weight * (along - smoothing * nu2 / a) * th[j] / a.sqrt();
-                        pv[j] = weight * (along - smoothing * nu2 / b) * tv[j] / b.sqrt();
+                        (
+                            weight * (along - smoothing * nu2 / a) * th / a.sqrt(),
+                            weight * (along - smoothing * nu2 / b) * tv / b.sqrt(),
+                            E::default(),
+                        )
                     }
-                    0.0
                 },
-                #[inline(always)]
-                |_, out: &mut [E]| {
-                    out.fill(E::default());
-                    0.0
-                },
+                |_, _, _| 0.0,
             );
         });
     }
@@ -698,18 +706,20 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
     }
 
     /// The spectral norm of the n×2 matrix, from its Gram matrix; the constant of the problem for one weight a pixel.
-    fn cross_norm(&self) -> Option<f64> {
+    fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
         if self.problem.weights == Weights::PerPixel {
             return None;
         }
-        let mut columns = [self.x.len(); 2].map(|n| self.problem.arrays.take(n));
-        self.cross_jvp(&vec![1.0, 0.0], &mut columns[0]);
-        self.cross_jvp(&vec![0.0, 1.0], &mut columns[1]);
-        let dot = |a: &Vec<E>, b: &Vec<E>| bilevel::Vector::dot(a, b);
-        let (aa, bb) = (dot(&columns[0], &columns[0]), dot(&columns[1], &columns[1]));
-        let ab = dot(&columns[0], &columns[1]);
-        columns.into_iter().for_each(|c| self.problem.arrays.put(c));
+        let mut gram = [vec![1.0, 0.0], vec![0.0, 1.0]];
+        for column in &mut gram {
+            self.cross_jvp(column, room);
+            self.cross_vjp(room, column);
+        }
+        let (aa, ab, bb) = (gram[0][0], gram[0][1], gram[1][1]);
         let largest = 0.5 * (aa + bb) + (0.5 * (aa - bb)).hypot(ab);
-        Some((1.0 + 32.0 * E::UNIT_ROUNDOFF) * largest.sqrt())
+        // An entry of a column is a difference of four terms of at most w, which may cancel.
+        let weight = self.theta[0].exp();
+        let rounding = 80.0 * E::UNIT_ROUNDOFF * weight * (self.x.len() as f64).sqrt();
+        Some(largest.max(0.0).sqrt() + 2.0 * rounding)
     }
 }

@@ -1,0 +1,214 @@
+//! What one iteration of the inner solvers costs on twelve images of 96×96 pixels, and which limit of the machine binds.
+//!
+//! ```text
+//! cargo bench --bench tv_iterations            # all cores
+//! RAYON_NUM_THREADS=1 cargo bench --bench tv_iterations
+//! ```
+//!
+//! A FISTA iteration is one gradient and one momentum step of all images; a CG iteration is one Hessian product and the
+//! vector updates. Beside each stands the time that the machine needs at least, measured in the same process: for the square
+//! roots and divisions from registers, and for the bytes from vectors of the same size. `benches/peers/tv_evaluation.py`
+//! does the same work in another library.
+
+use bilevel::linear::{Cg, LinearSolver, System};
+use bilevel::lower::{Fista, LowerSolver};
+use bilevel::vector::Scratch;
+use bilevel::{Element, Linearization, LowerLevel, UpperLevel, Vector, parallel};
+use bilevel_problems::data::{photograph, resized};
+use bilevel_problems::imaging::{Image, Norm, SquaredError, TvDenoising};
+use bilevel::simd::dispatch;
+use std::hint::black_box;
+use std::time::Instant;
+
+const IMAGES: usize = 12;
+const SIDE: usize = 96;
+const ITERATIONS: u64 = 200;
+const REPETITIONS: usize = 15;
+
+/// Median seconds of `f` over the repetitions, after one that is not counted.
+fn median(mut f: impl FnMut()) -> f64 {
+    f();
+    let mut times: Vec<f64> = (0..REPETITIONS)
+        .map(|_| {
+            let clock = Instant::now();
+            f();
+            clock.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[REPETITIONS / 2]
+}
+
+/// One image with what its solves need.
+struct Sample<E: Element> {
+    lower: TvDenoising<E>,
+    upper: SquaredError<E>,
+    x: Vec<E>,
+    q: Vec<E>,
+    scratch: Scratch<Vec<E>>,
+}
+
+fn samples<E: Element>(norm: Norm) -> Vec<Sample<E>> {
+    let names = ["camera", "astronaut", "chelsea", "coffee"];
+    (0..IMAGES)
+        .map(|i| {
+            let clean = photograph(names[i % names.len()])
+                .and_then(|p| Ok(resized(&p, SIDE).unwrap_or(p)))
+                .unwrap_or_else(|e| panic!("{e}"));
+            let noisy: Image<E> = clean.with_noise(0.1, 0, i as u64).cast();
+            let lower = TvDenoising::new(&noisy, norm).unwrap_or_else(|e| panic!("{e}"));
+            Sample {
+                x: noisy.pixels().to_vec(),
+                q: vec![E::default(); noisy.pixels().len()],
+                upper: SquaredError::new(&clean.cast()),
+                lower,
+                scratch: Scratch::default(),
+            }
+        })
+        .collect()
+}
+
+/// Seconds for a square root and a division of one number each, with all threads busy.
+fn arithmetic_limit<E: Element>() -> f64 {
+    const NUMBERS: usize = 4096;
+    const ROUNDS: usize = 200;
+    let threads = parallel::width();
+    let mut blocks: Vec<Vec<E>> = (0..threads)
+        .map(|_| (0..NUMBERS).map(|i| E::from_f64(1.0 + i as f64)).collect())
+        .collect();
+    let seconds = median(|| {
+        parallel::for_each(&mut blocks, |_, block| {
+            dispatch(
+                #[inline(always)]
+                || {
+                    let one = E::from_f64(1.0);
+                    for _ in 0..ROUNDS {
+                        for x in block.iter_mut() {
+                            *x = one / (*x).sqrt() + one;
+                        }
+                    }
+                },
+            );
+        });
+    });
+    black_box(&blocks);
+    seconds / (threads * NUMBERS * ROUNDS) as f64
+}
+
+/// Seconds a byte, reading and writing vectors of one image with all threads busy.
+fn memory_limit<E: Element>(images: &mut [Sample<E>]) -> f64 {
+    let seconds = median(|| {
+        parallel::for_each(images, |_, s| {
+            for _ in 0..ITERATIONS {
+                s.q.axpby(0.5, &s.x, 0.5);
+            }
+        });
+    });
+    let bytes = 3 * size_of::<E>() * IMAGES * SIDE * SIDE * ITERATIONS as usize;
+    seconds / bytes as f64
+}
+
+fn report<E: Element>(norm: Norm) {
+    let theta = vec![-3.0, -5.0];
+    let mut images = samples::<E>(norm);
+    let pixels = (IMAGES * SIDE * SIDE) as f64;
+    let bytes = size_of::<E>() as f64 * pixels;
+    let arithmetic = arithmetic_limit::<E>();
+    let memory = memory_limit(&mut images);
+    let fista = Fista {
+        max_iterations: ITERATIONS,
+        ..Fista::default()
+    };
+    let seconds = median(|| {
+        parallel::for_each(&mut images, |_, s| {
+            s.x = s.lower.start();
+            fista.minimize(&s.lower, &theta, 1e-300, &mut s.x, &mut s.scratch);
+        });
+    }) / ITERATIONS as f64;
+    // Square roots and divisions an edge: anisotropic two and one a pixel, isotropic one and one. Vectors: the gradient reads
+    // y and the data and writes; its norm, the step, the restart test and the momentum read ten and write two.
+    let operations = match norm {
+        Norm::Anisotropic => 1.5,
+        Norm::Isotropic => 1.0,
+    };
+    let line = |name: &str, seconds: f64, arithmetic: f64, memory: f64| {
+        let (limit, bound) = if arithmetic > memory {
+            ("square roots and divisions", arithmetic)
+        } else {
+            ("bytes", memory)
+        };
+        println!(
+            "{:<11} {} {name:<6} {:>8.1} µs   arithmetic {:>6.1} µs, memory {:>6.1} µs: {limit} bind, at {:>3.0} % of the limit",
+            format!("{norm:?}"),
+            E::NAME,
+            seconds * 1e6,
+            arithmetic * 1e6,
+            memory * 1e6,
+            100.0 * bound / seconds,
+        );
+    };
+    line(
+        "FISTA",
+        seconds,
+        operations * pixels * arithmetic,
+        15.0 * bytes * memory,
+    );
+    let cg = Cg {
+        max_iterations: ITERATIONS,
+    };
+    let seconds = median(|| {
+        parallel::for_each(&mut images, |_, s| {
+            let mut rhs = s.scratch.take(&s.x);
+            s.upper.gradient_x(&s.x, &theta, &mut rhs);
+            let at = s.lower.linearize(&s.x, &theta);
+            let product = |v: &Vec<E>, out: &mut Vec<E>| at.hvp(v, out);
+            s.q.fill(E::default());
+            let system = System {
+                product: &product,
+                preconditioner: None,
+                rhs: &rhs,
+                tolerance: 0.0,
+            };
+            let report = cg.solve(&system, &mut s.q, &mut s.scratch);
+            black_box(report.products);
+            drop(at);
+            s.scratch.put(rhs);
+        });
+    });
+    // CG stops at rounding: count the products that it made.
+    let products: u64 = {
+        let s = &mut images[0];
+        let rhs = s.x.clone();
+        let at = s.lower.linearize(&s.x, &theta);
+        let product = |v: &Vec<E>, out: &mut Vec<E>| at.hvp(v, out);
+        let mut q = s.q.zeros_like();
+        let system = System {
+            product: &product,
+            preconditioner: None,
+            rhs: &rhs,
+            tolerance: 0.0,
+        };
+        cg.solve(&system, &mut q, &mut s.scratch).products
+    };
+    let blocks = match norm {
+        Norm::Anisotropic => 2.0,
+        Norm::Isotropic => 3.0,
+    };
+    line(
+        "CG",
+        seconds / products as f64,
+        0.0,
+        (blocks + 2.0 + 2.0 + 3.0 + 3.0 + 1.0 + 3.0) * bytes * memory,
+    );
+}
+
+fn main() {
+    println!(
+        "{IMAGES} images of {SIDE}×{SIDE}, {} threads; one iteration of all images, median of {REPETITIONS}",
+        parallel::width()
+    );
+    for norm in [Norm::Anisotropic, Norm::Isotropic] {
+        report::<f64>(norm);
+        report::<f32>(norm);
+    }
+}

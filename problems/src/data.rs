@@ -1,0 +1,71 @@
+//! Reading and writing of images, and the photographs that come with the crate.
+//!
+//! Every reader refuses what it cannot use with an error that names the file, what was found and what was expected.
+
+mod npy;
+mod photographs;
+mod png;
+
+pub use npy::read_npy;
+pub use photographs::{PHOTOGRAPHS, photograph};
+pub use png::{read_png, read_pngs, resized, write_png};
+
+use std::path::PathBuf;
+
+/// Why data cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The file or folder cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason given by the operating system.
+        source: std::io::Error,
+    },
+    /// The file is not of the format that was expected, or is damaged.
+    #[error("{}: not a readable {format} file: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The format that was expected.
+        format: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The data have a shape that makes no sense here.
+    #[error("{}: the shape is {found}; expected {expected}", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The shape in the file.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// An entry is NaN or infinite.
+    #[error("{}: entry {index} is {value}; expected a finite number", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The position of the entry, from 0, in the order of the file.
+        index: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A folder holds no images.
+    #[error("{}: no PNG files in this folder", path.display())]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// No photograph of that name comes with the crate.
+    #[error("no photograph is called `{name}`; there are {known}")]
+    UnknownPhotograph {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+}

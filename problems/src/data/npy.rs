@@ -1,0 +1,154 @@
+//! NumPy's `.npy` files.
+
+use npyz::{DType, NpyFile, Order, TypeChar};
+use std::path::Path;
+
+use super::DataError;
+use crate::imaging::Image;
+
+/// Reads images from a `.npy` file of shape images × rows × columns or rows × columns, in f64 or f32.
+///
+/// # Errors
+/// [`DataError`].
+pub fn read_npy(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
+    let path = path.as_ref();
+    let format = |reason: String| DataError::Format {
+        path: path.to_owned(),
+        format: "npy",
+        reason,
+    };
+    let bytes = std::fs::read(path).map_err(|source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let file = NpyFile::new(&bytes[..]).map_err(|e| format(e.to_string()))?;
+    let shape: Vec<usize> = file
+        .shape()
+        .iter()
+        .map(|&n| usize::try_from(n).unwrap_or(usize::MAX))
+        .collect();
+    let refuse = |expected: &str| DataError::Shape {
+        path: path.to_owned(),
+        found: format!(
+            "({})",
+            shape
+                .iter()
+                .map(usize::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        expected: expected.to_owned(),
+    };
+    let (images, rows, cols) = match shape[..] {
+        [rows, cols] => (1, rows, cols),
+        [images, rows, cols] => (images, rows, cols),
+        _ => return Err(refuse("(rows, columns) or (images, rows, columns)")),
+    };
+    let entries = shape
+        .iter()
+        .try_fold(1usize, |n, &d| n.checked_mul(d))
+        .filter(|n| n.checked_mul(4).is_some_and(|b| b <= bytes.len()))
+        .ok_or_else(|| format(format!("it is too short for its shape {shape:?}")))?;
+    if entries == 0 {
+        return Err(refuse("at least one image with at least two pixels"));
+    }
+    let order = file.order();
+    let single = match file.dtype() {
+        DType::Plain(t) if t.type_char() == TypeChar::Float => t.size_field() == 4,
+        _ => false,
+    };
+    let values: Vec<f64> = if single {
+        let values: Vec<f32> = file.into_vec().map_err(|e| format(e.to_string()))?;
+        values.into_iter().map(f64::from).collect()
+    } else {
+        let dtype = file.dtype().descr();
+        file.into_vec()
+            .map_err(|e| format(format!("entries {dtype} are not f64 or f32 ({e})")))?
+    };
+    if let Some(index) = values.iter().position(|v| !v.is_finite()) {
+        return Err(DataError::NotFinite {
+            path: path.to_owned(),
+            index,
+            value: values[index],
+        });
+    }
+    if rows * cols < 2 {
+        return Err(refuse("at least two pixels an image"));
+    }
+    let at = |image: usize, row: usize, col: usize| match order {
+        Order::C => values[(image * rows + row) * cols + col],
+        Order::Fortran => values[image + images * (row + rows * col)],
+    };
+    (0..images)
+        .map(|i| {
+            let pixels = (0..rows * cols).map(|k| at(i, k / cols, k % cols)).collect();
+            Image::new(rows, cols, pixels).map_err(|e| format(e.to_string()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use npyz::WriterBuilder;
+
+    fn written(shape: &[u64], order: Order, values: &[f64]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .order(order)
+            .shape(shape)
+            .writer(&mut bytes)
+            .begin_nd()
+            .unwrap();
+        writer.extend(values.iter().copied()).unwrap();
+        writer.finish().unwrap();
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<Image<f64>>, DataError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        std::fs::write(&path, bytes).unwrap();
+        read_npy(path)
+    }
+
+    #[test]
+    fn both_orders_give_the_same_images() {
+        let c: Vec<f64> = (0..12).map(f64::from).collect();
+        // The same array of shape (2, 2, 3) with the first index running fastest.
+        let mut fortran = vec![0.0; 12];
+        for i in 0..2 {
+            for r in 0..2 {
+                for k in 0..3 {
+                    fortran[i + 2 * (r + 2 * k)] = c[(i * 2 + r) * 3 + k];
+                }
+            }
+        }
+        let a = read(&written(&[2, 2, 3], Order::C, &c)).unwrap();
+        let b = read(&written(&[2, 2, 3], Order::Fortran, &fortran)).unwrap();
+        assert_eq!(a, b);
+        assert_eq!(a[1].pixels(), &c[6..]);
+    }
+
+    #[test]
+    fn bad_files_are_refused_by_name() {
+        let good = written(&[2, 2], Order::C, &[1.0, 2.0, 3.0, 4.0]);
+        assert!(matches!(read(b"nonsense"), Err(DataError::Format { .. })));
+        assert!(matches!(read(&[]), Err(DataError::Format { .. })));
+        for cut in [20, good.len() - 1] {
+            assert!(matches!(read(&good[..cut]), Err(DataError::Format { .. })));
+        }
+        let nan = written(&[1, 2], Order::C, &[1.0, f64::NAN]);
+        assert!(matches!(
+            read(&nan),
+            Err(DataError::NotFinite { index: 1, .. })
+        ));
+        let vector = written(&[4], Order::C, &[1.0; 4]);
+        assert!(matches!(read(&vector), Err(DataError::Shape { .. })));
+        let pixel = written(&[1, 1], Order::C, &[1.0]);
+        assert!(matches!(read(&pixel), Err(DataError::Shape { .. })));
+        let empty = written(&[0, 4, 4], Order::C, &[]);
+        assert!(matches!(read(&empty), Err(DataError::Shape { .. })));
+    }
+}

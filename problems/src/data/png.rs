@@ -1,0 +1,203 @@
+//! PNG files.
+
+use image::imageops::FilterType;
+use image::{DynamicImage, GrayImage, ImageFormat};
+use std::path::{Path, PathBuf};
+
+use super::DataError;
+use crate::imaging::Image;
+
+pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Image<f64>, DataError> {
+    let refuse = |reason: String| DataError::Format {
+        path: path.to_owned(),
+        format: "PNG",
+        reason,
+    };
+    let decoded = image::load_from_memory_with_format(bytes, ImageFormat::Png)
+        .map_err(|e| refuse(e.to_string()))?;
+    let (rows, cols) = (decoded.height() as usize, decoded.width() as usize);
+    if rows * cols < 2 {
+        return Err(DataError::Shape {
+            path: path.to_owned(),
+            found: format!("{rows}×{cols} pixels"),
+            expected: "at least two pixels".to_owned(),
+        });
+    }
+    let pixels = match decoded {
+        DynamicImage::ImageLuma8(grey) => grey.iter().map(|&p| f64::from(p) / 255.0).collect(),
+        other => other
+            .to_luma16()
+            .iter()
+            .map(|&p| f64::from(p) / 65_535.0)
+            .collect(),
+    };
+    Image::new(rows, cols, pixels).map_err(|e| refuse(e.to_string()))
+}
+
+/// Reads a PNG file as a grey image with values from 0 to 1. Colours become their luminance.
+///
+/// # Errors
+/// [`DataError`].
+pub fn read_png(path: impl AsRef<Path>) -> Result<Image<f64>, DataError> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).map_err(|source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    decode(path, &bytes)
+}
+
+/// Reads one PNG file, or all of a folder in the order of their names.
+///
+/// # Errors
+/// [`DataError`].
+pub fn read_pngs(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
+    let path = path.as_ref();
+    let io = |source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if !std::fs::metadata(path).map_err(io)?.is_dir() {
+        return Ok(vec![read_png(path)?]);
+    }
+    let mut files: Vec<PathBuf> = std::fs::read_dir(path)
+        .map_err(io)?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()
+        .map_err(io)?;
+    files.retain(|f| f.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")));
+    files.sort();
+    if files.is_empty() {
+        return Err(DataError::NoImages {
+            path: path.to_owned(),
+        });
+    }
+    files.iter().map(read_png).collect()
+}
+
+fn to_grey(image: &Image<f64>) -> GrayImage {
+    GrayImage::from_fn(image.cols() as u32, image.rows() as u32, |col, row| {
+        let value = image.pixels()[row as usize * image.cols() + col as usize];
+        image::Luma([(value.clamp(0.0, 1.0) * 255.0).round() as u8])
+    })
+}
+
+/// The central square of an image, scaled to `size`×`size` pixels with an antialiasing filter.
+///
+/// # Errors
+/// [`bilevel::Error::InvalidArgument`] for a size below 2.
+pub fn resized(image: &Image<f64>, size: usize) -> Result<Image<f64>, bilevel::Error> {
+    if size < 2 {
+        return Err(bilevel::Error::invalid("size", size, "at least 2"));
+    }
+    let side = image.rows().min(image.cols());
+    let (top, left) = ((image.rows() - side) / 2, (image.cols() - side) / 2);
+    let square = image::ImageBuffer::<image::Luma<f32>, Vec<f32>>::from_fn(
+        side as u32,
+        side as u32,
+        |col, row| {
+            let at = (top + row as usize) * image.cols() + left + col as usize;
+            image::Luma([image.pixels()[at] as f32])
+        },
+    );
+    let scaled = image::imageops::resize(&square, size as u32, size as u32, FilterType::Triangle);
+    Image::new(
+        size,
+        size,
+        scaled.iter().map(|&p| f64::from(p)).collect(),
+    )
+}
+
+/// Writes images as one PNG: a row of the sheet for each inner slice, side by side with a white gap. Values are clamped to
+/// 0 … 1; small images are enlarged by a whole factor so that their pixels can be seen.
+///
+/// # Errors
+/// [`DataError::Io`], [`DataError::Format`].
+pub fn write_png(path: impl AsRef<Path>, sheet: &[Vec<Image<f64>>]) -> Result<(), DataError> {
+    const GAP: u32 = 6;
+    const SMALL: u32 = 192;
+    let path = path.as_ref();
+    let largest = sheet
+        .iter()
+        .flatten()
+        .map(|i| i.cols().max(i.rows()) as u32)
+        .max()
+        .unwrap_or(1);
+    let factor = (SMALL / largest).max(1);
+    let width = sheet
+        .iter()
+        .map(|row| row.iter().map(|i| i.cols() as u32 * factor + GAP).sum::<u32>())
+        .max()
+        .unwrap_or(0);
+    let height = sheet
+        .iter()
+        .map(|row| row.iter().map(|i| i.rows() as u32).max().unwrap_or(0) * factor + GAP)
+        .sum::<u32>();
+    let mut canvas = GrayImage::from_pixel(
+        width.saturating_sub(GAP).max(1),
+        height.saturating_sub(GAP).max(1),
+        image::Luma([255]),
+    );
+    let mut top = 0;
+    for row in sheet {
+        let mut left = 0;
+        for image in row {
+            let grey = to_grey(image);
+            let (w, h) = (grey.width() * factor, grey.height() * factor);
+            let grey = image::imageops::resize(&grey, w, h, FilterType::Nearest);
+            image::imageops::replace(&mut canvas, &grey, i64::from(left), i64::from(top));
+            left += w + GAP;
+        }
+        top += row.iter().map(|i| i.rows() as u32).max().unwrap_or(0) * factor + GAP;
+    }
+    canvas
+        .save_with_format(path, ImageFormat::Png)
+        .map_err(|e| match e {
+            image::ImageError::IoError(source) => DataError::Io {
+                path: path.to_owned(),
+                source,
+            },
+            other => DataError::Format {
+                path: path.to_owned(),
+                format: "PNG",
+                reason: other.to_string(),
+            },
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_image_is_read_back_to_rounding() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let pixels: Vec<f64> = (0..200 * 3).map(|i| f64::from(i % 256) / 255.0).collect();
+        let image = Image::new(200, 3, pixels).unwrap();
+        write_png(&path, &[vec![image.clone()]]).unwrap();
+        assert_eq!(read_png(&path).unwrap(), image);
+        assert_eq!(read_pngs(folder.path()).unwrap(), vec![image]);
+    }
+
+    #[test]
+    fn bad_files_and_folders_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            read_pngs(folder.path()),
+            Err(DataError::NoImages { .. })
+        ));
+        let path = folder.path().join("a.png");
+        assert!(matches!(read_png(&path), Err(DataError::Io { .. })));
+        std::fs::write(&path, b"no png").unwrap();
+        assert!(matches!(read_png(&path), Err(DataError::Format { .. })));
+    }
+
+    #[test]
+    fn scaling_keeps_the_mean_of_a_flat_image_and_refuses_nothing_to_scale_to() {
+        let flat = Image::new(40, 60, vec![0.25; 2400]).unwrap();
+        let small = resized(&flat, 7).unwrap();
+        assert!(small.pixels().iter().all(|p| (p - 0.25).abs() < 1e-6));
+        assert!(resized(&flat, 1).is_err());
+    }
+}

@@ -1,0 +1,292 @@
+//! Convergence plots: one or several runs in one figure, as SVG.
+//!
+//! A [`Figure`] has up to four panels over a common horizontal [`Axis`]:
+//!
+//! | panel | shows | vertical axis |
+//! |---|---|---|
+//! | [`Panel::Value`] | F(θ) and, as a band, its bounds; or F(θ) − F* | logarithmic where positive numbers differ by a factor of 3 |
+//! | [`Panel::Hypergradient`] | ‖z‖ and its error bound ω | logarithmic |
+//! | [`Panel::Accuracy`] | ε and δ that z was computed with; one line where they are equal | logarithmic |
+//! | [`Panel::Step`] | the accepted steps α | logarithmic |
+//!
+//! A colour and a mark stand for a run, a dash for a quantity. Colours differ in lightness and are told apart by the colour
+//! blind (Okabe & Ito, <https://jfly.uni-koeln.de/color/>). What an axis cannot show is left out: infinities, NaN, and
+//! numbers ≤ 0 on a logarithmic axis. Bounds do not widen the axis of the values to more than three times their range; what
+//! lies beyond it is cut off. A trace of any length is thinned to what can be told apart, so the file stays small. The same
+//! traces give the same bytes.
+//!
+//! ```
+//! # use bilevel::{Error, Hoag, Implicit, Law, Maid, Run};
+//! # use bilevel_problems::quadratic::Quadratic;
+//! use bilevel::plot::{Axis, Figure};
+//!
+//! # fn main() -> Result<(), Error> {
+//! let problem = Quadratic::random(20, 3, 10.0, 0);
+//! let oracle = Implicit::new(problem.lower(), problem.upper());
+//! let maid = Run::new(&oracle, Maid::default()).start(vec![0.0; 3])?;
+//! let hoag = Run::new(&oracle, Hoag::new(Law::Quadratic)).start(vec![0.0; 3])?;
+//! let svg = Figure::new()
+//!     .title("A random quadratic problem")
+//!     .axis(Axis::Work)
+//!     .run("MAID", &maid.trace)
+//!     .run("HOAG, quadratic", &hoag.trace)
+//!     .to_svg()?;
+//! # assert!(svg.starts_with("<svg"));
+//! # Ok(()) }
+//! ```
+
+mod axis;
+mod canvas;
+mod curve;
+mod panel;
+mod style;
+
+use plotters::style::text_anchor::HPos;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::run::Trace;
+use crate::upper::Iteration;
+use axis::{Kind, Scale};
+use canvas::{Canvas, fitted, width};
+use panel::{Frame, Plot};
+use style::{INK, LABEL, NUMBER, PAPER, TITLE};
+
+/// The horizontal axis.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Axis {
+    /// The number of the iteration.
+    #[default]
+    Iterations,
+    /// Lower gradients plus Hessian products by the end of the iteration, over all samples:
+    /// [`Work::iterations`](crate::Work::iterations).
+    Work,
+}
+
+impl Axis {
+    fn label(self) -> &'static str {
+        match self {
+            Axis::Iterations => "iteration k",
+            Axis::Work => "lower gradients + Hessian products",
+        }
+    }
+
+    fn number(self, row: &Iteration) -> f64 {
+        match self {
+            Axis::Iterations => row.iteration as f64,
+            // Not their sum as integers: a trace from a file may hold any numbers.
+            Axis::Work => row.work.lower_gradients as f64 + row.work.hessian_products as f64,
+        }
+    }
+}
+
+/// A panel of a figure. See the [module](self).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Panel {
+    /// F(θ) with its bounds.
+    Value,
+    /// ‖z‖ and ω.
+    Hypergradient,
+    /// ε and δ.
+    Accuracy,
+    /// α.
+    Step,
+}
+
+impl Panel {
+    /// All panels, in the order of a figure.
+    pub const ALL: [Panel; 4] = [
+        Panel::Value,
+        Panel::Hypergradient,
+        Panel::Accuracy,
+        Panel::Step,
+    ];
+}
+
+/// A figure of one or several runs. See the [module](self).
+#[derive(Debug, Clone, Default)]
+pub struct Figure<'a> {
+    title: Option<String>,
+    axis: Axis,
+    log_x: bool,
+    panels: Option<Vec<Panel>>,
+    optimum: Option<f64>,
+    runs: Vec<(String, &'a Trace)>,
+}
+
+impl<'a> Figure<'a> {
+    /// A figure without runs, with all panels over the iterations.
+    pub fn new() -> Self {
+        Figure::default()
+    }
+
+    /// Adds a run with its name in the legend. The first one is drawn on top.
+    pub fn run(mut self, name: impl Into<String>, trace: &'a Trace) -> Self {
+        self.runs.push((name.into(), trace));
+        self
+    }
+
+    /// A line above the figure.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// The horizontal axis.
+    pub fn axis(mut self, axis: Axis) -> Self {
+        self.axis = axis;
+        self
+    }
+
+    /// Makes the horizontal axis logarithmic. It does not show iteration 0.
+    pub fn log_x(mut self) -> Self {
+        self.log_x = true;
+        self
+    }
+
+    /// The panels, in this order, two a row.
+    pub fn panels(mut self, panels: impl IntoIterator<Item = Panel>) -> Self {
+        self.panels = Some(panels.into_iter().collect());
+        self
+    }
+
+    /// Shows F(θ) − `optimum` in place of F(θ), on a logarithmic axis.
+    pub fn optimum(mut self, optimum: f64) -> Self {
+        self.optimum = Some(optimum);
+        self
+    }
+
+    /// The figure as an SVG document.
+    ///
+    /// # Errors
+    /// [`Error::Figure`] without a panel or where no run has an iteration; [`Error::InvalidArgument`] for an optimum that
+    /// is not finite.
+    pub fn to_svg(&self) -> Result<String, Error> {
+        let panels: &[Panel] = self.panels.as_deref().unwrap_or(&Panel::ALL);
+        self.check(panels)?;
+        let plots: Vec<Plot> = panels.iter().map(|&p| Plot::new(self, p)).collect();
+        let x = self.x_scale();
+
+        let columns = panels.len().min(2);
+        let full = columns as f64 * style::PANEL.0;
+        let legend = self.legend(full);
+        let title = if self.title.is_some() { 36.0 } else { 10.0 };
+        let head = title + style::LEGEND_ROW * legend.len() as f64;
+        let high = head + panels.len().div_ceil(columns) as f64 * style::PANEL.1;
+        let labels = plots.iter().flat_map(|plot| &plot.ticks);
+        let widest = labels.map(|tick| width(&tick.label, NUMBER));
+        let labels = widest.fold(30.0, f64::max) + 16.0;
+
+        canvas::draw((full as u32, high as u32), |canvas| {
+            let corners = [(0.0, 0.0), (full, 0.0), (full, high), (0.0, high)];
+            canvas.area(&corners, PAPER, 1.0)?;
+            if let Some(title) = &self.title {
+                let title = fitted(title, TITLE, full - 40.0);
+                canvas.text(&title, (full / 2.0, 22.0), HPos::Center, TITLE, INK)?;
+            }
+            for (i, row) in legend.iter().enumerate() {
+                let y = title + style::LEGEND_ROW * (i as f64 + 0.5);
+                for (run, x, name) in row {
+                    self.entry(canvas, *run, (*x, y), name)?;
+                }
+            }
+            for (i, plot) in plots.iter().enumerate() {
+                let left = (i % columns) as f64 * style::PANEL.0;
+                let top = head + (i / columns) as f64 * style::PANEL.1;
+                plot.paint(canvas, self, &Frame::new((left, top), labels), &x)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes [`to_svg`](Figure::to_svg) into a file.
+    ///
+    /// # Errors
+    /// Those of [`to_svg`](Figure::to_svg), and [`Error::Io`].
+    pub fn write_svg(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        std::fs::write(path, self.to_svg()?).map_err(|e| Error::io(path, e))
+    }
+
+    fn check(&self, panels: &[Panel]) -> Result<(), Error> {
+        let missing = |reason: &str| {
+            Err(Error::Figure {
+                reason: reason.into(),
+            })
+        };
+        if panels.is_empty() {
+            return missing("it has no panel; name at least one, or leave the default");
+        }
+        if self.rows().next().is_none() {
+            return missing("no run has an iteration; add a run that made at least one");
+        }
+        match self.optimum {
+            Some(f) if !f.is_finite() => Err(Error::invalid("optimum", f, "a finite number")),
+            _ => Ok(()),
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &Iteration> {
+        self.runs.iter().flat_map(|(_, trace)| trace.rows())
+    }
+
+    fn x_kind(&self) -> Kind {
+        if self.log_x { Kind::Log } else { Kind::Linear }
+    }
+
+    fn x_scale(&self) -> Scale {
+        let kind = self.x_kind();
+        let numbers = self.rows().map(|row| self.axis.number(row));
+        let (low, high) = axis::extent(numbers.map(|number| kind.coordinate(number)));
+        let low = if kind == Kind::Linear { 0.0 } else { low };
+        Scale::new(kind, true, (low, high))
+    }
+
+    /// The rows of the legend, centred: runs that have a name, where each one is, and the name.
+    fn legend(&self, full: f64) -> Vec<Vec<(usize, f64, String)>> {
+        let mut rows: Vec<(f64, Vec<_>)> = Vec::new();
+        for (run, (name, _)) in self.runs.iter().enumerate() {
+            if name.trim().is_empty() {
+                continue;
+            }
+            let line = style::LEGEND_LINE + 30.0;
+            let name = fitted(name, LABEL, full - 40.0 - line);
+            let entry = line + width(&name, LABEL);
+            match rows.last_mut() {
+                Some((used, row)) if *used + entry <= full - 40.0 => {
+                    row.push((run, *used, name));
+                    *used += entry;
+                }
+                _ => rows.push((entry, vec![(run, 0.0, name)])),
+            }
+        }
+        let centred = |(used, mut row): (f64, Vec<(usize, f64, String)>)| {
+            for entry in &mut row {
+                entry.1 += (full - used) / 2.0 + 12.0;
+            }
+            row
+        };
+        rows.into_iter().map(centred).collect()
+    }
+
+    fn entry(
+        &self,
+        canvas: &mut Canvas,
+        run: usize,
+        (x, y): canvas::Point,
+        name: &str,
+    ) -> Result<(), Error> {
+        let to = x + style::LEGEND_LINE;
+        let color = style::color(run);
+        canvas.path(&[(x, y), (to, y)], style::solid(color))?;
+        if self.runs.len() > 1 {
+            canvas.mark(((x + to) / 2.0, y), run, color)?;
+        }
+        canvas.text(name, (to + 7.0, y), HPos::Left, LABEL, INK)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Memory: how many vectors of the image's size a run holds, and that iterations allocate nothing.
+//!
+//! One test, because the counts are those of the whole process.
+
+use bilevel::linear::{Cg, LinearSolver, System};
+use bilevel::lower::{Fista, LowerSolver};
+use bilevel::vector::Scratch;
+use bilevel::{Linearization, LowerLevel, Maid, Run, Trust, Vector, parallel};
+use bilevel_problems::data::photograph;
+use bilevel_problems::imaging::{Image, Norm, TvDenoising, Weights, tv_denoising};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+#[test]
+fn a_run_holds_at_most_twelve_vectors_an_image_and_iterations_allocate_nothing() {
+    let clean = photograph("camera").unwrap();
+    let noisy = clean.with_noise(0.1, 0, 0);
+    let vector = (clean.pixels().len() * size_of::<f64>()) as f64;
+    for norm in [Norm::Anisotropic, Norm::Isotropic] {
+        for images in [1, 3] {
+            let pairs = |image: &Image<f64>| vec![image.clone(); images];
+            let (a, b) = (pairs(&clean), pairs(&noisy));
+            let profiler = dhat::Profiler::builder().testing().build();
+            let report = parallel::with_threads(2, || {
+                let oracle = tv_denoising(&a, &b, norm, Weights::Global, Trust::Certified).unwrap();
+                Run::new(&oracle, Maid::default())
+                    .max_iterations(3)
+                    .start(vec![-5.0, -5.0])
+                    .unwrap()
+            })
+            .unwrap();
+            let peak = dhat::HeapStats::get().max_bytes as f64 / vector / images as f64;
+            drop(profiler);
+            assert!(report.iterations > 0);
+            println!("{norm:?}, {images} images: {peak:.1} vectors an image at the peak");
+            assert!(peak <= 12.0 + 0.2, "{norm:?}, {images} images: {peak}");
+        }
+        let problem = TvDenoising::new(&noisy, norm).unwrap();
+        let theta = vec![-3.0, -5.0];
+        let mut scratch = Scratch::default();
+        let solver = |max_iterations| Fista {
+            max_iterations,
+            ..Fista::default()
+        };
+        let mut x = problem.start();
+        let mut q = x.zeros_like();
+        let rhs = x.clone();
+        let mut blocks = |iterations: u64| {
+            let before = dhat::HeapStats::get().total_blocks;
+            solver(iterations).minimize(&problem, &theta, 1e-300, &mut x, &mut scratch);
+            let at = problem.linearize(&x, &theta);
+            let product = |v: &Vec<f64>, out: &mut Vec<f64>| at.hvp(v, out);
+            let system = System {
+                product: &product,
+                preconditioner: None,
+                rhs: &rhs,
+                tolerance: 1e-300,
+            };
+            let cg = Cg {
+                max_iterations: iterations,
+            };
+            cg.solve(&system, &mut q, &mut scratch);
+            q.assign(&mut |_| 0.0);
+            dhat::HeapStats::get().total_blocks - before
+        };
+        let profiler = dhat::Profiler::builder().testing().build();
+        // On one thread: how many row buffers several threads need depends on how they meet.
+        let (first, short, long) =
+            parallel::with_threads(1, || (blocks(3), blocks(3), blocks(60))).unwrap();
+        drop(profiler);
+        assert!(first > 0, "the first call allocates");
+        assert_eq!(short, long, "57 more iterations of each solver allocate nothing");
+    }
+}
