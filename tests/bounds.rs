@@ -704,7 +704,11 @@ fn the_terms_of_changing_hessian_and_mixed_derivative_are_needed() {
 
 #[test]
 fn a_missing_constant_of_a_certificate_is_named() {
-    let cases: [(&str, Change); 4] = [
+    let cases: [(&str, Change); 5] = [
+        ("a certified bound needs L ", |c| Curvature {
+            smoothness: None,
+            ..c
+        }),
         ("μ", |c| Curvature {
             strong_convexity: None,
             ..c

@@ -162,12 +162,12 @@ impl<D: Linearization<Theta = Vec<f64>, X = Vec<f64>>> Linearization for Planted
         self.inner.cross_change(q, radius).map(|c| factor * c)
     }
 
-    fn cross_norm(&self) -> Option<f64> {
+    fn cross_norm(&self, room: &mut Vec<f64>) -> Option<f64> {
         match self.mistake {
             // The constant of the problem is what counts where there is no local one.
             Mistake::SmallCrossNorm => None,
-            Mistake::SmallLocalCrossNorm => self.inner.cross_norm().map(|c| 1e-3 * c),
-            _ => self.inner.cross_norm(),
+            Mistake::SmallLocalCrossNorm => self.inner.cross_norm(room).map(|c| 1e-3 * c),
+            _ => self.inner.cross_norm(room),
         }
     }
 }

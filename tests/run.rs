@@ -327,7 +327,7 @@ fn a_checkpoint_of_another_problem_or_solver_is_refused_by_name() {
             "{text}"
         );
         assert!(
-            text.contains("run.ckpt") && text.contains("quadratic n=20"),
+            text.contains("run.ckpt") && text.contains("belongs to another run"),
             "{text}"
         );
     }

@@ -90,9 +90,6 @@ impl LowerSolver for GradientDescent {
                             break 'solve (norm, status);
                         }
                     }
-                    if !smoothness.is_finite() {
-                        break (norm, SolveStatus::NotFinite);
-                    }
                     value = task.value_and_gradient(x, &mut gradient);
                 }
             }
