@@ -275,6 +275,15 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
                 "a number of at least 0",
             ));
         }
+        if let Some(seconds) = self.limits.seconds
+            && (seconds.is_nan() || seconds < 0.0)
+        {
+            return Err(Error::invalid(
+                "limits.seconds",
+                seconds,
+                "a number of at least 0",
+            ));
+        }
         let clock = Instant::now();
         let seconds_before = p.seconds;
         let seconds = || seconds_before + clock.elapsed().as_secs_f64();

@@ -408,9 +408,18 @@ where
     ) -> BoundTerms {
         let known = self.lower.curvature(theta);
         let mut rng = ChaCha8Rng::seed_from_u64(x.len() as u64);
-        let mu = known
-            .strong_convexity
-            .unwrap_or_else(|| self.estimate_mu(x, at, &mut rng, work, scratch) / SAFETY);
+        let mut aq = scratch.take(x);
+        at.hvp(q, &mut aq);
+        work.hessian_products += 1;
+        let mu = known.strong_convexity.unwrap_or_else(|| {
+            // q = A⁻¹∇ₓf is a step of inverse iteration, and free: its Rayleigh quotient sees small eigenvalues that a
+            // power iteration is too short for.
+            let of_q = match (q.dot(&aq), q.dot(q)) {
+                (qaq, qq) if qaq > 0.0 && qq > 0.0 => qaq / qq,
+                _ => f64::INFINITY,
+            };
+            of_q.min(self.estimate_mu(x, at, &mut rng, work, scratch)) / SAFETY
+        });
         let epsilon = solved.epsilon.unwrap_or(solved.gradient_norm / mu);
         let mut there = scratch.take(x);
         let local_norm = at.cross_norm(&mut there);
@@ -433,13 +442,10 @@ where
             SAFETY * norm
         });
         let mut out = scratch.take(x);
-        let mut aq = scratch.take(x);
         let (mut btq, mut out_theta) = (theta.clone(), theta.clone());
         let mut f_theta = theta.clone();
-        at.hvp(q, &mut aq);
         at.cross_vjp(q, &mut btq);
         self.upper.gradient_theta(x, theta, &mut f_theta);
-        work.hessian_products += 1;
         work.cross_products += 1;
         let mut largest = [0.0f64; 4];
         for probe in 0..=PROBES {

@@ -21,10 +21,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::line_search::sufficient;
+use super::line_search::{lost, smooth, sufficient};
 use super::{LowerReport, LowerSolver, Task};
 use crate::problem::LowerLevel;
-use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
 
 /// Strongly convex FISTA with adaptive restart: the default lower solver. See the [module](self).
@@ -63,6 +62,8 @@ impl LowerSolver for Fista {
         let mut y = scratch.take(x);
         let mut gradient = scratch.take(x);
         y.copy_from(x);
+        // Needed only where L is searched for.
+        let mut gradient_there = None;
         let mut t = 1.0f64;
         let (norm, status) = loop {
             let value = if known.is_some() {
@@ -78,16 +79,25 @@ impl LowerSolver for Fista {
             task.iterations += 1;
             // y becomes x⁺; the backtracking undoes a step that was too long.
             y.axpy(-1.0 / smoothness, &gradient);
-            while known.is_none() && smoothness.is_finite() {
+            let mut ended = None;
+            while known.is_none() && ended.is_none() {
+                let value_there = problem.value(&y, theta);
                 task.work.lower_values += 1;
-                if sufficient::<P::X>(value, norm, smoothness, problem.value(&y, theta)) {
+                if sufficient::<P::X>(value, norm, smoothness, value_there) {
+                    break;
+                }
+                let there = gradient_there.get_or_insert_with(|| scratch.take(x));
+                task.gradient(&y, there);
+                if smooth(&gradient, norm, there) {
                     break;
                 }
                 y.axpy(0.5 / smoothness, &gradient);
                 smoothness *= 2.0;
+                ended = lost(&y, norm, smoothness, value_there);
             }
-            if !smoothness.is_finite() {
-                break (norm, SolveStatus::NotFinite);
+            if let Some(status) = ended {
+                task.gradient(&y, &mut gradient);
+                break (gradient.norm(), status);
             }
             let q = mu / smoothness;
             let tail = 1.0 - q * t * t;
@@ -106,8 +116,12 @@ impl LowerSolver for Fista {
             std::mem::swap(x, &mut y);
         };
         std::mem::swap(x, &mut y);
-        scratch.put(y);
-        scratch.put(gradient);
+        for v in [Some(y), Some(gradient), gradient_there]
+            .into_iter()
+            .flatten()
+        {
+            scratch.put(v);
+        }
         task.report(x, norm, status)
     }
 

@@ -13,10 +13,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::line_search::sufficient;
+use super::line_search::{lost, smooth, sufficient};
 use super::{LowerReport, LowerSolver, Task};
 use crate::problem::LowerLevel;
-use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
 
 /// Gradient descent with the step from L. See the [module](self).
@@ -47,53 +46,58 @@ impl LowerSolver for GradientDescent {
         let mut task = Task::new(problem, theta, epsilon, self.max_iterations);
         let known = task.curvature.smoothness;
         let mu = task.curvature.strong_convexity.unwrap_or(0.0);
+        // 2/L, the limit for μ → 0, does not converge: without μ the step is 1/L.
+        let factor = if mu > 0.0 { 2.0 } else { 1.0 };
         task = task.with_patience(known.unwrap_or(1e4) / mu.max(1e-12));
         let mut smoothness = known.unwrap_or(1.0);
         let mut gradient = scratch.take(x);
-        let mut old = known.is_none().then(|| scratch.take(x));
-        let mut value = match &old {
+        // The old x and the new gradient are needed only where L is searched for.
+        let mut search = known.is_none().then(|| (scratch.take(x), scratch.take(x)));
+        let mut value = match &search {
             Some(_) => task.value_and_gradient(x, &mut gradient),
             None => {
                 task.gradient(x, &mut gradient);
                 0.0
             }
         };
-        let (norm, status) = loop {
+        let (norm, status) = 'solve: loop {
             let norm = gradient.norm();
             if let Some(status) = task.stop(x, norm) {
                 break (norm, status);
             }
             task.iterations += 1;
-            match &mut old {
+            match &mut search {
                 None => {
-                    x.axpy(-2.0 / (smoothness + mu), &gradient);
+                    x.axpy(-factor / (smoothness + mu), &gradient);
                     task.gradient(x, &mut gradient);
                 }
-                Some(old) => {
+                Some((old, gradient_there)) => {
                     old.copy_from(x);
                     loop {
                         x.axpy(-1.0 / smoothness, &gradient);
-                        let there = problem.value(x, theta);
+                        let value_there = problem.value(x, theta);
                         task.work.lower_values += 1;
-                        if sufficient::<P::X>(value, norm, smoothness, there) {
+                        if sufficient::<P::X>(value, norm, smoothness, value_there) {
+                            break;
+                        }
+                        task.gradient(x, gradient_there);
+                        if smooth(&gradient, norm, gradient_there) {
                             break;
                         }
                         x.copy_from(old);
                         smoothness *= 2.0;
-                        if !smoothness.is_finite() {
-                            break;
+                        if let Some(status) = lost(x, norm, smoothness, value_there) {
+                            break 'solve (norm, status);
                         }
-                    }
-                    if !smoothness.is_finite() {
-                        break (norm, SolveStatus::NotFinite);
                     }
                     value = task.value_and_gradient(x, &mut gradient);
                 }
             }
         };
         scratch.put(gradient);
-        if let Some(old) = old {
+        if let Some((old, gradient_there)) = search {
             scratch.put(old);
+            scratch.put(gradient_there);
         }
         task.report(x, norm, status)
     }

@@ -3,6 +3,7 @@
 
 use super::Task;
 use crate::problem::LowerLevel;
+use crate::status::SolveStatus;
 use crate::vector::Vector;
 
 /// Sufficient decrease of the Armijo rule.
@@ -53,8 +54,8 @@ pub(super) fn armijo<P: LowerLevel>(
 
 /// An upper estimate of L where the problem does not supply it, kept by the descent lemma.
 ///
-/// g(y − ∇g/L) ≤ g(y) − ‖∇g‖²/(2L) holds for a true L; while it fails the estimate doubles. Decreases that drown in the
-/// rounding of g count as met.
+/// g(y − ∇g/L) ≤ g(y) − ‖∇g‖²/(2L) holds for a true L; while it and [`smooth`] fail the estimate doubles. Decreases that
+/// drown in the rounding of g count as met.
 pub(super) fn sufficient<X: Vector>(
     value: f64,
     gradient_norm: f64,
@@ -63,4 +64,29 @@ pub(super) fn sufficient<X: Vector>(
 ) -> bool {
     let rounding = VALUE_ROUNDING * X::UNIT_ROUNDOFF * value.abs();
     value_there <= value - gradient_norm * gradient_norm / (2.0 * smoothness) + rounding
+}
+
+/// What a true L satisfies as well: ‖∇g(y⁺) − ∇g(y)‖ ≤ L‖y⁺ − y‖ = ‖∇g(y)‖ for the step y⁺ = y − ∇g(y)/L.
+///
+/// It is asked where the values fail, which they do for any L once they have lost the digits that their differences need:
+/// a sum of squares whose residuals cancel is not as precise as it is small. For a convex g it promises descent too:
+/// g(y⁺) ≤ g(y) − ⟨∇g(y⁺), ∇g(y)⟩/L ≤ g(y) − ‖∇g(y⁺)‖²/(2L).
+pub(super) fn smooth<X: Vector>(gradient: &X, gradient_norm: f64, gradient_there: &mut X) -> bool {
+    gradient_there.axpy(-1.0, gradient);
+    gradient_there.norm() <= gradient_norm
+}
+
+/// How the search for L ends when even the step ‖∇g‖/L is lost in the rounding of x; `None` while it is not.
+pub(super) fn lost<X: Vector>(
+    x: &X,
+    gradient_norm: f64,
+    smoothness: f64,
+    value_there: f64,
+) -> Option<SolveStatus> {
+    let moves = gradient_norm > smoothness * X::UNIT_ROUNDOFF * x.norm();
+    match (moves && smoothness.is_finite(), value_there.is_finite()) {
+        (true, _) => None,
+        (false, true) => Some(SolveStatus::Stagnated),
+        (false, false) => Some(SolveStatus::NotFinite),
+    }
 }

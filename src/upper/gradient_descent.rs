@@ -64,6 +64,9 @@ impl<O: Oracle> Solver<O> for GradientDescent {
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
         Accuracy::new(self.accuracy.epsilon, self.accuracy.delta)?;
         self.line_search.check()?;
+        if self.max_trials == 0 {
+            return Err(Error::invalid("max_trials", 0, "at least 1"));
+        }
         check_theta(&theta)?;
         Ok(GradientDescentState {
             oracle: oracle.start(&theta)?,

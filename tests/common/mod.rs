@@ -1,0 +1,244 @@
+//! What the integration tests share: random numbers, pictures, and lower levels made from others.
+
+#![allow(dead_code)] // every test file uses a part of it
+#![allow(clippy::expect_used)] // helpers of tests are tests
+
+use bilevel::lower::{Fista, GradientDescent, Lbfgs, LowerReport, LowerSolver, NewtonCg};
+use bilevel::vector::Scratch;
+use bilevel::{Curvature, Error, Linearization, LowerLevel, Vector};
+use bilevel_problems::imaging::Image;
+
+/// Uniform numbers in (−1, 1), the same for the same seed (SplitMix64).
+pub(crate) fn uniform(seed: u64) -> impl FnMut() -> f64 {
+    let mut state = seed.wrapping_mul(0x2545_F491_4F6C_DD1D);
+    move || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        (z >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+}
+
+/// `len` uniform numbers in (−1, 1).
+pub(crate) fn random(len: usize, seed: u64) -> Vec<f64> {
+    let mut next = uniform(seed);
+    (0..len).map(|_| next()).collect()
+}
+
+/// ‖a − b‖.
+pub(crate) fn distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b) * (a - b))
+        .sum::<f64>()
+        .sqrt()
+}
+
+/// A clean picture: a ramp, a disc and a bar.
+pub(crate) fn picture(rows: usize, cols: usize, variant: u64) -> Image<f64> {
+    let shift = 0.1 * variant as f64;
+    let pixels = (0..rows * cols)
+        .map(|at| {
+            let u = (at / cols) as f64 / rows as f64;
+            let v = (at % cols) as f64 / cols as f64;
+            let disc = (u - 0.4 - shift).hypot(v - 0.5) < 0.3;
+            let bar = (v - 0.8 + shift).abs() < 0.1;
+            0.2 * u + 0.1 * v + 0.4 * f64::from(u8::from(disc)) + 0.3 * f64::from(u8::from(bar))
+        })
+        .collect();
+    Image::new(rows, cols, pixels).expect("as many pixels as the shape says")
+}
+
+/// The lower level s·g: the same minimiser, other constants.
+pub(crate) struct Scaled<P> {
+    pub(crate) inner: P,
+    pub(crate) scale: f64,
+}
+
+struct ScaledLinearization<D> {
+    inner: D,
+    scale: f64,
+}
+
+impl<D: Linearization> Linearization for ScaledLinearization<D> {
+    type Theta = D::Theta;
+    type X = D::X;
+
+    fn hvp(&self, v: &D::X, out: &mut D::X) {
+        self.inner.hvp(v, out);
+        out.scale(self.scale);
+    }
+
+    fn cross_vjp(&self, w: &D::X, out: &mut D::Theta) {
+        self.inner.cross_vjp(w, out);
+        out.scale(self.scale);
+    }
+
+    fn cross_jvp(&self, u: &D::Theta, out: &mut D::X) {
+        self.inner.cross_jvp(u, out);
+        out.scale(self.scale);
+    }
+}
+
+impl<P: LowerLevel> LowerLevel for Scaled<P> {
+    type Theta = P::Theta;
+    type X = P::X;
+
+    fn start(&self) -> P::X {
+        self.inner.start()
+    }
+
+    fn check(&self, theta: &P::Theta) -> Result<(), Error> {
+        self.inner.check(theta)
+    }
+
+    fn value(&self, x: &P::X, theta: &P::Theta) -> f64 {
+        self.scale * self.inner.value(x, theta)
+    }
+
+    fn gradient(&self, x: &P::X, theta: &P::Theta, out: &mut P::X) {
+        self.inner.gradient(x, theta, out);
+        out.scale(self.scale);
+    }
+
+    fn linearize<'a>(
+        &'a self,
+        x: &'a P::X,
+        theta: &'a P::Theta,
+    ) -> impl Linearization<Theta = P::Theta, X = P::X> + 'a {
+        ScaledLinearization {
+            inner: self.inner.linearize(x, theta),
+            scale: self.scale,
+        }
+    }
+
+    fn curvature(&self, theta: &P::Theta) -> Curvature {
+        let of_inner = self.inner.curvature(theta);
+        let times = |constant: Option<f64>| constant.map(|c| self.scale * c);
+        Curvature {
+            strong_convexity: times(of_inner.strong_convexity),
+            smoothness: times(of_inner.smoothness),
+            hessian_lipschitz: times(of_inner.hessian_lipschitz),
+            cross_norm: times(of_inner.cross_norm),
+            cross_lipschitz: times(of_inner.cross_lipschitz),
+        }
+    }
+
+    fn gradient_rounding(&self, x: &P::X, theta: &P::Theta, gradient_norm: f64) -> f64 {
+        self.scale
+            * self
+                .inner
+                .gradient_rounding(x, theta, gradient_norm / self.scale)
+    }
+}
+
+/// A lower level whose constants are replaced.
+pub(crate) struct WithCurvature<P> {
+    pub(crate) inner: P,
+    pub(crate) change: fn(Curvature) -> Curvature,
+}
+
+impl<P: LowerLevel> LowerLevel for WithCurvature<P> {
+    type Theta = P::Theta;
+    type X = P::X;
+
+    fn start(&self) -> P::X {
+        self.inner.start()
+    }
+
+    fn check(&self, theta: &P::Theta) -> Result<(), Error> {
+        self.inner.check(theta)
+    }
+
+    fn value(&self, x: &P::X, theta: &P::Theta) -> f64 {
+        self.inner.value(x, theta)
+    }
+
+    fn gradient(&self, x: &P::X, theta: &P::Theta, out: &mut P::X) {
+        self.inner.gradient(x, theta, out);
+    }
+
+    fn value_and_gradient(&self, x: &P::X, theta: &P::Theta, out: &mut P::X) -> f64 {
+        self.inner.value_and_gradient(x, theta, out)
+    }
+
+    fn linearize<'a>(
+        &'a self,
+        x: &'a P::X,
+        theta: &'a P::Theta,
+    ) -> impl Linearization<Theta = P::Theta, X = P::X> + 'a {
+        self.inner.linearize(x, theta)
+    }
+
+    fn curvature(&self, theta: &P::Theta) -> Curvature {
+        (self.change)(self.inner.curvature(theta))
+    }
+
+    fn gradient_rounding(&self, x: &P::X, theta: &P::Theta, gradient_norm: f64) -> f64 {
+        self.inner.gradient_rounding(x, theta, gradient_norm)
+    }
+}
+
+/// No constants at all.
+pub(crate) fn no_constants(_: Curvature) -> Curvature {
+    Curvature::default()
+}
+
+/// Nothing but μ.
+pub(crate) fn only_mu(known: Curvature) -> Curvature {
+    Curvature {
+        strong_convexity: known.strong_convexity,
+        ..Curvature::default()
+    }
+}
+
+/// Nothing but L.
+pub(crate) fn only_smoothness(known: Curvature) -> Curvature {
+    Curvature {
+        smoothness: known.smoothness,
+        ..Curvature::default()
+    }
+}
+
+/// Any of the lower solvers.
+#[derive(Clone, Debug)]
+pub(crate) enum AnySolver {
+    GradientDescent(GradientDescent),
+    Fista(Fista),
+    NewtonCg(NewtonCg),
+    Lbfgs(Lbfgs),
+}
+
+impl LowerSolver for AnySolver {
+    fn minimize<P: LowerLevel>(
+        &self,
+        problem: &P,
+        theta: &P::Theta,
+        epsilon: f64,
+        x: &mut P::X,
+        scratch: &mut Scratch<P::X>,
+    ) -> LowerReport {
+        match self {
+            AnySolver::GradientDescent(s) => s.minimize(problem, theta, epsilon, x, scratch),
+            AnySolver::Fista(s) => s.minimize(problem, theta, epsilon, x, scratch),
+            AnySolver::NewtonCg(s) => s.minimize(problem, theta, epsilon, x, scratch),
+            AnySolver::Lbfgs(s) => s.minimize(problem, theta, epsilon, x, scratch),
+        }
+    }
+
+    fn identity(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// All of them, with their defaults.
+pub(crate) fn solvers() -> [AnySolver; 4] {
+    [
+        AnySolver::GradientDescent(GradientDescent::default()),
+        AnySolver::Fista(Fista::default()),
+        AnySolver::NewtonCg(NewtonCg::default()),
+        AnySolver::Lbfgs(Lbfgs::default()),
+    ]
+}
