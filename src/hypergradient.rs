@@ -4,8 +4,9 @@
 
 pub mod bound;
 pub mod implicit;
+mod sampled;
 
-pub use implicit::ImplicitParts;
+pub use implicit::{ImplicitParts, LowerPoint};
 
 use serde::{Deserialize, Serialize};
 

@@ -140,6 +140,14 @@ pub trait UpperLevel: Send + Sync {
     }
     /// The constants that are known at θ.
     fn curvature(&self, theta: &Self::Theta) -> UpperCurvature;
+    /// A bound of the rounding error of a `value` of f at x. The default is right for sums of terms of one sign: each is rounded
+    /// eight times in the storage type, and the sum of n terms in `f64` by no more than √n/4 roundings. Override it where the
+    /// terms cancel.
+    fn value_rounding(&self, x: &Self::X, theta: &Self::Theta, value: f64) -> f64 {
+        let _ = theta;
+        let sum = 0.25 * f64::EPSILON * (x.len() as f64).sqrt();
+        (8.0 * Self::X::UNIT_ROUNDOFF + sum) * value.abs()
+    }
     /// What tells this criterion, data included, from another one when a checkpoint is resumed.
     fn identity(&self) -> String {
         std::any::type_name::<Self>().to_owned()

@@ -565,6 +565,12 @@ impl UpperLevel for SoftUpper {
             convex: self.convex,
         }
     }
+
+    /// x − t and its cosine are rounded by their own size, not by that of f, in which they cancel.
+    fn value_rounding(&self, x: &Vec<f64>, theta: &Vec<f64>, value: f64) -> f64 {
+        let terms = x.norm() + self.target.norm() + theta[0].abs() * self.a.norm() * x.norm();
+        8.0 * Vec::<f64>::UNIT_ROUNDOFF * (value.abs() + x.len() as f64 + terms)
+    }
 }
 
 /// Soft problems over a range of weights, smoothings, sizes and targets, and a θ for each.

@@ -57,7 +57,10 @@ impl LinearSolver for Minres {
                 break (SolveStatus::Stagnated, norm);
             }
             last = norm;
-            products += self.sweep(system, q, &mut work, norm, self.max_iterations - products);
+            // In exact arithmetic n steps suffice; a sweep that needs many more has lost its way, and the next one starts afresh.
+            let longest = 5 * q.len() as u64 + 50;
+            let limit = longest.min(self.max_iterations - products);
+            products += self.sweep(system, q, &mut work, norm, limit);
         };
         work.into_iter().for_each(|v| scratch.put(v));
         LinearReport::new("MINRES", residual, products, status)

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Oracle;
 use crate::error::{Error, positive};
-use crate::hypergradient::{Accuracy, Evaluation, Hypergradient, ImplicitParts, Trust};
+use crate::hypergradient::{Accuracy, Evaluation, Hypergradient, ImplicitParts, LowerPoint, Trust};
 use crate::linear::{Chain, LinearSolver};
 use crate::lower::{Fista, LowerReport, LowerSolver};
 use crate::problem::{LowerLevel, UpperLevel};
@@ -35,7 +35,7 @@ pub struct ImplicitState<X: Vector> {
     x: X,
     /// `None` until the first hypergradient, and in a trial state.
     adjoint: Option<X>,
-    /// The last estimate of μ, where the problem does not supply it and the trust is estimated.
+    /// The smallest estimate of μ so far, where the problem does not supply it and the trust is estimated.
     mu: Option<f64>,
 }
 
@@ -190,9 +190,12 @@ where
         self.with_scratch(|scratch| {
             let solved = self.solve_lower(theta, epsilon, &mut state.x, scratch)?;
             let mut work = solved.work;
-            let value = self
-                .parts()
-                .value(theta, &state.x, &solved, state.mu, &mut work, scratch)?;
+            let at = LowerPoint {
+                theta,
+                x: &state.x,
+                solved: &solved,
+            };
+            let value = self.parts().value(&at, state.mu, &mut work, scratch)?;
             Ok(Evaluation {
                 value,
                 epsilon: solved.epsilon.unwrap_or(solved.gradient_norm),
@@ -212,15 +215,15 @@ where
         self.with_scratch(|scratch| {
             let solved = self.solve_lower(theta, accuracy.epsilon, &mut state.x, scratch)?;
             let adjoint = state.adjoint.get_or_insert_with(|| state.x.zeros_like());
-            let mut z = self.parts().hypergradient(
+            let at = LowerPoint {
                 theta,
-                &state.x,
-                &solved,
-                accuracy.delta,
-                adjoint,
-                &mut state.mu,
-                scratch,
-            )?;
+                x: &state.x,
+                solved: &solved,
+            };
+            let delta = accuracy.delta;
+            let mut z = self
+                .parts()
+                .hypergradient(&at, delta, adjoint, &mut state.mu, scratch)?;
             z.work += solved.work;
             Ok(z)
         })

@@ -47,12 +47,11 @@ impl<O: Oracle> Sum<O> {
                 format!("{} samples", self.terms.len()),
             ));
         }
-        let mut slots: Vec<(&mut O::State, Option<Result<R, Error>>)> =
-            states.iter_mut().map(|s| (s, None)).collect();
+        let mut slots: Vec<_> = states.iter_mut().map(|state| (state, None)).collect();
         parallel::for_each(&mut slots, |i, (state, result)| {
             *result = Some(f(&self.terms[i], state));
         });
-        slots.into_iter().filter_map(|(_, r)| r).collect()
+        slots.into_iter().filter_map(|(_, result)| result).collect()
     }
 }
 

@@ -94,7 +94,7 @@ impl<O: Oracle> Solver<O> for GradientDescent {
             .step
             .get_or_insert_with(|| self.line_search.first_step(norm));
         let lambda = self.line_search.decrease;
-        let (found, tried) = self.line_search.search(
+        let found = self.line_search.search(
             oracle,
             &s.theta,
             &z.gradient,
@@ -110,14 +110,14 @@ impl<O: Oracle> Solver<O> for GradientDescent {
                     && there.value <= z.value.value - lambda * alpha * norm * norm
             },
         )?;
-        iteration.trials = tried;
-        let Some(found) = found else {
+        iteration.trials = found.trials;
+        let Some((theta, alpha)) = found.accepted else {
             return Ok(Step::Ended(Status::Stalled, iteration, z));
         };
         oracle.accept_trial(&mut s.oracle, &mut s.trial);
-        iteration.step = Some(found.step);
-        s.theta = found.theta;
-        s.step = Some(self.line_search.growth * found.step);
+        iteration.step = Some(alpha);
+        s.theta = theta;
+        s.step = Some(self.line_search.growth * alpha);
         Ok(Step::Moved(iteration))
     }
 

@@ -33,10 +33,12 @@ impl Default for Backtracking {
     }
 }
 
-/// A trial step that was accepted.
-pub(crate) struct Accepted<T> {
-    pub(crate) theta: T,
-    pub(crate) step: f64,
+/// What a line search found.
+pub(crate) struct Found<T> {
+    /// θ⁺ and α of the trial that was accepted, if one was.
+    pub(crate) accepted: Option<(T, f64)>,
+    /// Trials made.
+    pub(crate) trials: u64,
 }
 
 impl Backtracking {
@@ -62,8 +64,8 @@ impl Backtracking {
             .unwrap_or(1.0 / gradient_norm.max(f64::MIN_POSITIVE))
     }
 
-    /// Tries θ − αz for up to `trials` steps α = β ρⁱ, from warm starts at θ; returns the first that `accept` accepts,
-    /// together with the number of values that were computed. On success `trial` holds the oracle's state at θ⁺.
+    /// Tries θ − αz for up to `trials` steps α = β ρⁱ, from warm starts at θ; returns the first that `accept` accepts.
+    /// On success `trial` holds the oracle's state at θ⁺.
     ///
     /// A trial at which the problem is not defined or not finite is a step too long, not an error.
     #[allow(clippy::too_many_arguments)] // the quantities of the algorithm box
@@ -79,7 +81,7 @@ impl Backtracking {
         trial: &mut Option<O::State>,
         work: &mut Work,
         accept: impl Fn(f64, &Bounded) -> bool,
-    ) -> Result<(Option<Accepted<O::Theta>>, u64), Error> {
+    ) -> Result<Found<O::Theta>, Error> {
         let mut candidate = theta.clone();
         let mut step = beta;
         for i in 0..trials {
@@ -93,13 +95,10 @@ impl Backtracking {
                 Ok(evaluation) => {
                     *work += evaluation.work;
                     if accept(step, &evaluation.value) {
-                        return Ok((
-                            Some(Accepted {
-                                theta: candidate,
-                                step,
-                            }),
-                            i + 1,
-                        ));
+                        return Ok(Found {
+                            accepted: Some((candidate, step)),
+                            trials: i + 1,
+                        });
                     }
                 }
                 Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => {}
@@ -107,6 +106,9 @@ impl Backtracking {
             }
             step *= self.shrink;
         }
-        Ok((None, trials))
+        Ok(Found {
+            accepted: None,
+            trials,
+        })
     }
 }

@@ -172,7 +172,7 @@ impl<O: Oracle> Solver<O> for Maid {
             let beta = *s
                 .step
                 .get_or_insert_with(|| self.line_search.first_step(norm));
-            let (found, tried) = self.line_search.search(
+            let found = self.line_search.search(
                 oracle,
                 &s.theta,
                 &z.gradient,
@@ -184,13 +184,13 @@ impl<O: Oracle> Solver<O> for Maid {
                 &mut work,
                 |alpha, there| there.upper - z.value.lower <= -lambda * eta * alpha * norm * norm,
             )?;
-            trials += tried;
+            trials += found.trials;
             let mut iteration = row(s, &z, work, hypergradients, trials);
-            if let Some(found) = found {
+            if let Some((theta, alpha)) = found.accepted {
                 oracle.accept_trial(&mut s.oracle, &mut s.trial);
-                iteration.step = Some(found.step);
-                s.theta = found.theta;
-                s.step = Some(self.line_search.growth * found.step);
+                iteration.step = Some(alpha);
+                s.theta = theta;
+                s.step = Some(self.line_search.growth * alpha);
                 s.accuracy = s.accuracy.scaled(self.accuracy.growth);
                 return Ok(Step::Moved(iteration));
             }

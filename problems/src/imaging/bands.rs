@@ -132,13 +132,7 @@ pub(super) fn lane_sum<E: Element>(values: &[E], term: impl Fn(usize, f64) -> f6
 /// The larger of two numbers, or NaN when one is.
 #[inline(always)]
 fn larger(a: f64, b: f64) -> f64 {
-    if b <= a {
-        a
-    } else if a.is_nan() {
-        a
-    } else {
-        b
-    }
+    if b <= a || a.is_nan() { a } else { b }
 }
 
 /// Two sums and a largest value, over pixels.

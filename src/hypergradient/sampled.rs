@@ -1,0 +1,215 @@
+//! Constants of the error bound from samples, where a problem does not supply them or estimates are asked for.
+//!
+//! Changes of A, B and ∇f are measured over steps of length ε from x̃, along −∇ₓg (the likely direction of the error) and along
+//! random directions; ‖B‖ by power iterations; μ as the smallest Ritz value of a short Lanczos process and of q, a step of inverse
+//! iteration that is there already. A sample is never above what it samples, so all are multiplied by a safety factor. That
+//! makes the bound likely, not certain, and its trust [`Estimated`](super::Trust::Estimated).
+
+use faer::{Mat, Side};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::bound::BoundTerms;
+use super::implicit::{AdjointPoint, LowerPoint};
+use crate::problem::check::random;
+use crate::problem::{Linearization, LowerLevel, UpperLevel};
+use crate::vector::{Scratch, Vector};
+use crate::work::Work;
+
+/// Sampled constants are multiplied by this.
+const SAFETY: f64 = 2.0;
+/// Random directions beside −∇ₓg.
+const PROBES: usize = 1;
+/// Steps of the power iteration for ‖B‖.
+const POWER_STEPS: usize = 8;
+/// Steps of the Lanczos process for μ.
+const LANCZOS_STEPS: usize = 40;
+
+/// L_f from the change of ∇ₓf over a step of length ε along itself.
+pub(super) fn upper_lipschitz<P, U>(
+    upper: &U,
+    at: &LowerPoint<'_, P>,
+    gradient: &P::X,
+    epsilon: f64,
+    work: &mut Work,
+    scratch: &mut Scratch<P::X>,
+) -> f64
+where
+    P: LowerLevel,
+    U: UpperLevel<Theta = P::Theta, X = P::X>,
+{
+    let norm = gradient.norm();
+    if norm == 0.0 || epsilon == 0.0 {
+        return 0.0;
+    }
+    let mut there = scratch.take(at.x);
+    let mut change = scratch.take(at.x);
+    there.copy_from(at.x);
+    there.axpy(epsilon / norm, gradient);
+    upper.gradient_x(&there, at.theta, &mut change);
+    work.upper_gradients += 1;
+    change.axpy(-1.0, gradient);
+    let estimate = SAFETY * change.norm() / epsilon;
+    scratch.put(there);
+    scratch.put(change);
+    estimate
+}
+
+/// The terms of the bound. Where the problem does not supply μ, `mu` becomes the smallest estimate so far.
+#[allow(clippy::too_many_arguments)] // the quantities of the formula
+pub(super) fn bound_terms<P, U>(
+    lower: &P,
+    upper: &U,
+    at: &LowerPoint<'_, P>,
+    linearization: &impl Linearization<Theta = P::Theta, X = P::X>,
+    found: &AdjointPoint<'_, P::X>,
+    lower_gradient: &P::X,
+    mu: &mut Option<f64>,
+    work: &mut Work,
+    scratch: &mut Scratch<P::X>,
+) -> BoundTerms
+where
+    P: LowerLevel,
+    U: UpperLevel<Theta = P::Theta, X = P::X>,
+{
+    let LowerPoint { theta, x, solved } = *at;
+    let q = found.q;
+    let known = lower.curvature(theta);
+    // The same directions at every point of a problem: a run is a function of its settings.
+    let mut rng = ChaCha8Rng::seed_from_u64(x.len() as u64);
+    let [mut aq, mut there, mut out] = std::array::from_fn(|_| scratch.take(x));
+    linearization.hvp(q, &mut aq);
+    work.hessian_products += 1;
+    let strong_convexity = known.strong_convexity.unwrap_or_else(|| {
+        let of_q = q.dot(&aq) / q.dot(q);
+        let ritz = smallest_ritz_value(linearization, x, &mut rng, work, scratch);
+        let estimate = (if of_q > 0.0 { ritz.min(of_q) } else { ritz }) / SAFETY;
+        *mu.insert(mu.map_or(estimate, |smallest| smallest.min(estimate)))
+    });
+    let epsilon = solved
+        .epsilon
+        .unwrap_or(solved.gradient_norm / strong_convexity);
+    let cross_norm = linearization
+        .cross_norm(&mut there)
+        .or(known.cross_norm)
+        .unwrap_or_else(|| {
+            let mut u = random(theta, &mut rng);
+            let mut norm = 0.0;
+            for _ in 0..POWER_STEPS {
+                let length = u.norm();
+                if length == 0.0 {
+                    break;
+                }
+                u.scale(1.0 / length);
+                linearization.cross_jvp(&u, &mut out);
+                linearization.cross_vjp(&out, &mut u);
+                work.cross_products += 2;
+                norm = out.norm();
+            }
+            SAFETY * norm
+        });
+    let [mut btq, mut f_theta, mut change] = std::array::from_fn(|_| theta.clone());
+    linearization.cross_vjp(q, &mut btq);
+    upper.gradient_theta(x, theta, &mut f_theta);
+    work.cross_products += 1;
+    // The largest changes of A q, Bᵀq, ∇ₓf and ∇θf.
+    let mut largest = [0.0f64; 4];
+    for probe in 0..=PROBES {
+        if probe == 0 {
+            there.copy_from(lower_gradient);
+        } else {
+            there.copy_from(&random(x, &mut rng));
+        }
+        let length = there.norm();
+        if length == 0.0 || epsilon == 0.0 {
+            continue;
+        }
+        there.axpby(1.0, x, -epsilon / length);
+        let moved = lower.linearize(&there, theta);
+        moved.hvp(q, &mut out);
+        out.axpy(-1.0, &aq);
+        largest[0] = largest[0].max(out.norm());
+        moved.cross_vjp(q, &mut change);
+        change.axpy(-1.0, &btq);
+        largest[1] = largest[1].max(change.norm());
+        upper.gradient_x(&there, theta, &mut out);
+        out.axpy(-1.0, found.rhs);
+        largest[2] = largest[2].max(out.norm());
+        upper.gradient_theta(&there, theta, &mut change);
+        change.axpy(-1.0, &f_theta);
+        largest[3] = largest[3].max(change.norm());
+        work.hessian_products += 1;
+        work.cross_products += 1;
+        work.upper_gradients += 1;
+    }
+    for v in [aq, there, out] {
+        scratch.put(v);
+    }
+    let [
+        hessian_change,
+        cross_change,
+        gradient_x_change,
+        gradient_theta_change,
+    ] = largest.map(|l| SAFETY * l);
+    BoundTerms {
+        epsilon,
+        delta: found.delta,
+        mu: strong_convexity,
+        cross_norm,
+        gradient_x_change,
+        gradient_theta_change,
+        hessian_change,
+        cross_change,
+        cross_change_norm: cross_change / found.q_norm.max(f64::MIN_POSITIVE),
+        gradient_x_norm: found.rhs_norm,
+    }
+}
+
+/// The smallest eigenvalue of A, from above: that of the tridiagonal matrix of a Lanczos process from a random vector.
+///
+/// Without reorthogonalisation, whose loss repeats Ritz values but does not move the outer ones.
+fn smallest_ritz_value<X: Vector>(
+    linearization: &impl Linearization<X = X>,
+    x: &X,
+    rng: &mut ChaCha8Rng,
+    work: &mut Work,
+    scratch: &mut Scratch<X>,
+) -> f64 {
+    let mut v = random(x, rng);
+    v.scale(1.0 / v.norm().max(f64::MIN_POSITIVE));
+    let mut v_old = scratch.take(x);
+    let mut av = scratch.take(x);
+    let (mut alphas, mut betas) = (Vec::<f64>::new(), Vec::<f64>::new());
+    for _ in 0..LANCZOS_STEPS.min(x.len()) {
+        linearization.hvp(&v, &mut av);
+        work.hessian_products += 1;
+        let alpha = v.dot(&av);
+        av.axpy(-alpha, &v);
+        if let Some(&beta) = betas.last() {
+            av.axpy(-beta, &v_old);
+        }
+        alphas.push(alpha);
+        let beta = av.norm();
+        if !beta.is_finite() || beta <= f64::EPSILON * alpha.abs() {
+            break;
+        }
+        betas.push(beta);
+        std::mem::swap(&mut v_old, &mut v);
+        v.axpby(1.0 / beta, &av, 0.0);
+    }
+    scratch.put(v_old);
+    scratch.put(av);
+    let k = alphas.len();
+    let tridiagonal = Mat::from_fn(k, k, |i, j| match i.abs_diff(j) {
+        0 => alphas[i],
+        1 => betas[i.min(j)],
+        _ => 0.0,
+    });
+    match tridiagonal.self_adjoint_eigenvalues(Side::Lower) {
+        Ok(eigenvalues) => eigenvalues
+            .into_iter()
+            .fold(f64::INFINITY, f64::min)
+            .max(f64::MIN_POSITIVE),
+        Err(_) => f64::MIN_POSITIVE,
+    }
+}
