@@ -10,6 +10,8 @@
 //! roots and divisions from registers, and for the bytes from vectors of the same size. `benches/peers/tv_evaluation.py`
 //! does the same work in another library.
 
+#![allow(clippy::panic)] // a bench that cannot be set up ends with the reason
+
 use bilevel::linear::{Cg, LinearSolver, System};
 use bilevel::lower::{Fista, LowerSolver};
 use bilevel::simd::dispatch;
@@ -54,7 +56,7 @@ fn samples<E: Element>(norm: Norm) -> Vec<Sample<E>> {
     (0..IMAGES)
         .map(|i| {
             let clean = photograph(names[i % names.len()])
-                .and_then(|p| Ok(resized(&p, SIDE).unwrap_or(p)))
+                .map(|p| resized(&p, SIDE).unwrap_or(p))
                 .unwrap_or_else(|e| panic!("{e}"));
             let noisy: Image<E> = clean.with_noise(0.1, 0, i as u64).cast();
             let lower = TvDenoising::new(&noisy, norm).unwrap_or_else(|e| panic!("{e}"));

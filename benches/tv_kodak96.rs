@@ -8,6 +8,8 @@
 //! says so and ends. A θ counts as having reached the target by its F computed anew to ε = 1e-7, not by what the solver believed;
 //! work and time are those at the moment the solver arrived there. `benches/peers/tv_bfgs.py` does the same in another library.
 
+#![allow(clippy::panic)] // a bench that cannot be set up ends with the reason
+
 use bilevel::plot::{Axis, Figure, Panel};
 use bilevel::run::Observer;
 use bilevel::{

@@ -2,6 +2,8 @@
 //!
 //! One test, because the counts are those of the whole process.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
+
 use bilevel::linear::{Cg, LinearSolver, System};
 use bilevel::lower::{Fista, LowerSolver};
 use bilevel::vector::Scratch;

@@ -1,5 +1,7 @@
 //! The example `tv_denoise` as a user runs it: its files, its reproducibility, its refusals.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;

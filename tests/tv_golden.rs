@@ -1,5 +1,7 @@
 //! TV denoising against golden values: values and hypergradients by an independent implementation in float64.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
+
 use bilevel::{Accuracy, Element, Hypergradient, Oracle, SolveStatus, Trust, Vector};
 use bilevel_problems::data::read_npy;
 use bilevel_problems::imaging::{Image, Norm, Weights, tv_denoising};

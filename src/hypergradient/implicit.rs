@@ -163,40 +163,23 @@ where
         mu: &mut Option<f64>,
         scratch: &mut Scratch<P::X>,
     ) -> Result<Hypergradient<P::Theta>, Error> {
-        let mut rhs = scratch.take(at.x);
-        let mut lower_gradient = scratch.take(at.x);
-        let room = [&mut rhs, &mut lower_gradient];
-        let result = self.hypergradient_in(at, delta, adjoint, mu, room, scratch);
-        scratch.put(rhs);
-        scratch.put(lower_gradient);
-        result
-    }
-
-    fn hypergradient_in(
-        &self,
-        at: &LowerPoint<'_, P>,
-        delta: f64,
-        adjoint: &mut P::X,
-        mu: &mut Option<f64>,
-        [rhs, lower_gradient]: [&mut P::X; 2],
-        scratch: &mut Scratch<P::X>,
-    ) -> Result<Hypergradient<P::Theta>, Error> {
         let LowerPoint { theta, x, solved } = *at;
         let mut work = Work::default();
-        let (f, rhs_norm) = self.upper_at(at, rhs, &mut work)?;
+        let mut rhs = scratch.take(x);
+        let (f, rhs_norm) = self.upper_at(at, &mut rhs, &mut work)?;
         let linearization = self.lower.linearize(x, theta);
         let smoothness = self.lower.curvature(theta).smoothness.unwrap_or(1.0);
         // The residual is computed with rounding errors of its own; they count against δ.
         let rounding =
             |q_norm: f64| ROUNDINGS * P::X::UNIT_ROUNDOFF * (smoothness * q_norm + rhs_norm);
         if !adjoint.is_finite() {
-            adjoint.axpby(0.0, rhs, 0.0);
+            adjoint.axpby(0.0, &rhs, 0.0);
         }
         let report = self.linear_solver.solve(
             &System {
                 product: &|v: &P::X, out: &mut P::X| linearization.hvp(v, out),
                 preconditioner: None,
-                rhs,
+                rhs: &rhs,
                 tolerance: (delta - rounding(adjoint.norm())).max(0.5 * delta),
             },
             adjoint,
@@ -221,14 +204,16 @@ where
                 function: "a mixed product of the lower level or ∇θf",
             });
         }
-        self.lower.gradient(x, theta, lower_gradient);
+        // Taken only now, among the vectors that the linear solver has given back.
+        let mut lower_gradient = scratch.take(x);
+        self.lower.gradient(x, theta, &mut lower_gradient);
         work.lower_gradients += 1;
-        let goal_oriented = f - adjoint.dot(lower_gradient);
+        let goal_oriented = f - adjoint.dot(&lower_gradient);
         let q_norm = adjoint.norm();
         let found = AdjointPoint {
             q: adjoint,
             q_norm,
-            rhs,
+            rhs: &rhs,
             rhs_norm,
             delta: report.residual + rounding(q_norm),
         };
@@ -239,14 +224,16 @@ where
         };
         let terms = match trust {
             Trust::Unknown => None,
-            Trust::Certified => Some(self.certified(at, &linearization, &found, lower_gradient)?),
+            Trust::Certified => {
+                Some(self.certified(at, &linearization, &found, &mut lower_gradient)?)
+            }
             Trust::Estimated => Some(sampled::bound_terms(
                 self.lower,
                 self.upper,
                 at,
                 &linearization,
                 &found,
-                lower_gradient,
+                &lower_gradient,
                 mu,
                 &mut work,
                 scratch,
@@ -263,11 +250,14 @@ where
                     * (terms.cross_norm * q_norm + gradient_theta_norm);
                 (
                     error_bound(terms) + rounding,
-                    self.bound_value(at, f, rhs, rhs_norm, *mu, &mut work, scratch)?,
+                    self.bound_value(at, f, &rhs, rhs_norm, *mu, &mut work, scratch)?,
                 )
             }
             None => (f64::INFINITY, Bounded::unknown(f)),
         };
+        drop(linearization);
+        scratch.put(rhs);
+        scratch.put(lower_gradient);
         Ok(Hypergradient {
             gradient,
             error_bound,
