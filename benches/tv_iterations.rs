@@ -141,13 +141,14 @@ fn report<E: Element>(norm: Norm) {
             ("bytes", memory)
         };
         println!(
-            "{:<11} {} {name:<6} {:>8.1} µs   arithmetic {:>6.1} µs, memory {:>6.1} µs: {limit} bind, at {:>3.0} % of the limit",
+            "{:<11} {} {name:<6} {:>8.1} µs   arithmetic {:>5.1} µs, memory {:>5.1} µs: {limit} bind; {:>2.0} % of that limit, {:>2.0} % of both",
             format!("{norm:?}"),
             E::NAME,
             seconds * 1e6,
             arithmetic * 1e6,
             memory * 1e6,
             100.0 * bound / seconds,
+            100.0 * (arithmetic + memory) / seconds,
         );
     };
     line(

@@ -1,7 +1,7 @@
 //! Learning total variation on twelve photographs: what each solver takes from θ = (−5, −5) to F ≤ 1.001 F*.
 //!
 //! ```text
-//! BILEVEL_DATA=… cargo bench --bench tv_kodak96 [-- --figure FILE.svg]
+//! BILEVEL_DATA=… cargo bench --bench tv_kodak96 [-- --figure FILE.svg | --margins]
 //! ```
 //!
 //! The data (`tv_kodak96/{clean,noisy}.npy` and `optimum.json`) are not part of the project; without `BILEVEL_DATA` the bench
@@ -136,6 +136,20 @@ fn main() {
         "| solver | trust | iterations | evaluations | lower gradients | Hessian products | seconds | range |"
     );
     println!("|---|---|---|---|---|---|---|---|");
+    if std::env::args().any(|a| a == "--margins") {
+        for margin in [1e-4, 0.1, 0.3, 0.5, 0.8] {
+            for decrease in [1e-4, 0.1, 0.5] {
+                let mut solver = Maid {
+                    margin,
+                    ..Maid::default()
+                };
+                solver.line_search.decrease = decrease;
+                let name = format!("MAID, η = {margin}, λ = {decrease}");
+                row(&name, Trust::Certified, &images, optimum, solver, 40);
+            }
+        }
+        return;
+    }
     let mut traces = Vec::new();
     for trust in [Trust::Certified, Trust::Estimated] {
         for accuracy in [1e1, 1e0, 1e-1, 1e-3] {

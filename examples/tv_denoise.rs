@@ -134,6 +134,8 @@ enum Precision {
 }
 
 type Failure = Box<dyn Error + Send + Sync>;
+/// Clean and noisy images.
+type Pairs = (Vec<Image<f64>>, Vec<Image<f64>>);
 
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
@@ -170,7 +172,7 @@ fn fail(error: &impl std::fmt::Display) -> ExitCode {
 }
 
 /// The clean and the noisy images that the options ask for.
-fn images(options: &Options) -> Result<(Vec<Image<f64>>, Vec<Image<f64>>), Failure> {
+fn images(options: &Options) -> Result<Pairs, Failure> {
     if let (Some(clean), Some(noisy)) = (&options.clean, &options.noisy) {
         let (a, b) = (read_npy(clean)?, read_npy(noisy)?);
         let shape = |images: &[Image<f64>]| {

@@ -18,7 +18,7 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 fn a_run_holds_at_most_twelve_vectors_an_image_and_iterations_allocate_nothing() {
     let clean = photograph("camera").unwrap();
     let noisy = clean.with_noise(0.1, 0, 0);
-    let vector = (clean.pixels().len() * size_of::<f64>()) as f64;
+    let vector = size_of_val(clean.pixels()) as f64;
     for norm in [Norm::Anisotropic, Norm::Isotropic] {
         for images in [1, 3] {
             let pairs = |image: &Image<f64>| vec![image.clone(); images];

@@ -9,9 +9,10 @@
 //! upper value in ε, and Δ = θ_k − θ_{k−1}:
 //!
 //! ```text
-//! f_k ≤ f_{k−1} + ε_k + ε_{k−1}(M + ‖Δ‖) − Λ‖Δ‖²/2 :  the model held, Λ ← 0.95 Λ
-//! f_k ≥ f_{k−1} + 0.2 |f_{k−1}| :                     back to θ_{k−1}, Λ ← 2Λ, tolerances halved
-//! otherwise:                                          Λ stays
+//! slack = ε_k + ε_{k−1}(M + ‖Δ‖)
+//! f_k ≤ f_{k−1} + slack − Λ‖Δ‖²/2 :   the model held, Λ ← 0.95 Λ
+//! f_k > f_{k−1} + slack :             the step was too long, Λ ← 2Λ
+//! f_k ≥ f_{k−1} + 0.2 |f_{k−1}| :     and it is taken back: θ_k ← θ_{k−1}, tolerances halved
 //! ```
 //!
 //! A step that is accepted is applied once. The first step has length one in θ: Λ₀ = ‖z₀‖. No step is certified; the
@@ -146,12 +147,14 @@ impl<O: Oracle> Solver<O> for Hoag {
             let slack = accuracy.epsilon + last_epsilon * (1.0 + length);
             if value <= last_value + slack - 0.5 * *lipschitz * length * length {
                 *lipschitz *= 0.95;
-            } else if value >= last_value + REJECT_ABOVE * last_value.abs() {
+            } else if value > last_value + slack {
                 *lipschitz *= 2.0;
-                s.tightening *= 0.5;
-                s.theta = theta;
-                gradient = last_gradient;
-                s.last = Some((s.theta.clone(), gradient.clone(), last_value, last_epsilon));
+                if value >= last_value + REJECT_ABOVE * last_value.abs() {
+                    s.tightening *= 0.5;
+                    s.theta = theta;
+                    gradient = last_gradient;
+                    s.last = Some((s.theta.clone(), gradient.clone(), last_value, last_epsilon));
+                }
             }
         }
         if !lipschitz.is_finite() {
