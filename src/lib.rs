@@ -92,3 +92,8 @@ pub use status::{Budget, SolveStatus, Status};
 pub use upper::{GradientDescent, Hoag, Iteration, Law, Maid, Solver, Step};
 pub use vector::{Element, Vector};
 pub use work::Work;
+
+/// The program of the README, compiled and run with the other examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
