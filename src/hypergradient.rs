@@ -135,6 +135,13 @@ pub struct Hypergradient<T> {
 }
 
 impl<T> Hypergradient<T> {
+    /// Whether there is no bound because none was asked for, and not because something failed.
+    pub(crate) fn is_unbounded_by_choice(&self) -> bool {
+        self.trust == Trust::Unknown
+            && self.status() == SolveStatus::Converged
+            && self.attempts.is_empty()
+    }
+
     /// How the inner solves ended: the worse of the two.
     pub fn status(&self) -> SolveStatus {
         self.lower_status.worst(self.adjoint_status)

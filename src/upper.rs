@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Bounded, Hypergradient, Trust};
 use crate::oracle::Oracle;
-use crate::status::{SolveStatus, Status};
+use crate::status::Status;
 use crate::vector::Vector;
 use crate::work::Work;
 
@@ -135,14 +135,11 @@ pub trait Solver<O: Oracle> {
 
 /// ‖z‖ + ω ≤ tolerance, which bounds ‖∇F‖. Where no bound was asked for, ‖z‖ alone must do, of inner problems that were solved.
 pub(crate) fn converged<T: Vector>(z: &Hypergradient<T>, tolerance: f64) -> bool {
-    match z.trust {
-        Trust::Unknown => {
-            z.status() == SolveStatus::Converged
-                && z.attempts.is_empty()
-                && z.gradient.norm() <= tolerance
-        }
-        _ => z.gradient.norm() + z.error_bound <= tolerance,
-    }
+    let omega = match z.trust {
+        Trust::Unknown if z.is_unbounded_by_choice() => 0.0,
+        _ => z.error_bound,
+    };
+    z.gradient.norm() + omega <= tolerance
 }
 
 /// Evaluates the oracle at θ, for [`Solver::evaluate`].

@@ -4,7 +4,7 @@
 use super::Task;
 use crate::problem::LowerLevel;
 use crate::status::SolveStatus;
-use crate::vector::Vector;
+use crate::vector::{Scratch, Vector};
 
 /// Sufficient decrease of the Armijo rule.
 const DECREASE: f64 = 1e-4;
@@ -18,6 +18,22 @@ pub(super) struct Point<X> {
     pub(super) x: X,
     pub(super) value: f64,
     pub(super) gradient: X,
+}
+
+impl<X: Vector> Point<X> {
+    /// A point of unspecified content.
+    pub(super) fn take(scratch: &mut Scratch<X>, like: &X) -> Self {
+        Point {
+            x: scratch.take(like),
+            value: 0.0,
+            gradient: scratch.take(like),
+        }
+    }
+
+    pub(super) fn put(self, scratch: &mut Scratch<X>) {
+        scratch.put(self.x);
+        scratch.put(self.gradient);
+    }
 }
 
 /// Moves `point` along `direction` by the first step 1, ½, ¼, … that decreases g sufficiently; false when none does.

@@ -50,16 +50,8 @@ impl LowerSolver for NewtonCg {
     ) -> LowerReport {
         let mut task = Task::new(problem, theta, epsilon, self.max_iterations).with_patience(50.0);
         let mut direction = scratch.take(x);
-        let mut point = Point {
-            x: scratch.take(x),
-            value: 0.0,
-            gradient: scratch.take(x),
-        };
-        let mut trial = Point {
-            x: scratch.take(x),
-            value: 0.0,
-            gradient: scratch.take(x),
-        };
+        let mut point = Point::take(scratch, x);
+        let mut trial = Point::take(scratch, x);
         point.x.copy_from(x);
         point.value = task.value_and_gradient(&point.x, &mut point.gradient);
         let (norm, status) = loop {
@@ -90,9 +82,9 @@ impl LowerSolver for NewtonCg {
             }
         };
         x.copy_from(&point.x);
-        for v in [direction, point.x, point.gradient, trial.x, trial.gradient] {
-            scratch.put(v);
-        }
+        scratch.put(direction);
+        point.put(scratch);
+        trial.put(scratch);
         task.report(x, norm, status)
     }
 

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::line_search::Backtracking;
+use super::line_search::{Backtracking, Iterate};
 use super::{Iteration, Solver, Step, check_theta, converged, evaluate};
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Hypergradient};
@@ -44,22 +44,8 @@ impl GradientDescent {
     }
 }
 
-/// The state of [`GradientDescent`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(bound(
-    serialize = "T: Serialize, S: Serialize",
-    deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
-))]
-pub struct GradientDescentState<T, S> {
-    theta: T,
-    step: Option<f64>,
-    oracle: S,
-    #[serde(skip)]
-    trial: Option<S>,
-}
-
 impl<O: Oracle> Solver<O> for GradientDescent {
-    type State = GradientDescentState<O::Theta, O::State>;
+    type State = Iterate<O::Theta, O::State>;
 
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
         Accuracy::new(self.accuracy.epsilon, self.accuracy.delta)?;
@@ -68,12 +54,8 @@ impl<O: Oracle> Solver<O> for GradientDescent {
             return Err(Error::invalid("max_trials", 0, "at least 1"));
         }
         check_theta(&theta)?;
-        Ok(GradientDescentState {
-            oracle: oracle.start(&theta)?,
-            theta,
-            step: self.line_search.initial_step,
-            trial: None,
-        })
+        let state = oracle.start(&theta)?;
+        Ok(Iterate::new(theta, state))
     }
 
     fn step(
@@ -90,35 +72,25 @@ impl<O: Oracle> Solver<O> for GradientDescent {
         if norm == 0.0 {
             return Ok(Step::Ended(Status::Stalled, iteration, z));
         }
-        let beta = *s
-            .step
-            .get_or_insert_with(|| self.line_search.first_step(norm));
         let lambda = self.line_search.decrease;
-        let found = self.line_search.search(
+        let moved = s.search(
+            &self.line_search,
             oracle,
-            &s.theta,
             &z.gradient,
             self.accuracy.epsilon,
-            beta,
             self.max_trials,
-            &s.oracle,
-            &mut s.trial,
-            &mut iteration.work,
+            &mut iteration,
             // Strictly below, too: a decrease that drowns in rounding is none.
             |alpha, there| {
                 there.value < z.value.value
                     && there.value <= z.value.value - lambda * alpha * norm * norm
             },
         )?;
-        iteration.trials = found.trials;
-        let Some((theta, alpha)) = found.accepted else {
-            return Ok(Step::Ended(Status::Stalled, iteration, z));
-        };
-        oracle.accept_trial(&mut s.oracle, &mut s.trial);
-        iteration.step = Some(alpha);
-        s.theta = theta;
-        s.step = Some(self.line_search.growth * alpha);
-        Ok(Step::Moved(iteration))
+        Ok(if moved {
+            Step::Moved(iteration)
+        } else {
+            Step::Ended(Status::Stalled, iteration, z)
+        })
     }
 
     fn evaluate(

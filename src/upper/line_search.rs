@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, in_unit_interval, positive};
 use crate::hypergradient::Bounded;
 use crate::oracle::Oracle;
+use crate::upper::Iteration;
 use crate::vector::Vector;
-use crate::work::Work;
 
 /// Trial steps α = β ρⁱ, i = 0, 1, …; after a success β ← ρ̄ α.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,14 +33,6 @@ impl Default for Backtracking {
     }
 }
 
-/// What a line search found.
-pub(crate) struct Found<T> {
-    /// θ⁺ and α of the trial that was accepted, if one was.
-    pub(crate) accepted: Option<(T, f64)>,
-    /// Trials made.
-    pub(crate) trials: u64,
-}
-
 impl Backtracking {
     pub(crate) fn check(&self) -> Result<(), Error> {
         in_unit_interval("line_search.shrink", self.shrink)?;
@@ -57,58 +49,78 @@ impl Backtracking {
         }
         Ok(())
     }
+}
 
-    /// β for the first line search of a run.
-    pub(crate) fn first_step(&self, gradient_norm: f64) -> f64 {
-        self.initial_step
-            .unwrap_or(1.0 / gradient_norm.max(f64::MIN_POSITIVE))
+/// Where a backtracking solver stands: the part of its state that the line search reads and moves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "T: Serialize, S: Serialize",
+    deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
+))]
+pub struct Iterate<T, S> {
+    /// θ.
+    pub(crate) theta: T,
+    /// What the oracle remembers at θ.
+    pub(crate) oracle: S,
+    /// β, the first trial step; `None` before the first line search.
+    step: Option<f64>,
+    /// The oracle's state at trial points; nothing of it outlives a step.
+    #[serde(skip)]
+    trial: Option<S>,
+}
+
+impl<T: Vector, S> Iterate<T, S> {
+    pub(crate) fn new(theta: T, oracle: S) -> Self {
+        Iterate {
+            theta,
+            oracle,
+            step: None,
+            trial: None,
+        }
     }
 
-    /// Tries θ − αz for up to `trials` steps α = β ρⁱ, from warm starts at θ; returns the first that `accept` accepts.
-    /// On success `trial` holds the oracle's state at θ⁺.
+    /// Tries θ − αz for up to `trials` steps α = β ρⁱ, from warm starts at θ, and moves to the first that `accept` accepts.
+    /// Returns whether there was one; its α, the trials and their work go into `row`.
     ///
     /// A trial at which the problem is not defined or not finite is a step too long, not an error.
     #[allow(clippy::too_many_arguments)] // the quantities of the algorithm box
-    pub(crate) fn search<O: Oracle>(
-        &self,
+    pub(crate) fn search<O: Oracle<Theta = T, State = S>>(
+        &mut self,
+        rule: &Backtracking,
         oracle: &O,
-        theta: &O::Theta,
-        z: &O::Theta,
+        z: &T,
         epsilon: f64,
-        beta: f64,
         trials: u64,
-        state: &O::State,
-        trial: &mut Option<O::State>,
-        work: &mut Work,
+        row: &mut Iteration,
         accept: impl Fn(f64, &Bounded) -> bool,
-    ) -> Result<Found<O::Theta>, Error> {
-        let mut candidate = theta.clone();
-        let mut step = beta;
-        for i in 0..trials {
-            candidate.copy_from(theta);
-            candidate.axpy(-step, z);
-            oracle.begin_trial(state, trial);
-            let Some(trial) = trial.as_mut() else {
+    ) -> Result<bool, Error> {
+        let first = rule.initial_step.unwrap_or(1.0 / row.gradient_norm);
+        let mut alpha = *self.step.get_or_insert(first);
+        let mut candidate = self.theta.clone();
+        for _ in 0..trials {
+            candidate.copy_from(&self.theta);
+            candidate.axpy(-alpha, z);
+            oracle.begin_trial(&self.oracle, &mut self.trial);
+            let Some(trial) = self.trial.as_mut() else {
                 break;
             };
+            row.trials += 1;
             match oracle.value(&candidate, epsilon, trial) {
                 Ok(evaluation) => {
-                    *work += evaluation.work;
-                    if accept(step, &evaluation.value) {
-                        return Ok(Found {
-                            accepted: Some((candidate, step)),
-                            trials: i + 1,
-                        });
+                    row.work += evaluation.work;
+                    if accept(alpha, &evaluation.value) {
+                        oracle.accept_trial(&mut self.oracle, &mut self.trial);
+                        self.theta = candidate;
+                        self.step = Some(rule.growth * alpha);
+                        row.step = Some(alpha);
+                        return Ok(true);
                     }
                 }
                 Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => {}
                 Err(error) => return Err(error),
             }
-            step *= self.shrink;
+            alpha *= rule.shrink;
         }
-        Ok(Found {
-            accepted: None,
-            trials,
-        })
+        Ok(false)
     }
 }

@@ -34,10 +34,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::AdaptiveAccuracy;
-use super::line_search::Backtracking;
+use super::line_search::{Backtracking, Iterate};
 use super::{Iteration, Solver, Step, check_theta, converged, evaluate};
 use crate::error::{Error, in_unit_interval};
-use crate::hypergradient::{Accuracy, Hypergradient, Trust};
+use crate::hypergradient::{Accuracy, Hypergradient};
 use crate::oracle::Oracle;
 use crate::status::{SolveStatus, Status};
 use crate::vector::Vector;
@@ -87,14 +87,8 @@ impl Maid {
     deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
 ))]
 pub struct MaidState<T, S> {
-    theta: T,
+    at: Iterate<T, S>,
     accuracy: Accuracy,
-    /// β; `None` before the first line search.
-    step: Option<f64>,
-    oracle: S,
-    /// The state at trial points; nothing of it outlives a step.
-    #[serde(skip)]
-    trial: Option<S>,
 }
 
 impl<O: Oracle> Solver<O> for Maid {
@@ -108,12 +102,10 @@ impl<O: Oracle> Solver<O> for Maid {
             return Err(Error::invalid("first_trials", 0, "at least 1"));
         }
         check_theta(&theta)?;
+        let state = oracle.start(&theta)?;
         Ok(MaidState {
-            oracle: oracle.start(&theta)?,
-            theta,
+            at: Iterate::new(theta, state),
             accuracy: self.accuracy.initial,
-            step: self.line_search.initial_step,
-            trial: None,
         })
     }
 
@@ -123,29 +115,23 @@ impl<O: Oracle> Solver<O> for Maid {
         s: &mut Self::State,
         tolerance: f64,
     ) -> Result<Step<O::Theta>, Error> {
-        let eta = self.margin;
-        let lambda = self.line_search.decrease;
-        let mut work = Work::default();
-        let (mut hypergradients, mut trials) = (0, 0);
-        let row = |s: &Self::State, z: &Hypergradient<O::Theta>, work, hypergradients, trials| {
-            Iteration {
-                work,
-                hypergradients,
-                trials,
-                ..Iteration::new(&s.theta, s.accuracy, z)
-            }
-        };
+        let (eta, lambda) = (self.margin, self.line_search.decrease);
+        // What was done in this step so far.
+        let (mut work, mut hypergradients, mut trials) = (Work::default(), 0, 0);
         let mut j = self.first_trials;
         loop {
             // InexactGradient
-            let z = loop {
-                let z = oracle.hypergradient(&s.theta, s.accuracy, &mut s.oracle)?;
+            let (z, mut row) = loop {
+                let z = oracle.hypergradient(&s.at.theta, s.accuracy, &mut s.at.oracle)?;
                 work += z.work;
                 hypergradients += 1;
-                if z.trust == Trust::Unknown
-                    && z.status() == SolveStatus::Converged
-                    && z.attempts.is_empty()
-                {
+                let row = Iteration {
+                    work,
+                    hypergradients,
+                    trials,
+                    ..Iteration::new(&s.at.theta, s.accuracy, &z)
+                };
+                if z.is_unbounded_by_choice() {
                     return Err(Error::invalid(
                         "trust",
                         "unknown",
@@ -153,51 +139,36 @@ impl<O: Oracle> Solver<O> for Maid {
                     ));
                 }
                 if converged(&z, tolerance) {
-                    let ended = row(s, &z, work, hypergradients, trials);
-                    return Ok(Step::Ended(Status::Converged, ended, z));
+                    return Ok(Step::Ended(Status::Converged, row, z));
                 }
                 if z.error_bound <= (1.0 - eta) * z.gradient.norm() {
-                    break z;
+                    break (z, row);
                 }
                 match self.tighten(s.accuracy, &z) {
                     Some(tighter) => s.accuracy = tighter,
-                    None => {
-                        let ended = row(s, &z, work, hypergradients, trials);
-                        return Ok(Step::Ended(Status::AccuracyFloor, ended, z));
-                    }
+                    None => return Ok(Step::Ended(Status::AccuracyFloor, row, z)),
                 }
             };
             // Inexact line search
             let norm = z.gradient.norm();
-            let beta = *s
-                .step
-                .get_or_insert_with(|| self.line_search.first_step(norm));
-            let found = self.line_search.search(
+            let moved = s.at.search(
+                &self.line_search,
                 oracle,
-                &s.theta,
                 &z.gradient,
                 s.accuracy.epsilon,
-                beta,
                 j,
-                &s.oracle,
-                &mut s.trial,
-                &mut work,
+                &mut row,
                 |alpha, there| there.upper - z.value.lower <= -lambda * eta * alpha * norm * norm,
             )?;
-            trials += found.trials;
-            let mut iteration = row(s, &z, work, hypergradients, trials);
-            if let Some((theta, alpha)) = found.accepted {
-                oracle.accept_trial(&mut s.oracle, &mut s.trial);
-                iteration.step = Some(alpha);
-                s.theta = theta;
-                s.step = Some(self.line_search.growth * alpha);
+            if moved {
                 s.accuracy = s.accuracy.scaled(self.accuracy.growth);
-                return Ok(Step::Moved(iteration));
+                return Ok(Step::Moved(row));
             }
             match self.tighten(s.accuracy, &z) {
                 Some(tighter) => s.accuracy = tighter,
-                None => return Ok(Step::Ended(Status::Stalled, iteration, z)),
+                None => return Ok(Step::Ended(Status::Stalled, row, z)),
             }
+            (work, trials) = (row.work, row.trials);
             j += 1;
         }
     }
@@ -207,11 +178,11 @@ impl<O: Oracle> Solver<O> for Maid {
         oracle: &O,
         s: &mut Self::State,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.theta, s.accuracy, &mut s.oracle)
+        evaluate(oracle, &s.at.theta, s.accuracy, &mut s.at.oracle)
     }
 
     fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+        &s.at.theta
     }
 
     fn name(&self) -> String {

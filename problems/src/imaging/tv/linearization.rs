@@ -1,0 +1,353 @@
+//! The second derivatives of TV denoising at one image, and how much they can change near it.
+
+use bilevel::{Element, Linearization};
+
+use super::super::bands::{Base, Differences};
+use super::{Norm, TvDenoising, Weights};
+
+/// A and B at one image: A = I + Dᵀ W D with the 2×2 blocks W = w ∇²Φ(Dx), kept as two or three numbers a pixel.
+pub(super) struct TvLinearization<'a, E: Element> {
+    problem: &'a TvDenoising<E>,
+    x: &'a [E],
+    theta: &'a [f64],
+    /// Row after row: W_hh, W_vv, and for the isotropic form W_hv.
+    blocks: Vec<E>,
+}
+
+impl<E: Element> Drop for TvLinearization<'_, E> {
+    fn drop(&mut self) {
+        self.problem.arrays.put(std::mem::take(&mut self.blocks));
+    }
+}
+
+/// What a local bound is made of at one pixel: `third` ≥ |Φ'''|, `first` ≥ the Lipschitz constant of ∇Φ, `smoothing` ≥ that of
+/// ∂∇Φ/∂log ν, all within `reach` of a difference of size `t`.
+#[inline(always)]
+fn local_constants(t: f64, reach: f64, nu: f64, isotropic: bool) -> (f64, f64, f64) {
+    let lo = (t - reach).max(0.0);
+    let hi = t + reach;
+    let nu2 = nu * nu;
+    // |Φ'''| rises to |t| = ν/2 and falls after, so its largest value in [lo, hi] is at the point closest to ν/2.
+    let peak = (0.5 * nu).max(lo).min(hi);
+    let phi2 = peak * peak + nu2;
+    let along = 3.0 * peak * nu2 / (phi2 * phi2 * phi2.sqrt());
+    // In two dimensions a direction oblique to t is worse once t² > ν²/2: then the supremum is 2/(√3 φ²).
+    let third = if isotropic && peak * peak > 0.5 * nu2 {
+        2.0 / (3f64.sqrt() * phi2)
+    } else {
+        along
+    };
+    let phi2 = lo * lo + nu2;
+    let phi = phi2.sqrt();
+    if isotropic {
+        (third, 1.0 / phi, 1.0 / phi)
+    } else {
+        let first = nu2 / (phi2 * phi);
+        let ratio = hi * hi / (hi * hi + nu2);
+        (third, first, first * (3.0 * ratio - 1.0).max(1.0))
+    }
+}
+
+/// ⟨∇Φ(t), d⟩ and ⟨∂∇Φ(t)/∂log ν, d⟩ for the differences t of x and d of another image.
+#[inline(always)]
+fn cross_products([th, tv, dh, dv]: [f64; 4], nu2: f64, isotropic: bool) -> (f64, f64) {
+    if isotropic {
+        let phi2 = th * th + tv * tv + nu2;
+        let s = (th * dh + tv * dv) / phi2.sqrt();
+        (s, -s * nu2 / phi2)
+    } else {
+        let (a, b) = (th * th + nu2, tv * tv + nu2);
+        let (h, v) = (th * dh / a.sqrt(), tv * dv / b.sqrt());
+        (h + v, -nu2 * (h / a + v / b))
+    }
+}
+
+impl<'a, E: Element> TvLinearization<'a, E> {
+    pub(super) fn new(problem: &'a TvDenoising<E>, x: &'a [E], theta: &'a [f64]) -> Self {
+        let cols = problem.cols;
+        let numbers = match problem.norm {
+            Norm::Anisotropic => 2,
+            Norm::Isotropic => 3,
+        };
+        let mut blocks = problem.arrays.take(numbers * x.len());
+        problem.with_parameters(theta, |p| {
+            let nu2 = E::from_f64(p.nu * p.nu);
+            let weight = E::from_f64(p.weight);
+            problem.bands.rows(
+                &mut blocks,
+                numbers * cols,
+                #[inline(always)]
+                |i, differences: &mut Differences<E>, _: &mut Differences<E>, out: &mut [E]| {
+                    let (th, tv) = differences.of(x, i);
+                    let (th, tv) = (&th[..cols], &tv[..cols]);
+                    let (hh, rest) = out.split_at_mut(cols);
+                    let (vv, hv) = rest.split_at_mut(cols);
+                    if hv.is_empty() {
+                        for j in 0..cols {
+                            let a = th[j] * th[j] + nu2;
+                            let b = tv[j] * tv[j] + nu2;
+                            hh[j] = weight * nu2 / (a * a.sqrt());
+                            vv[j] = weight * nu2 / (b * b.sqrt());
+                        }
+                    } else {
+                        let hv = &mut hv[..cols];
+                        for j in 0..cols {
+                            let (h2, v2) = (th[j] * th[j], tv[j] * tv[j]);
+                            let phi2 = h2 + v2 + nu2;
+                            let scale = weight / (phi2 * phi2.sqrt());
+                            hh[j] = scale * (v2 + nu2);
+                            vv[j] = scale * (h2 + nu2);
+                            hv[j] = E::default() - scale * (th[j] * tv[j]);
+                        }
+                    }
+                    if let Some(w) = p.row(i, cols) {
+                        for plane in out.chunks_exact_mut(cols) {
+                            for j in 0..cols {
+                                plane[j] = plane[j] * (w[j] / weight);
+                            }
+                        }
+                    }
+                    0.0
+                },
+            );
+        });
+        TvLinearization {
+            problem,
+            x,
+            theta,
+            blocks,
+        }
+    }
+
+    fn cross_jvp_of<const ISOTROPIC: bool, const PER_PIXEL: bool>(&self, u: &[f64], out: &mut [E]) {
+        let cols = self.problem.cols;
+        self.problem.with_parameters(self.theta, |p| {
+            let nu2 = E::from_f64(p.nu * p.nu);
+            let smoothing = E::from_f64(u[u.len() - 1]);
+            let global = E::from_f64(p.weight);
+            let first = E::from_f64(u[0]);
+            self.problem.bands.divergence::<false, _>(
+                self.x,
+                Base::Zero,
+                out,
+                #[inline(always)]
+                |i| {
+                    let (weights, along) = if PER_PIXEL {
+                        let row = i * cols..(i + 1) * cols;
+                        (&p.weights[row.clone()], &u[row])
+                    } else {
+                        (&[] as &[E], &[] as &[f64])
+                    };
+                    #[inline(always)]
+                    move |j: usize, th: E, tv: E| {
+                        let (weight, along) = if PER_PIXEL {
+                            (weights[j], E::from_f64(along[j]))
+                        } else {
+                            (global, first)
+                        };
+                        let (h2, v2) = (th * th, tv * tv);
+                        let (a, b) = if ISOTROPIC {
+                            (h2 + v2 + nu2, h2 + v2 + nu2)
+                        } else {
+                            (h2 + nu2, v2 + nu2)
+                        };
+                        (
+                            weight * (along - smoothing * nu2 / a) * th / a.sqrt(),
+                            weight * (along - smoothing * nu2 / b) * tv / b.sqrt(),
+                            E::default(),
+                        )
+                    }
+                },
+                |_, _, _| 0.0,
+            );
+        });
+    }
+
+    fn hessian_change_of<const ISOTROPIC: bool, const PER_PIXEL: bool>(
+        &self,
+        q: &[E],
+        radius: f64,
+    ) -> f64 {
+        let n = self.problem.difference_norm();
+        let reach = self.problem.spread() * radius;
+        self.problem.with_parameters(self.theta, |p| {
+            let [_, _, largest] = self.problem.bands.totals(
+                self.x,
+                q,
+                #[inline(always)]
+                |i, [th, tv, qh, qv]| {
+                    let bound = if ISOTROPIC {
+                        let t = (th * th + tv * tv).sqrt();
+                        local_constants(t, reach, p.nu, true).0 * (qh * qh + qv * qv).sqrt()
+                    } else {
+                        let h = local_constants(th.abs(), reach, p.nu, false).0 * qh.abs();
+                        let v = local_constants(tv.abs(), reach, p.nu, false).0 * qv.abs();
+                        h.max(v)
+                    };
+                    [0.0, 0.0, p.at::<PER_PIXEL>(i) * bound]
+                },
+            );
+            (1.0 + 32.0 * E::UNIT_ROUNDOFF) * n * radius * largest
+        })
+    }
+
+    fn cross_change_of<const ISOTROPIC: bool, const PER_PIXEL: bool>(
+        &self,
+        q: &[E],
+        radius: f64,
+    ) -> f64 {
+        let n = self.problem.difference_norm();
+        let reach = self.problem.spread() * radius;
+        self.problem.with_parameters(self.theta, |p| {
+            // Sums of squares over the pixels for the two columns, and the largest square of the first.
+            let [first, smoothing, largest] = self.problem.bands.totals(
+                self.x,
+                q,
+                #[inline(always)]
+                |i, [th, tv, qh, qv]| {
+                    let (f2, s2) = if ISOTROPIC {
+                        let t = (th * th + tv * tv).sqrt();
+                        let (_, f, s) = local_constants(t, reach, p.nu, true);
+                        let q2 = qh * qh + qv * qv;
+                        (f * f * q2, s * s * q2)
+                    } else {
+                        let (_, fh, sh) = local_constants(th.abs(), reach, p.nu, false);
+                        let (_, fv, sv) = local_constants(tv.abs(), reach, p.nu, false);
+                        let (h2, v2) = (qh * qh, qv * qv);
+                        (fh * fh * h2 + fv * fv * v2, sh * sh * h2 + sv * sv * v2)
+                    };
+                    let w2 = p.at::<PER_PIXEL>(i) * p.at::<PER_PIXEL>(i);
+                    [w2 * f2, w2 * s2, w2 * f2]
+                },
+            );
+            // One weight a pixel makes the first column a diagonal: its norm is its largest entry.
+            let columns = smoothing + if PER_PIXEL { largest } else { first };
+            (1.0 + 32.0 * E::UNIT_ROUNDOFF) * radius * (n * columns).sqrt()
+        })
+    }
+}
+
+impl<E: Element> Linearization for TvLinearization<'_, E> {
+    type Theta = Vec<f64>;
+    type X = Vec<E>;
+
+    fn hvp(&self, v: &Vec<E>, out: &mut Vec<E>) {
+        let cols = self.problem.cols;
+        let isotropic = self.problem.norm == Norm::Isotropic;
+        let stride = cols * if isotropic { 3 } else { 2 };
+        let no_sum = |_, _, _| 0.0;
+        let planes = |i: usize| {
+            let w = &self.blocks[i * stride..(i + 1) * stride];
+            (&w[..cols], &w[cols..2 * cols], &w[stride - cols..])
+        };
+        let (bands, base) = (&self.problem.bands, Base::Image(v));
+        if isotropic {
+            bands.divergence::<false, _>(
+                v,
+                base,
+                out,
+                #[inline(always)]
+                |i| {
+                    let (hh, vv, hv) = planes(i);
+                    #[inline(always)]
+                    move |j: usize, dh: E, dv: E| {
+                        let (ph, pv) = (hh[j] * dh + hv[j] * dv, hv[j] * dh + vv[j] * dv);
+                        (ph, pv, E::default())
+                    }
+                },
+                no_sum,
+            );
+        } else {
+            bands.divergence::<false, _>(
+                v,
+                base,
+                out,
+                #[inline(always)]
+                |i| {
+                    let (hh, vv, _) = planes(i);
+                    #[inline(always)]
+                    move |j: usize, dh: E, dv: E| (hh[j] * dh, vv[j] * dv, E::default())
+                },
+                no_sum,
+            );
+        }
+    }
+
+    fn cross_vjp(&self, w: &Vec<E>, out: &mut Vec<f64>) {
+        let isotropic = self.problem.norm == Norm::Isotropic;
+        self.problem.with_parameters(self.theta, |p| {
+            let nu2 = p.nu * p.nu;
+            let last = out.len() - 1;
+            match self.problem.weights {
+                Weights::Global => {
+                    let [a, b, _] = self.problem.bands.totals(
+                        self.x,
+                        w,
+                        #[inline(always)]
+                        |_, d| {
+                            let (s, r) = cross_products(d, nu2, isotropic);
+                            [s, r, 0.0]
+                        },
+                    );
+                    out[0] = p.weight * a;
+                    out[1] = p.weight * b;
+                }
+                Weights::PerPixel => {
+                    let cols = self.problem.cols;
+                    let (per_pixel, smoothing) = out.split_at_mut(last);
+                    smoothing[0] = self.problem.bands.rows(
+                        per_pixel,
+                        cols,
+                        #[inline(always)]
+                        |i,
+                         of_x: &mut Differences<E>,
+                         of_w: &mut Differences<E>,
+                         out: &mut [f64]| {
+                            let (th, tv) = of_x.of(self.x, i);
+                            let (wh, wv) = of_w.of(w, i);
+                            let mut total = 0.0;
+                            for j in 0..cols {
+                                let weight = p.at::<true>(i * cols + j);
+                                let d = [th[j], tv[j], wh[j], wv[j]].map(E::to_f64);
+                                let (s, r) = cross_products(d, nu2, isotropic);
+                                out[j] = weight * s;
+                                total += weight * r;
+                            }
+                            total
+                        },
+                    );
+                }
+            }
+        });
+    }
+
+    fn cross_jvp(&self, u: &Vec<f64>, out: &mut Vec<E>) {
+        by_kind!(self.problem, self.cross_jvp_of(u, out));
+    }
+
+    fn hessian_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
+        Some(by_kind!(self.problem, self.hessian_change_of(q, radius)))
+    }
+
+    fn cross_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
+        Some(by_kind!(self.problem, self.cross_change_of(q, radius)))
+    }
+
+    /// The spectral norm of the n×2 matrix, from its Gram matrix; the constant of the problem for one weight a pixel.
+    fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
+        if self.problem.weights == Weights::PerPixel {
+            return None;
+        }
+        let mut gram = [vec![1.0, 0.0], vec![0.0, 1.0]];
+        for column in &mut gram {
+            self.cross_jvp(column, room);
+            self.cross_vjp(room, column);
+        }
+        let (aa, ab, bb) = (gram[0][0], gram[0][1], gram[1][1]);
+        let largest = 0.5 * (aa + bb) + (0.5 * (aa - bb)).hypot(ab);
+        // An entry of a column is a difference of four terms of at most w, which may cancel.
+        let weight = self.theta[0].exp();
+        let rounding = 80.0 * E::UNIT_ROUNDOFF * weight * (self.x.len() as f64).sqrt();
+        Some(largest.max(0.0).sqrt() + 2.0 * rounding)
+    }
+}
