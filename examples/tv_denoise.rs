@@ -20,7 +20,7 @@ use bilevel_problems::data::{photograph, read_npy, read_pngs, resized, write_png
 use bilevel_problems::imaging::{Image, Norm, TvOracle, Weights, tv_denoising};
 use clap::{Parser, ValueEnum};
 use std::error::Error;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -253,21 +253,17 @@ fn denoise<E: Element>(options: &Options) -> Result<(), Failure> {
         trust,
     )?;
     let accuracy = Accuracy::new(options.epsilon, options.delta)?;
+    let maid = Maid {
+        accuracy: AdaptiveAccuracy {
+            initial: accuracy,
+            ..AdaptiveAccuracy::default()
+        },
+        ..Maid::default()
+    };
     let report = match options.solver {
-        SolverName::Maid => {
-            let accuracy = AdaptiveAccuracy {
-                initial: accuracy,
-                ..AdaptiveAccuracy::default()
-            };
-            run(
-                options,
-                &oracle,
-                Maid {
-                    accuracy,
-                    ..Maid::default()
-                },
-            )?
-        }
+        // What is evaluated does not depend on the solver.
+        _ if options.evaluate => run(options, &oracle, maid)?,
+        SolverName::Maid => run(options, &oracle, maid)?,
         SolverName::Fixed => {
             let solver = GradientDescent {
                 accuracy,
@@ -361,10 +357,11 @@ fn write<E: Element>(
         .map(|i| vec![clean[i].clone(), noisy[i].clone(), denoised[i].clone()])
         .collect();
     write_png(out.join("comparison.png"), &sheet)?;
-    println!("\n{report}");
-    println!("  PSNR           {psnr_noisy:.2} dB noisy, {psnr:.2} dB denoised");
-    println!(
-        "wrote report.json, trace.csv, convergence.svg and comparison.png into {}",
+    // A closed pipe is no reason to fail: the files are written.
+    let _ = writeln!(
+        std::io::stdout(),
+        "\n{report}\n  PSNR           {psnr_noisy:.2} dB noisy, {psnr:.2} dB denoised\n\
+         wrote report.json, trace.csv, convergence.svg and comparison.png into {}",
         out.display()
     );
     Ok(())
