@@ -6,12 +6,14 @@ pub mod bound;
 pub mod implicit;
 mod sampled;
 
-pub use implicit::{ImplicitParts, LowerPoint};
+pub use implicit::ImplicitParts;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, positive};
 use crate::linear::Attempt;
+use crate::lower::LowerReport;
+use crate::problem::LowerLevel;
 use crate::status::SolveStatus;
 use crate::work::Work;
 
@@ -146,4 +148,26 @@ impl<T> Hypergradient<T> {
     pub fn status(&self) -> SolveStatus {
         self.lower_status.worst(self.adjoint_status)
     }
+}
+
+/// Where a hypergradient is computed: θ, x̃, and what the lower solver says about it.
+pub struct LowerPoint<'a, P: LowerLevel> {
+    /// θ.
+    pub theta: &'a P::Theta,
+    /// x̃ ≈ x*(θ).
+    pub x: &'a P::X,
+    /// The report of the solver that found x̃.
+    pub solved: &'a LowerReport,
+}
+
+/// The adjoint at a [`LowerPoint`].
+struct AdjointPoint<'a, X> {
+    /// q and ‖q‖.
+    q: &'a X,
+    q_norm: f64,
+    /// ∇ₓf(x̃) and its norm.
+    rhs: &'a X,
+    rhs_norm: f64,
+    /// ‖A q − ∇ₓf‖, rounding included.
+    delta: f64,
 }

@@ -6,12 +6,14 @@
 pub mod checkpoint;
 #[cfg(feature = "interrupt")]
 mod interrupt;
+pub mod limits;
 pub mod observer;
 pub mod report;
 pub mod trace;
 
 #[cfg(feature = "interrupt")]
 pub use interrupt::ctrl_c;
+pub use limits::Limits;
 #[cfg(feature = "progress")]
 pub use observer::ProgressBar;
 pub use observer::{JsonLines, Observer, Table};
@@ -27,58 +29,9 @@ use std::time::Instant;
 use crate::error::Error;
 use crate::hypergradient::Hypergradient;
 use crate::oracle::Oracle;
-use crate::status::{Budget, SolveStatus, Status};
+use crate::status::{SolveStatus, Status};
 use crate::upper::{Iteration, Solver, Step};
 use crate::work::Work;
-
-/// What a run may spend. `None` is no limit. A limit is checked between iterations, so the last one may exceed it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Iterations of the upper level.
-    pub iterations: Option<u64>,
-    /// Gradients of the lower level, over all samples.
-    pub lower_gradients: Option<u64>,
-    /// Products with the Hessian, over all samples.
-    pub hessian_products: Option<u64>,
-    /// Products with the mixed derivative, over all samples.
-    pub cross_products: Option<u64>,
-    /// Lower-level problems solved, over all samples.
-    pub lower_solves: Option<u64>,
-    /// Wall-clock seconds. A run that ends by it is not reproducible to the byte.
-    pub seconds: Option<f64>,
-}
-
-impl Limits {
-    fn exceeded(&self, iterations: u64, work: &Work, seconds: f64) -> Option<Budget> {
-        let over = |used: u64, limit: Option<u64>| limit.is_some_and(|limit| used >= limit);
-        [
-            (over(iterations, self.iterations), Budget::Iterations),
-            (
-                over(work.lower_gradients, self.lower_gradients),
-                Budget::LowerGradients,
-            ),
-            (
-                over(work.hessian_products, self.hessian_products),
-                Budget::HessianProducts,
-            ),
-            (
-                over(work.cross_products, self.cross_products),
-                Budget::CrossProducts,
-            ),
-            (
-                over(work.lower_solves, self.lower_solves),
-                Budget::LowerSolves,
-            ),
-            (
-                self.seconds.is_some_and(|limit| seconds >= limit),
-                Budget::Seconds,
-            ),
-        ]
-        .into_iter()
-        .find_map(|(over, budget)| over.then_some(budget))
-    }
-}
 
 /// A run of a solver on an oracle.
 ///
@@ -275,15 +228,7 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
                 "a number of at least 0",
             ));
         }
-        if let Some(seconds) = self.limits.seconds
-            && (seconds.is_nan() || seconds < 0.0)
-        {
-            return Err(Error::invalid(
-                "limits.seconds",
-                seconds,
-                "a number of at least 0",
-            ));
-        }
+        self.limits.check()?;
         let clock = Instant::now();
         let seconds_before = p.seconds;
         let seconds = || seconds_before + clock.elapsed().as_secs_f64();
@@ -375,26 +320,4 @@ fn observe(
             false
         }
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_budget_that_is_used_up_is_named() {
-        let limits = Limits {
-            iterations: Some(10),
-            hessian_products: Some(5),
-            ..Limits::default()
-        };
-        let mut work = Work::default();
-        assert_eq!(limits.exceeded(9, &work, 1e9), None);
-        work.hessian_products = 5;
-        assert_eq!(
-            limits.exceeded(9, &work, 0.0),
-            Some(Budget::HessianProducts)
-        );
-        assert_eq!(limits.exceeded(10, &work, 0.0), Some(Budget::Iterations));
-    }
 }

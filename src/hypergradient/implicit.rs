@@ -16,10 +16,9 @@
 
 use super::bound::{BoundTerms, error_bound};
 use super::sampled;
-use super::{Accuracy, Bounded, Hypergradient, Trust};
+use super::{Accuracy, AdjointPoint, Bounded, Hypergradient, LowerPoint, Trust};
 use crate::error::Error;
 use crate::linear::{LinearReport, LinearSolver, System};
-use crate::lower::LowerReport;
 use crate::problem::{Linearization, LowerLevel, UpperCurvature, UpperLevel};
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
@@ -38,28 +37,6 @@ pub struct ImplicitParts<'a, P, U, L> {
     pub linear_solver: &'a L,
     /// The trust that is wanted: it decides how the bound is computed.
     pub trust: Trust,
-}
-
-/// Where a hypergradient is computed: θ, x̃, and what the lower solver says about it.
-pub struct LowerPoint<'a, P: LowerLevel> {
-    /// θ.
-    pub theta: &'a P::Theta,
-    /// x̃ ≈ x*(θ).
-    pub x: &'a P::X,
-    /// The report of the solver that found x̃.
-    pub solved: &'a LowerReport,
-}
-
-/// The adjoint at a [`LowerPoint`].
-pub(super) struct AdjointPoint<'a, X> {
-    /// q and ‖q‖.
-    pub(super) q: &'a X,
-    pub(super) q_norm: f64,
-    /// ∇ₓf(x̃) and its norm.
-    pub(super) rhs: &'a X,
-    pub(super) rhs_norm: f64,
-    /// ‖A q − ∇ₓf‖, rounding included.
-    pub(super) delta: f64,
 }
 
 impl<P, U, L> ImplicitParts<'_, P, U, L>

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::bound::BoundTerms;
-use super::implicit::{AdjointPoint, LowerPoint};
+use super::{AdjointPoint, LowerPoint};
 use crate::problem::check::random;
 use crate::problem::{Linearization, LowerLevel, UpperLevel};
 use crate::vector::{Scratch, Vector};
