@@ -124,7 +124,7 @@ pub struct Hypergradient<T> {
     pub value: Bounded,
     /// The estimate f(x̃) − ⟨q, ∇ₓg(x̃)⟩ of F(θ), whose error is of second order: O(ε² + εδ). An estimate, no certificate.
     pub goal_oriented: f64,
-    /// The attained accuracies, rounding included (the largest over the samples of a sum).
+    /// The attained accuracies, rounding included (the largest over the samples of a sum). Where μ is not known, ε is ‖∇ₓg‖.
     pub attained: Accuracy,
     /// How the lower solve ended (the worst over the samples).
     pub lower_status: SolveStatus,

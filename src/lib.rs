@@ -36,7 +36,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`vector`] | [`Vector`]: the ten operations that θ and x need; `Vec<f64>` and `Vec<f32>` have them |
+//! | [`vector`] | [`Vector`]: the few operations that θ and x need; `Vec<f64>` and `Vec<f32>` have them |
 //! | [`linear`] | A q = b with A as a product only: CG, MINRES, Neumann series, Cholesky, and the chain of them |
 //! | [`problem`] | [`LowerLevel`], [`UpperLevel`], their constants, and the derivative checker |
 //! | [`lower`] | argminₓ g to a given accuracy, certified: gradient descent, FISTA, Newton-CG, L-BFGS |
@@ -63,8 +63,8 @@
 //!   [`Trust::Estimated`].
 //! - Not to converge is a [`Status`] with advice, not an error. An [`Error`] is invalid input, or a function of yours that
 //!   returned something that is not finite.
-//! - The same settings and seed give the same bytes in trace and figures, on any number of threads, with any width of SIMD
-//!   registers, and after any number of interruptions.
+//! - The same settings and seed give the same bytes in trace and figures, on any number of threads and after any number of
+//!   interruptions. Kernels do not depend on the width of the SIMD registers either; the platform's `exp` and `ln` may.
 
 pub mod error;
 pub mod hypergradient;

@@ -66,6 +66,19 @@ pub trait Oracle: Send + Sync {
         }
     }
 
+    /// Refuses a θ outside the domain, or a state that is of a problem of another size.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    fn check(&self, theta: &Self::Theta, state: &Self::State) -> Result<(), Error>;
+
+    /// A number that the data of the problem decide, at θ and a state: g + f there. A checkpoint stores it, and another problem of the
+    /// same type is told by it. The default tells nothing.
+    fn probe(&self, theta: &Self::Theta, state: &Self::State) -> f64 {
+        let _ = (theta, state);
+        0.0
+    }
+
     /// What tells this oracle, data and settings included, from another one when a checkpoint is resumed.
     fn identity(&self) -> String;
 }

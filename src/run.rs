@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::error::Error;
+use crate::error::{CheckpointError, Error};
 use crate::hypergradient::Hypergradient;
 use crate::oracle::Oracle;
 use crate::status::{SolveStatus, Status};
@@ -65,9 +65,14 @@ struct Progress<State> {
     iteration: u64,
     work: Work,
     seconds: f64,
+    /// g + f at the state, by which another problem of the same type is told.
+    probe: f64,
     trace: Trace,
     state: State,
 }
+
+/// Relative difference of two probes of the same problem, at most: sums of a user's may depend on the threads.
+const PROBE_TOLERANCE: f64 = 1e-9;
 
 impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
     /// A run without limits but 1,000 iterations, with the tolerance 1e-3 on ‖z‖ + ω.
@@ -128,16 +133,16 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
     /// # Errors
     /// [`Error::InvalidArgument`] for settings or a θ₀ outside their range, and the errors of the oracle at the current θ.
     pub fn start(self, theta: O::Theta) -> Result<Report<O::Theta>, Error> {
-        let progress = Progress {
+        self.check()?;
+        let mut progress = Progress {
             iteration: 0,
             work: Work::default(),
             seconds: 0.0,
+            probe: 0.0,
             trace: Trace::default(),
             state: self.solver.start(self.oracle, theta)?,
         };
-        if self.checkpoint.is_some() {
-            self.save(&progress)?;
-        }
+        self.save(&mut progress)?;
         self.go(progress)
     }
 
@@ -148,7 +153,21 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
     /// [`Error::Checkpoint`] for a file that is none, damaged, of another version or of another run, and as for
     /// [`start`](Run::start).
     pub fn resume(self, path: impl AsRef<Path>) -> Result<Report<O::Theta>, Error> {
-        let progress = checkpoint::read(path.as_ref(), &self.identity())?;
+        self.check()?;
+        let path = path.as_ref();
+        let progress: Progress<S::State> = checkpoint::read(path, &self.identity())?;
+        // Another problem of the same type: its functions differ at the point that was saved.
+        let probe = self.solver.probe(self.oracle, &progress.state)?;
+        if (probe - progress.probe).abs() > PROBE_TOLERANCE * probe.abs().max(progress.probe.abs())
+        {
+            return Err(Error::Checkpoint {
+                path: path.to_owned(),
+                reason: CheckpointError::OtherRun {
+                    found: format!("a problem whose functions add up to {}", progress.probe),
+                    expected: format!("one whose functions add up to {probe} at the saved point"),
+                },
+            });
+        }
         self.go(progress)
     }
 
@@ -209,18 +228,7 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
         }
     }
 
-    fn identity(&self) -> String {
-        format!("{} on {}", self.solver.identity(), self.oracle.identity())
-    }
-
-    fn save(&self, progress: &Progress<S::State>) -> Result<(), Error> {
-        match &self.checkpoint {
-            Some((path, _)) => checkpoint::write(path, &self.identity(), progress),
-            None => Ok(()),
-        }
-    }
-
-    fn go(mut self, mut p: Progress<S::State>) -> Result<Report<O::Theta>, Error> {
+    fn check(&self) -> Result<(), Error> {
         if self.tolerance.is_nan() || self.tolerance < 0.0 {
             return Err(Error::invalid(
                 "tolerance",
@@ -228,7 +236,22 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
                 "a number of at least 0",
             ));
         }
-        self.limits.check()?;
+        self.limits.check()
+    }
+
+    fn identity(&self) -> String {
+        format!("{} on {}", self.solver.identity(), self.oracle.identity())
+    }
+
+    fn save(&self, progress: &mut Progress<S::State>) -> Result<(), Error> {
+        let Some((path, _)) = &self.checkpoint else {
+            return Ok(());
+        };
+        progress.probe = self.solver.probe(self.oracle, &progress.state)?;
+        checkpoint::write(path, &self.identity(), progress)
+    }
+
+    fn go(mut self, mut p: Progress<S::State>) -> Result<Report<O::Theta>, Error> {
         let clock = Instant::now();
         let seconds_before = p.seconds;
         let seconds = || seconds_before + clock.elapsed().as_secs_f64();
@@ -253,7 +276,7 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
             if interrupted || budget.is_some() {
                 // What is saved is the state before this last evaluation, so a resumed run goes on as if it had not been made.
                 p.seconds = seconds();
-                self.save(&p)?;
+                self.save(&mut p)?;
                 let (row, z) = self.solver.evaluate(self.oracle, &mut p.state)?;
                 record(&mut p, row);
                 let status = budget.map_or(Status::Interrupted, Status::BudgetExhausted);
@@ -282,7 +305,7 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
                         && p.iteration % every == 0
                     {
                         p.seconds = seconds();
-                        self.save(&p)?;
+                        self.save(&mut p)?;
                     }
                 }
                 Step::Ended(status, row, z) => {

@@ -32,7 +32,7 @@ impl SolveStatus {
                 "the accuracy is at the rounding error of the storage type: loosen it, or store in f64"
             }
             SolveStatus::NegativeCurvature => {
-                "the lower level is not strongly convex here: solve it more accurately, add a quadratic term, or choose MINRES or the direct solver"
+                "the lower level is not strongly convex here: solve it more accurately, or add a quadratic term; without certificate, MINRES solves the system all the same"
             }
             SolveStatus::NotFinite => {
                 "a function of the problem overflowed: start closer to the solution, or bound θ"
@@ -109,7 +109,7 @@ pub enum Status {
     BudgetExhausted(Budget),
     /// The user asked for the end (Ctrl-C, or an observer).
     Interrupted,
-    /// The iterates run away: the value or the hypergradient is no longer finite.
+    /// The iterates run away, and no shorter step brings them back.
     Diverged,
 }
 

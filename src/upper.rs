@@ -123,6 +123,12 @@ pub trait Solver<O: Oracle> {
         state: &mut Self::State,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error>;
 
+    /// [`Oracle::probe`] at the state. Refuses the state of a problem of another size.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    fn probe(&self, oracle: &O, state: &Self::State) -> Result<f64, Error>;
+
     /// The current θ.
     fn theta<'a>(&self, state: &'a Self::State) -> &'a O::Theta;
 
@@ -154,6 +160,16 @@ pub(crate) fn evaluate<O: Oracle>(
     iteration.hypergradients = 1;
     iteration.work = z.work;
     Ok((iteration, z))
+}
+
+/// [`Oracle::probe`], once it is sure that the state is of the oracle's size.
+pub(crate) fn probe<O: Oracle>(
+    oracle: &O,
+    theta: &O::Theta,
+    state: &O::State,
+) -> Result<f64, Error> {
+    oracle.check(theta, state)?;
+    Ok(oracle.probe(theta, state))
 }
 
 /// Refuses an empty θ₀ or one with entries that are not finite.

@@ -16,7 +16,7 @@ use crate::simd::dispatch;
 
 /// An element of a finite-dimensional Euclidean space over `f64`.
 ///
-/// Ten operations; all vectors given to one call have the same length. Implement it for storage of your own (on a
+/// Nine operations, and three that follow from them; all vectors given to one call have the same length. Implement it for storage of your own (on a
 /// GPU, on many hosts) and every solver runs on it.
 pub trait Vector: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// Half the distance from 1 to the next number of the storage type: the relative error of one rounding.

@@ -112,8 +112,13 @@ where
     linearization.cross_vjp(q, &mut btq);
     upper.gradient_theta(x, theta, &mut f_theta);
     work.cross_products += 1;
-    // The largest changes of A q, Bᵀq, ∇ₓf and ∇θf.
-    let mut largest = [0.0f64; 4];
+    // Any vector but q, for the change of B as a whole: along q alone it can vanish.
+    let r = random(x, &mut rng);
+    let mut btr = theta.clone();
+    linearization.cross_vjp(&r, &mut btr);
+    work.cross_products += 1;
+    // The largest changes of A q, Bᵀq, ∇ₓf, ∇θf and Bᵀr.
+    let mut largest = [0.0f64; 5];
     for probe in 0..=PROBES {
         if probe == 0 {
             there.copy_from(lower_gradient);
@@ -138,8 +143,11 @@ where
         upper.gradient_theta(&there, theta, &mut change);
         change.axpy(-1.0, &f_theta);
         largest[3] = largest[3].max(change.norm());
+        moved.cross_vjp(&r, &mut change);
+        change.axpy(-1.0, &btr);
+        largest[4] = largest[4].max(change.norm());
         work.hessian_products += 1;
-        work.cross_products += 1;
+        work.cross_products += 2;
         work.upper_gradients += 1;
     }
     for v in [aq, there, out] {
@@ -150,7 +158,10 @@ where
         cross_change,
         gradient_x_change,
         gradient_theta_change,
+        cross_change_r,
     ] = largest.map(|l| SAFETY * l);
+    let along_q = cross_change / found.q_norm.max(f64::MIN_POSITIVE);
+    let along_r = cross_change_r / r.norm().max(f64::MIN_POSITIVE);
     BoundTerms {
         epsilon,
         delta: found.delta,
@@ -160,7 +171,7 @@ where
         gradient_theta_change,
         hessian_change,
         cross_change,
-        cross_change_norm: cross_change / found.q_norm.max(f64::MIN_POSITIVE),
+        cross_change_norm: along_q.max(along_r),
         gradient_x_norm: found.rhs_norm,
     }
 }

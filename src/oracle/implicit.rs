@@ -252,6 +252,24 @@ where
         }
     }
 
+    fn check(&self, theta: &P::Theta, state: &Self::State) -> Result<(), Error> {
+        self.lower.check(theta)?;
+        let expected = self.lower.start().len();
+        if state.x.len() == expected {
+            Ok(())
+        } else {
+            Err(Error::invalid(
+                "state",
+                format!("a lower-level solution of {} numbers", state.x.len()),
+                format!("{expected} numbers"),
+            ))
+        }
+    }
+
+    fn probe(&self, theta: &P::Theta, state: &Self::State) -> f64 {
+        self.lower.value(&state.x, theta) + self.upper.value(&state.x, theta)
+    }
+
     fn identity(&self) -> String {
         format!(
             "{} / {} / {} / {} / {}",

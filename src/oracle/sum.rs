@@ -34,19 +34,25 @@ impl<O: Oracle> Sum<O> {
         &self.terms
     }
 
+    fn check_samples(&self, states: &[O::State]) -> Result<(), Error> {
+        if states.len() == self.terms.len() {
+            Ok(())
+        } else {
+            Err(Error::invalid(
+                "state",
+                format!("{} samples", states.len()),
+                format!("{} samples", self.terms.len()),
+            ))
+        }
+    }
+
     /// Calls `f` for every sample with its state, in parallel, and returns what it returned in the order of the samples.
     fn each<R: Send>(
         &self,
         states: &mut [O::State],
         f: impl Fn(&O, &mut O::State) -> Result<R, Error> + Sync,
     ) -> Result<Vec<R>, Error> {
-        if states.len() != self.terms.len() {
-            return Err(Error::invalid(
-                "state",
-                format!("{} samples", states.len()),
-                format!("{} samples", self.terms.len()),
-            ));
-        }
+        self.check_samples(states)?;
         let mut slots: Vec<_> = states.iter_mut().map(|state| (state, None)).collect();
         parallel::for_each(&mut slots, |i, (state, result)| {
             *result = Some(f(&self.terms[i], state));
@@ -154,6 +160,17 @@ impl<O: Oracle> Oracle for Sum<O> {
             term.accept_trial(state, trial);
         }
         *trials = Some(kept.into_iter().flatten().collect());
+    }
+
+    fn check(&self, theta: &O::Theta, states: &Self::State) -> Result<(), Error> {
+        self.check_samples(states)?;
+        let mut terms = self.terms.iter().zip(states);
+        terms.try_for_each(|(term, state)| term.check(theta, state))
+    }
+
+    fn probe(&self, theta: &O::Theta, states: &Self::State) -> f64 {
+        let terms = self.terms.iter().zip(states);
+        terms.map(|(term, state)| term.probe(theta, state)).sum()
     }
 
     fn identity(&self) -> String {

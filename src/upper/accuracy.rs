@@ -13,7 +13,7 @@ pub struct AdaptiveAccuracy {
     pub initial: Accuracy,
     /// ν̲ ∈ (0, 1): both are multiplied by it when a test fails (default 0.5).
     pub shrink: f64,
-    /// ν̄ ≥ 1: both are multiplied by it after an accepted step (default 1.05).
+    /// ν̄ ≥ 1: both are multiplied by it after an accepted step (default 1.05), without an upper limit.
     pub growth: f64,
     /// Below this ε or δ is not tightened any more (default 1e-14); rounding usually binds before.
     pub floor: f64,

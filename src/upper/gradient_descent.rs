@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::line_search::{Backtracking, Iterate};
-use super::{Iteration, Solver, Step, check_theta, converged, evaluate};
+use super::{Iteration, Solver, Step, check_theta, converged, evaluate, probe};
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Hypergradient};
 use crate::oracle::Oracle;
@@ -99,6 +99,10 @@ impl<O: Oracle> Solver<O> for GradientDescent {
         s: &mut Self::State,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
         evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
+    }
+
+    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
+        probe(oracle, &s.theta, &s.oracle)
     }
 
     fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {

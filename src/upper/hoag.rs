@@ -25,7 +25,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::Law;
-use super::{Iteration, Solver, Step, check_theta, converged, evaluate};
+use super::{Iteration, Solver, Step, check_theta, converged, evaluate, probe};
 use crate::error::{Error, positive};
 use crate::hypergradient::{Accuracy, Hypergradient};
 use crate::oracle::Oracle;
@@ -177,6 +177,10 @@ impl<O: Oracle> Solver<O> for Hoag {
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
         let accuracy = self.accuracy(s);
         evaluate(oracle, &s.theta, accuracy, &mut s.oracle)
+    }
+
+    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
+        probe(oracle, &s.theta, &s.oracle)
     }
 
     fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accuracy::AdaptiveAccuracy;
 use super::line_search::{Backtracking, Iterate};
-use super::{Iteration, Solver, Step, check_theta, converged, evaluate};
+use super::{Iteration, Solver, Step, check_theta, converged, evaluate, probe};
 use crate::error::{Error, in_unit_interval};
 use crate::hypergradient::{Accuracy, Hypergradient};
 use crate::oracle::Oracle;
@@ -179,6 +179,10 @@ impl<O: Oracle> Solver<O> for Maid {
         s: &mut Self::State,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
         evaluate(oracle, &s.at.theta, s.accuracy, &mut s.at.oracle)
+    }
+
+    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
+        probe(oracle, &s.at.theta, &s.at.oracle)
     }
 
     fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
