@@ -687,3 +687,55 @@ fn the_csv_has_a_field_a_column_and_keeps_all_digits() {
     report.trace.write_csv(&path).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), csv);
 }
+
+/// The wrapper says nothing about its data: its identity is the name of its type.
+#[test]
+fn a_checkpoint_of_other_data_is_told_by_its_functions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.ckpt");
+    let anonymous = |seed, n| {
+        let problem = Quadratic::random(n, 3, 30.0, seed);
+        let lower = common::WithCurvature {
+            inner: problem.lower(),
+            change: |curvature| curvature,
+        };
+        Implicit::new(lower, problem.upper())
+    };
+    let start = |oracle: &_, iterations| {
+        Run::new(oracle, Maid::default())
+            .tolerance(0.0)
+            .max_iterations(iterations)
+            .checkpoint(&path, 1)
+            .start(vec![1.0; 3])
+    };
+    start(&anonymous(0, 20), 3).unwrap();
+    let resume = |oracle: &_| {
+        Run::new(oracle, Maid::default())
+            .max_iterations(4)
+            .resume(&path)
+    };
+    assert_eq!(resume(&anonymous(0, 20)).unwrap().iterations, 4);
+    let other = resume(&anonymous(1, 20)).unwrap_err().to_string();
+    assert!(
+        other.contains("run.ckpt") && other.contains("another run"),
+        "{other}"
+    );
+    let larger = resume(&anonymous(0, 21)).unwrap_err().to_string();
+    assert!(
+        larger.contains("20 numbers") && larger.contains("21"),
+        "{larger}"
+    );
+}
+
+#[test]
+fn a_run_that_is_refused_leaves_the_checkpoint_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.ckpt");
+    std::fs::write(&path, b"precious").unwrap();
+    let oracle = quadratic(0);
+    for tolerance in [f64::NAN, -1.0] {
+        let run = Run::new(&oracle, Maid::default()).tolerance(tolerance);
+        assert!(run.checkpoint(&path, 1).start(vec![0.0; 3]).is_err());
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+}
