@@ -50,19 +50,21 @@ pub trait Oracle: Send + Sync {
         state: &mut Self::State,
     ) -> Result<Hypergradient<Self::Theta>, Error>;
 
-    /// Makes `trial` a state that [`value`](Oracle::value) can be called with as it could be with `state`, reusing what
-    /// `trial` has allocated. What only hypergradients need may be left out.
-    fn begin_trial(&self, state: &Self::State, trial: &mut Option<Self::State>) {
-        match trial {
-            Some(trial) => trial.clone_from(state),
-            None => *trial = Some(state.clone()),
-        }
+    /// A state that [`value`](Oracle::value) can be called with as it could be with `state`. What only hypergradients need may be
+    /// left out.
+    fn begin_trial(&self, state: &Self::State) -> Self::State {
+        state.clone()
     }
 
-    /// Makes what `trial` learned since [`begin_trial`](Oracle::begin_trial) part of `state`.
-    fn accept_trial(&self, state: &mut Self::State, trial: &mut Option<Self::State>) {
-        if let Some(trial) = trial {
-            std::mem::swap(state, trial);
+    /// Makes `trial` what [`begin_trial`](Oracle::begin_trial) would give, after it was used.
+    fn reset_trial(&self, state: &Self::State, trial: &mut Self::State) {
+        trial.clone_from(state);
+    }
+
+    /// Ends a trial: what it learned becomes part of `state` when it is `accepted`, and is forgotten when not.
+    fn end_trial(&self, state: &mut Self::State, trial: Self::State, accepted: bool) {
+        if accepted {
+            *state = trial;
         }
     }
 

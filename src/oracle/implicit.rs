@@ -229,27 +229,27 @@ where
         })
     }
 
-    /// A trial needs the lower-level solution only; the adjoint is neither copied nor kept twice.
-    fn begin_trial(&self, state: &Self::State, trial: &mut Option<Self::State>) {
-        match trial {
-            Some(trial) => {
-                trial.x.copy_from(&state.x);
-                trial.mu = state.mu;
-            }
-            None => {
-                *trial = Some(ImplicitState {
-                    x: state.x.clone(),
-                    adjoint: None,
-                    mu: state.mu,
-                })
-            }
-        }
+    /// A trial needs the lower-level solution only, in a vector that the solvers use at other times.
+    fn begin_trial(&self, state: &Self::State) -> Self::State {
+        let mut trial = ImplicitState {
+            x: self.with_scratch(|scratch| scratch.take(&state.x)),
+            adjoint: None,
+            mu: None,
+        };
+        self.reset_trial(state, &mut trial);
+        trial
     }
 
-    fn accept_trial(&self, state: &mut Self::State, trial: &mut Option<Self::State>) {
-        if let Some(trial) = trial {
+    fn reset_trial(&self, state: &Self::State, trial: &mut Self::State) {
+        trial.x.copy_from(&state.x);
+        trial.mu = state.mu;
+    }
+
+    fn end_trial(&self, state: &mut Self::State, mut trial: Self::State, accepted: bool) {
+        if accepted {
             std::mem::swap(&mut state.x, &mut trial.x);
         }
+        self.with_scratch(|scratch| scratch.put(trial.x));
     }
 
     fn check(&self, theta: &P::Theta, state: &Self::State) -> Result<(), Error> {

@@ -139,27 +139,21 @@ impl<O: Oracle> Oracle for Sum<O> {
         Ok(total)
     }
 
-    fn begin_trial(&self, states: &Self::State, trials: &mut Option<Self::State>) {
-        // Each sample's own rule, kept in the place that the sample had before.
-        let mut kept: Vec<Option<O::State>> = match trials.take() {
-            Some(trials) => trials.into_iter().map(Some).collect(),
-            None => states.iter().map(|_| None).collect(),
-        };
-        for ((term, state), trial) in self.terms.iter().zip(states).zip(&mut kept) {
-            term.begin_trial(state, trial);
-        }
-        *trials = Some(kept.into_iter().flatten().collect());
+    fn begin_trial(&self, states: &Self::State) -> Self::State {
+        let terms = self.terms.iter().zip(states);
+        terms.map(|(term, state)| term.begin_trial(state)).collect()
     }
 
-    fn accept_trial(&self, states: &mut Self::State, trials: &mut Option<Self::State>) {
-        let mut kept: Vec<Option<O::State>> = match trials.take() {
-            Some(trials) => trials.into_iter().map(Some).collect(),
-            None => return,
-        };
-        for ((term, state), trial) in self.terms.iter().zip(states).zip(&mut kept) {
-            term.accept_trial(state, trial);
+    fn reset_trial(&self, states: &Self::State, trials: &mut Self::State) {
+        for ((term, state), trial) in self.terms.iter().zip(states).zip(trials) {
+            term.reset_trial(state, trial);
         }
-        *trials = Some(kept.into_iter().flatten().collect());
+    }
+
+    fn end_trial(&self, states: &mut Self::State, trials: Self::State, accepted: bool) {
+        for ((term, state), trial) in self.terms.iter().zip(states).zip(trials) {
+            term.end_trial(state, trial, accepted);
+        }
     }
 
     fn check(&self, theta: &O::Theta, states: &Self::State) -> Result<(), Error> {

@@ -64,9 +64,6 @@ pub struct Iterate<T, S> {
     pub(crate) oracle: S,
     /// β, the first trial step; `None` before the first line search.
     step: Option<f64>,
-    /// The oracle's state at trial points; nothing of it outlives a step.
-    #[serde(skip)]
-    trial: Option<S>,
 }
 
 impl<T: Vector, S> Iterate<T, S> {
@@ -75,7 +72,6 @@ impl<T: Vector, S> Iterate<T, S> {
             theta,
             oracle,
             step: None,
-            trial: None,
         }
     }
 
@@ -97,19 +93,20 @@ impl<T: Vector, S> Iterate<T, S> {
         let first = rule.initial_step.unwrap_or(1.0 / row.gradient_norm);
         let mut alpha = *self.step.get_or_insert(first);
         let mut candidate = self.theta.clone();
-        for _ in 0..trials {
+        let mut trial = oracle.begin_trial(&self.oracle);
+        for i in 0..trials {
+            if i > 0 {
+                alpha *= rule.shrink;
+                oracle.reset_trial(&self.oracle, &mut trial);
+            }
             candidate.copy_from(&self.theta);
             candidate.axpy(-alpha, z);
-            oracle.begin_trial(&self.oracle, &mut self.trial);
-            let Some(trial) = self.trial.as_mut() else {
-                break;
-            };
             row.trials += 1;
-            match oracle.value(&candidate, epsilon, trial) {
+            match oracle.value(&candidate, epsilon, &mut trial) {
                 Ok(evaluation) => {
                     row.work += evaluation.work;
                     if accept(alpha, &evaluation.value) {
-                        oracle.accept_trial(&mut self.oracle, &mut self.trial);
+                        oracle.end_trial(&mut self.oracle, trial, true);
                         self.theta = candidate;
                         self.step = Some(rule.growth * alpha);
                         row.step = Some(alpha);
@@ -119,8 +116,8 @@ impl<T: Vector, S> Iterate<T, S> {
                 Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => {}
                 Err(error) => return Err(error),
             }
-            alpha *= rule.shrink;
         }
+        oracle.end_trial(&mut self.oracle, trial, false);
         Ok(false)
     }
 }
