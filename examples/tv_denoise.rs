@@ -26,6 +26,15 @@ use std::process::ExitCode;
 
 /// Images on the comparison sheet, at most.
 const SHEET_ROWS: usize = 8;
+/// More noise than this hides an image from any storage type.
+const MAX_SIGMA: f64 = 1e6;
+/// What is written into the output folder.
+const OUTPUTS: [&str; 4] = [
+    "report.json",
+    "trace.csv",
+    "convergence.svg",
+    "comparison.png",
+];
 
 /// Learn the weight and the smoothing of total-variation denoising by hypergradient.
 #[derive(Parser)]
@@ -35,7 +44,7 @@ struct Options {
     #[arg(long, value_name = "FILE_OR_DIR")]
     images: Vec<PathBuf>,
     /// Clean images as .npy, images × rows × columns or rows × columns.
-    #[arg(long, value_name = "A.npy", requires = "noisy", conflicts_with_all = ["images", "size"])]
+    #[arg(long, value_name = "A.npy", requires = "noisy", conflicts_with_all = ["images", "size", "sigma", "seed"])]
     clean: Option<PathBuf>,
     /// Noisy images as .npy, of the same shape.
     #[arg(long, value_name = "B.npy", requires = "clean")]
@@ -49,11 +58,12 @@ struct Options {
     /// Seed of the noise.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// First θ: log weight, log smoothing.
+    /// First θ: log weight, log smoothing. (With --resume the stored θ counts.)
     #[arg(
         long,
         default_value = "-5,-5",
         value_delimiter = ',',
+        value_parser = number,
         allow_hyphen_values = true
     )]
     theta: Vec<f64>,
@@ -137,17 +147,27 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// Clean and noisy images.
 type Pairs = (Vec<Image<f64>>, Vec<Image<f64>>);
 
+/// A number, with or without blanks around it.
+fn number(text: &str) -> Result<f64, std::num::ParseFloatError> {
+    text.trim().parse()
+}
+
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
         // A mistake gets one line like every other one; help and version are printed as they are.
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
-            return fail(&format!(
-                "{}; try --help",
-                line.trim_start_matches("error: ")
-            ));
+            let reason = text.split("Usage:").next().unwrap_or_default();
+            let reason = reason
+                .split("For more information")
+                .next()
+                .unwrap_or_default();
+            let words: Vec<&str> = reason
+                .trim_start_matches("error:")
+                .split_whitespace()
+                .collect();
+            return fail(&format!("{}; try --help", words.join(" ")));
         }
         Err(error) => error.exit(),
     };
@@ -190,9 +210,9 @@ fn images(options: &Options) -> Result<Pairs, Failure> {
         }
         return Ok((a, b));
     }
-    if !(options.sigma >= 0.0 && options.sigma.is_finite()) {
+    if !(0.0..=MAX_SIGMA).contains(&options.sigma) {
         return Err(format!(
-            "--sigma is {}; expected a finite number of at least 0",
+            "--sigma is {:?}; expected a number from 0 to {MAX_SIGMA:?}",
             options.sigma
         )
         .into());
@@ -230,6 +250,16 @@ fn prepare(out: &Path) -> Result<(), Failure> {
     let probe = out.join(".tv_denoise.partial");
     std::fs::write(&probe, b"").map_err(refuse)?;
     std::fs::remove_file(&probe).map_err(refuse)?;
+    for name in OUTPUTS {
+        let path = out.join(name);
+        if path.is_dir() {
+            return Err(format!(
+                "{}: a folder lies where a file is to be written",
+                path.display()
+            )
+            .into());
+        }
+    }
     Ok(())
 }
 
@@ -278,7 +308,7 @@ fn denoise<E: Element>(options: &Options) -> Result<(), Failure> {
                 LawName::Cubic => Law::Cubic,
             };
             let solver = Hoag {
-                initial: options.epsilon,
+                initial: accuracy,
                 ..Hoag::new(law)
             };
             run(options, &oracle, solver)?

@@ -73,6 +73,9 @@ pub enum CheckpointError {
     /// The file does not begin like a checkpoint.
     #[error("this is not a checkpoint of bilevel")]
     NotACheckpoint,
+    /// A checkpoint was to be written over something else.
+    #[error("something that is not a checkpoint lies here; it is not overwritten")]
+    WouldOverwrite,
     /// Another version of the format.
     #[error("the checkpoint has format version {found}; this program reads version {expected}")]
     Version {
@@ -122,7 +125,11 @@ pub(crate) fn positive(argument: &str, value: f64) -> Result<f64, Error> {
     if value > 0.0 && value.is_finite() {
         Ok(value)
     } else {
-        Err(Error::invalid(argument, value, "a positive, finite number"))
+        Err(Error::invalid(
+            argument,
+            format!("{value:?}"),
+            "a positive, finite number",
+        ))
     }
 }
 
@@ -148,7 +155,7 @@ mod tests {
         let error = positive("epsilon", -1.0).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "epsilon is -1; expected a positive, finite number"
+            "epsilon is -1.0; expected a positive, finite number"
         );
         assert!(positive("epsilon", f64::NAN).is_err());
         assert!(positive("epsilon", f64::INFINITY).is_err());

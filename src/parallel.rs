@@ -44,10 +44,12 @@ pub fn width() -> usize {
 /// Runs `f` on a pool of `threads` threads, which every parallel loop inside it then uses.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for zero threads, [`Error::Setup`] when the system refuses to start them.
+/// [`Error::InvalidArgument`] for no threads or more than 1,024, [`Error::Setup`] when the system refuses to start them.
 pub fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> Result<R, Error> {
-    if threads == 0 {
-        return Err(Error::invalid("threads", 0, "at least 1"));
+    const MOST: usize = 1024;
+    if !(1..=MOST).contains(&threads) {
+        let expected = format!("at least 1 and at most {MOST}");
+        return Err(Error::invalid("threads", threads, expected));
     }
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -88,7 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn zero_threads_are_refused() {
+    fn no_threads_or_absurdly_many_are_refused() {
         assert!(with_threads(0, || ()).is_err());
+        assert!(with_threads(100_000, || ()).is_err());
     }
 }

@@ -177,6 +177,7 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
     /// # Errors
     /// As for [`start`](Run::start).
     pub fn evaluate(self, theta: O::Theta) -> Result<Report<O::Theta>, Error> {
+        self.check()?;
         let clock = Instant::now();
         let mut state = self.solver.start(self.oracle, theta)?;
         let (row, z) = self.solver.evaluate(self.oracle, &mut state)?;
@@ -229,11 +230,11 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
     }
 
     fn check(&self) -> Result<(), Error> {
-        if self.tolerance.is_nan() || self.tolerance < 0.0 {
+        if !(self.tolerance >= 0.0 && self.tolerance.is_finite()) {
             return Err(Error::invalid(
                 "tolerance",
-                self.tolerance,
-                "a number of at least 0",
+                format!("{:?}", self.tolerance),
+                "a finite number of at least 0",
             ));
         }
         self.limits.check()

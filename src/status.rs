@@ -146,9 +146,9 @@ impl Status {
                     .into()
             }
             Status::BudgetExhausted(budget) => format!(
-                "the budget of {budget} is used up: resume from the checkpoint with a larger one to go on"
+                "the budget of {budget} is used up: to go on, resume from a checkpoint with a larger one, or start again at this θ"
             ),
-            Status::Interrupted => "stopped on request: resume from the checkpoint to go on".into(),
+            Status::Interrupted => "stopped on request: to go on, resume from a checkpoint, or start again at this θ".into(),
             Status::Diverged => {
                 "the iterates run away: take smaller steps, bound θ, or start closer to the solution"
                     .into()

@@ -318,8 +318,9 @@ fn gradient_descent_settings_out_of_range_are_refused_by_name() {
 #[test]
 fn hoag_settings_out_of_range_are_refused_by_name() {
     type Set = fn(&mut Hoag, f64);
-    let fields: [(&str, Set); 3] = [
-        ("initial", |m, v| m.initial = v),
+    let fields: [(&str, Set); 4] = [
+        ("initial.epsilon", |m, v| m.initial.epsilon = v),
+        ("initial.delta", |m, v| m.initial.delta = v),
         ("floor", |m, v| m.floor = v),
         ("initial_step", |m, v| m.initial_step = Some(v)),
     ];
@@ -482,6 +483,34 @@ fn a_start_at_the_optimum_converges_without_a_step() {
             (report.status, report.iterations),
             (Status::Converged, 0),
             "{report}"
+        );
+    }
+}
+
+/// Found by a reviewer: the last evaluation of a run met the θ of a step that had left the domain.
+#[test]
+fn a_budget_that_ends_hoag_outside_the_domain_ends_it_at_the_last_point_inside() {
+    let clean = common::picture(8, 8, 0);
+    let noisy = clean.with_noise(0.1, 0, 0);
+    let oracle = bilevel_problems::imaging::tv_denoising(
+        &[clean],
+        &[noisy],
+        bilevel_problems::imaging::Norm::Anisotropic,
+        bilevel_problems::imaging::Weights::Global,
+        Trust::Certified,
+    )
+    .unwrap();
+    for iterations in [1, 2, 3, 10, 20, 25, 40] {
+        let report = Run::new(&oracle, Hoag::new(Law::Quadratic))
+            .tolerance(1e-300)
+            .max_iterations(iterations)
+            .start(vec![-100.0, -100.0])
+            .unwrap();
+        assert!(report.value.value.is_finite());
+        assert!(
+            report.theta.iter().all(|t| t.abs() <= 120.0),
+            "{:?}",
+            report.theta
         );
     }
 }

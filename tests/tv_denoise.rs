@@ -372,7 +372,7 @@ fn bad_input_gets_one_clear_line_and_exit_code_2() {
         &["short.npy", "too short"],
     );
     // Arguments.
-    refused(&["--theta=-5"], &["theta", "1 numbers", "2 numbers"]);
+    refused(&["--theta=-5"], &["theta", "1 number", "2 numbers"]);
     refused(&["--theta=-5,-5,-5"], &["theta", "3 numbers", "2 numbers"]);
     refused(&["--theta=NaN,-5"], &["theta[0]", "NaN"]);
     refused(&["--theta=-5,inf"], &["theta[1]", "inf"]);

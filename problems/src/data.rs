@@ -10,7 +10,19 @@ pub use npy::read_npy;
 pub use photographs::{PHOTOGRAPHS, photograph};
 pub use png::{read_png, read_pngs, resized, write_png};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// The bytes of a regular file; a device or a folder is refused before it is read.
+fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
+    let io = |source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(io(std::io::Error::other("this is not a regular file")));
+    }
+    std::fs::read(path).map_err(io)
+}
 
 /// Why data cannot be used.
 #[derive(Debug, thiserror::Error)]

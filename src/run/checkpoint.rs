@@ -10,7 +10,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::error::{CheckpointError, Error};
@@ -21,10 +21,10 @@ pub const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"BILEVEL\n";
 const HEADER: usize = 24;
 
-/// Writes a checkpoint beside `path` and renames it.
+/// Writes a checkpoint beside `path` and renames it. Only a checkpoint is replaced; a link is followed.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Io`]; [`Error::Checkpoint`] when something else lies there.
 pub fn write<T: Serialize>(path: &Path, identity: &str, progress: &T) -> Result<(), Error> {
     let damaged = |e: postcard::Error| Error::Checkpoint {
         path: path.to_owned(),
@@ -39,12 +39,36 @@ pub fn write<T: Serialize>(path: &Path, identity: &str, progress: &T) -> Result<
     file[8..12].copy_from_slice(&VERSION.to_le_bytes());
     file[12..16].copy_from_slice(&checksum.to_le_bytes());
     file[16..24].copy_from_slice(&length.to_le_bytes());
+    if replaceable(path).map_err(|e| Error::io(path, e))? {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        return replace(&path, &file);
+    }
+    Err(Error::Checkpoint {
+        path: path.to_owned(),
+        reason: CheckpointError::WouldOverwrite,
+    })
+}
+
+/// Whether nothing or a checkpoint lies at `path`.
+fn replaceable(path: &Path) -> std::io::Result<bool> {
+    match fs::metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(e),
+        Ok(found) if !found.is_file() => Ok(false),
+        Ok(_) => {
+            let mut magic = [0; MAGIC.len()];
+            Ok(File::open(path)?.read_exact(&mut magic).is_ok() && &magic == MAGIC)
+        }
+    }
+}
+
+fn replace(path: &Path, file: &[u8]) -> Result<(), Error> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".partial");
     let beside = Path::new(&beside);
     let io = |source| Error::io(path, source);
     let mut out = File::create(beside).map_err(io)?;
-    out.write_all(&file).map_err(io)?;
+    out.write_all(file).map_err(io)?;
     out.sync_all().map_err(io)?;
     fs::rename(beside, path).map_err(io)
 }
@@ -149,6 +173,10 @@ mod tests {
                 "cut at {cut}: {reason}"
             );
         }
+        fs::write(&path, b"a photograph").unwrap();
+        let refused = write(&path, "this run", &state).unwrap_err();
+        assert!(refused.to_string().contains("not overwritten"));
+        assert_eq!(fs::read(&path).unwrap(), b"a photograph");
         for at in 0..whole.len() {
             let mut broken = whole.clone();
             broken[at] ^= 0x10;

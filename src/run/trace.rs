@@ -46,7 +46,7 @@ impl Trace {
         for r in &self.rows {
             let _ = write!(
                 csv,
-                "{},{},{},{},{},{},{},{},{},",
+                "{},{:?},{:?},{:?},{:?},{:?},{},{:?},{:?},",
                 r.iteration,
                 r.value.value,
                 r.value.lower,
@@ -58,14 +58,14 @@ impl Trace {
                 r.accuracy.delta,
             );
             if let Some(step) = r.step {
-                let _ = write!(csv, "{step}");
+                let _ = write!(csv, "{step:?}");
             }
             let _ = write!(csv, ",{},{}", r.hypergradients, r.trials);
             for count in r.work.counts() {
                 let _ = write!(csv, ",{count}");
             }
             for value in &r.theta {
-                let _ = write!(csv, ",{value}");
+                let _ = write!(csv, ",{value:?}");
             }
             csv.push('\n');
         }

@@ -1,7 +1,7 @@
 //! HOAG: hyperparameter optimisation with approximate gradient.
 //!
 //! ```text
-//! ε_k = δ_k = ε₀ · law(k);   z_k, f_k ← hypergradient(θ_k, ε_k, δ_k);   θ_{k+1} = θ_k − z_k/Λ
+//! ε_k = ε₀ law(k), δ_k = δ₀ law(k);   z_k, f_k ← hypergradient(θ_k, ε_k, δ_k);   θ_{k+1} = θ_k − z_k/Λ
 //! ```
 //!
 //! The tolerances follow a law that is fixed in advance: exponential 0.9ᵏ, quadratic 1/(k+1)², cubic 1/(k+1)³. The step 1/Λ
@@ -41,8 +41,8 @@ const REJECT_ABOVE: f64 = 0.2;
 pub struct Hoag {
     /// The tolerance law.
     pub law: Law,
-    /// ε₀ = δ₀.
-    pub initial: f64,
+    /// ε₀ and δ₀.
+    pub initial: Accuracy,
     /// Tolerances do not fall below this.
     pub floor: f64,
     /// The first step 1/Λ₀; `None` for a step of length one in θ.
@@ -54,7 +54,10 @@ impl Hoag {
     pub fn new(law: Law) -> Self {
         Hoag {
             law,
-            initial: 0.1,
+            initial: Accuracy {
+                epsilon: 0.1,
+                delta: 0.1,
+            },
             floor: 1e-12,
             initial_step: None,
         }
@@ -82,11 +85,30 @@ pub struct HoagState<T, S> {
 
 impl Hoag {
     fn accuracy<T, S>(&self, s: &HoagState<T, S>) -> Accuracy {
-        let epsilon = (self.initial * s.tightening * self.law.factor(s.k)).max(self.floor);
+        let factor = s.tightening * self.law.factor(s.k);
         Accuracy {
-            epsilon,
-            delta: epsilon,
+            epsilon: (self.initial.epsilon * factor).max(self.floor),
+            delta: (self.initial.delta * factor).max(self.floor),
         }
+    }
+
+    /// The hypergradient at θ. A step that left the domain was too long: back to the last θ, and a shorter one next.
+    fn evaluate_or_go_back<O: Oracle>(
+        &self,
+        oracle: &O,
+        s: &mut HoagState<O::Theta, O::State>,
+    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
+        let accuracy = self.accuracy(s);
+        let failure = match evaluate(oracle, &s.theta, accuracy, &mut s.oracle) {
+            Err(e @ (Error::NotFinite { .. } | Error::InvalidArgument { .. })) => e,
+            other => return other,
+        };
+        let Some((theta, ..)) = s.last.take() else {
+            return Err(failure);
+        };
+        s.theta = theta;
+        s.lipschitz = s.lipschitz.map(|l| 2.0 * l);
+        evaluate(oracle, &s.theta, accuracy, &mut s.oracle)
     }
 }
 
@@ -94,7 +116,8 @@ impl<O: Oracle> Solver<O> for Hoag {
     type State = HoagState<O::Theta, O::State>;
 
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
-        positive("initial", self.initial)?;
+        positive("initial.epsilon", self.initial.epsilon)?;
+        positive("initial.delta", self.initial.delta)?;
         positive("floor", self.floor)?;
         if let Some(step) = self.initial_step {
             positive("initial_step", step)?;
@@ -117,19 +140,7 @@ impl<O: Oracle> Solver<O> for Hoag {
         tolerance: f64,
     ) -> Result<Step<O::Theta>, Error> {
         let accuracy = self.accuracy(s);
-        let (mut iteration, z) = match evaluate(oracle, &s.theta, accuracy, &mut s.oracle) {
-            Ok(found) => found,
-            // A step that left the domain is a step too long: back, with a shorter one.
-            Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) if s.last.is_some() => {
-                if let (Some((theta, ..)), Some(lipschitz)) = (&s.last, &mut s.lipschitz) {
-                    s.theta = theta.clone();
-                    *lipschitz *= 2.0;
-                }
-                s.last = None;
-                evaluate(oracle, &s.theta, accuracy, &mut s.oracle)?
-            }
-            Err(error) => return Err(error),
-        };
+        let (mut iteration, z) = self.evaluate_or_go_back(oracle, s)?;
         if converged(&z, tolerance) {
             return Ok(Step::Ended(Status::Converged, iteration, z));
         }
@@ -175,8 +186,7 @@ impl<O: Oracle> Solver<O> for Hoag {
         oracle: &O,
         s: &mut Self::State,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        let accuracy = self.accuracy(s);
-        evaluate(oracle, &s.theta, accuracy, &mut s.oracle)
+        self.evaluate_or_go_back(oracle, s)
     }
 
     fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {

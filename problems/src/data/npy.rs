@@ -3,7 +3,7 @@
 use npyz::{DType, NpyFile, Order, TypeChar};
 use std::path::Path;
 
-use super::DataError;
+use super::{DataError, read_file};
 use crate::imaging::Image;
 
 /// Reads images from a `.npy` file of shape images × rows × columns or rows × columns, in f64 or f32.
@@ -15,13 +15,23 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
     let format = |reason: String| DataError::Format {
         path: path.to_owned(),
         format: "npy",
-        reason,
+        // The library's reasons can have several lines.
+        reason: reason.split_whitespace().collect::<Vec<_>>().join(" "),
     };
-    let bytes = std::fs::read(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = read_file(path)?;
     let file = NpyFile::new(&bytes[..]).map_err(|e| format(e.to_string()))?;
+    let order = file.order();
+    let size = match file.dtype() {
+        DType::Plain(t) if t.type_char() == TypeChar::Float && t.size_field() >= 4 => {
+            t.size_field() as usize
+        }
+        other => {
+            return Err(format(format!(
+                "its entries are {}, not f64 or f32",
+                other.descr()
+            )));
+        }
+    };
     let shape: Vec<usize> = file
         .shape()
         .iter()
@@ -47,23 +57,16 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
     let entries = shape
         .iter()
         .try_fold(1usize, |n, &d| n.checked_mul(d))
-        .filter(|n| n.checked_mul(4).is_some_and(|b| b <= bytes.len()))
+        .filter(|n| n.checked_mul(size).is_some_and(|b| b <= bytes.len()))
         .ok_or_else(|| format(format!("it is too short for its shape {shape:?}")))?;
     if entries == 0 {
         return Err(refuse("at least one image with at least two pixels"));
     }
-    let order = file.order();
-    let single = match file.dtype() {
-        DType::Plain(t) if t.type_char() == TypeChar::Float => t.size_field() == 4,
-        _ => false,
-    };
-    let values: Vec<f64> = if single {
+    let values: Vec<f64> = if size == 4 {
         let values: Vec<f32> = file.into_vec().map_err(|e| format(e.to_string()))?;
         values.into_iter().map(f64::from).collect()
     } else {
-        let dtype = file.dtype().descr();
-        file.into_vec()
-            .map_err(|e| format(format!("entries {dtype} are not f64 or f32 ({e})")))?
+        file.into_vec().map_err(|e| format(e.to_string()))?
     };
     if let Some(index) = values.iter().position(|v| !v.is_finite()) {
         return Err(DataError::NotFinite {

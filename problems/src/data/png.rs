@@ -4,7 +4,7 @@ use image::imageops::FilterType;
 use image::{DynamicImage, GrayImage, ImageFormat};
 use std::path::{Path, PathBuf};
 
-use super::DataError;
+use super::{DataError, read_file};
 use crate::imaging::Image;
 
 pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Image<f64>, DataError> {
@@ -40,11 +40,7 @@ pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Image<f64>, DataError>
 /// [`DataError`].
 pub fn read_png(path: impl AsRef<Path>) -> Result<Image<f64>, DataError> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    decode(path, &bytes)
+    decode(path, &read_file(path)?)
 }
 
 /// Reads one PNG file, or all of a folder in the order of their names.
@@ -65,7 +61,7 @@ pub fn read_pngs(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
         .map(|entry| entry.map(|e| e.path()))
         .collect::<Result<_, _>>()
         .map_err(io)?;
-    files.retain(|f| f.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")));
+    files.retain(|f| f.is_file() && f.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")));
     files.sort();
     if files.is_empty() {
         return Err(DataError::NoImages {
@@ -85,10 +81,12 @@ fn to_grey(image: &Image<f64>) -> GrayImage {
 /// The central square of an image, scaled to `size`×`size` pixels with an antialiasing filter.
 ///
 /// # Errors
-/// [`bilevel::Error::InvalidArgument`] for a size below 2.
+/// [`bilevel::Error::InvalidArgument`] for a size below 2 or above 16,384.
 pub fn resized(image: &Image<f64>, size: usize) -> Result<Image<f64>, bilevel::Error> {
-    if size < 2 {
-        return Err(bilevel::Error::invalid("size", size, "at least 2"));
+    const LARGEST: usize = 1 << 14;
+    if !(2..=LARGEST).contains(&size) {
+        let expected = format!("at least 2 and at most {LARGEST}");
+        return Err(bilevel::Error::invalid("size", size, expected));
     }
     let side = image.rows().min(image.cols());
     let (top, left) = ((image.rows() - side) / 2, (image.cols() - side) / 2);
@@ -120,15 +118,15 @@ pub fn write_png(path: impl AsRef<Path>, sheet: &[Vec<Image<f64>>]) -> Result<()
         .max()
         .unwrap_or(1);
     let factor = (SMALL / largest).max(1);
-    let width = sheet
-        .iter()
-        .map(|row| {
-            row.iter()
-                .map(|i| i.cols() as u32 * factor + GAP)
-                .sum::<u32>()
+    // Columns are as wide as their widest image, so that a sheet of several sizes is aligned.
+    let columns = sheet.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<u32> = (0..columns)
+        .map(|c| {
+            let widest = sheet.iter().filter_map(|row| row.get(c));
+            widest.map(|i| i.cols() as u32).max().unwrap_or(0) * factor + GAP
         })
-        .max()
-        .unwrap_or(0);
+        .collect();
+    let width: u32 = widths.iter().sum();
     let height = sheet
         .iter()
         .map(|row| row.iter().map(|i| i.rows() as u32).max().unwrap_or(0) * factor + GAP)
@@ -141,12 +139,12 @@ pub fn write_png(path: impl AsRef<Path>, sheet: &[Vec<Image<f64>>]) -> Result<()
     let mut top = 0;
     for row in sheet {
         let mut left = 0;
-        for image in row {
+        for (image, column) in row.iter().zip(&widths) {
             let grey = to_grey(image);
             let (w, h) = (grey.width() * factor, grey.height() * factor);
             let grey = image::imageops::resize(&grey, w, h, FilterType::Nearest);
             image::imageops::replace(&mut canvas, &grey, i64::from(left), i64::from(top));
-            left += w + GAP;
+            left += column;
         }
         top += row.iter().map(|i| i.rows() as u32).max().unwrap_or(0) * factor + GAP;
     }

@@ -59,6 +59,11 @@ pub enum Norm {
     Isotropic,
 }
 
+/// "1 number", "2 numbers".
+fn count(n: usize) -> String {
+    format!("{n} number{}", if n == 1 { "" } else { "s" })
+}
+
 /// What θ holds beside the logarithm of the smoothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weights {
@@ -144,7 +149,7 @@ impl<E: Element> TvDenoising<E> {
         if let Some(i) = noisy.pixels().iter().position(unusable) {
             return Err(Error::invalid(
                 format!("noisy pixel ({}, {})", i / cols, i % cols),
-                noisy.pixels()[i].to_f64(),
+                format!("{:?}", noisy.pixels()[i].to_f64()),
                 format!("a finite number of at most {MAX_PIXEL:e}"),
             ));
         }
@@ -334,7 +339,7 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
         if theta.len() != self.theta_len() {
             return Err(Error::invalid(
                 "theta",
-                format!("{} numbers", theta.len()),
+                count(theta.len()),
                 match self.weights {
                     Weights::Global => "2 numbers: log weight, log smoothing".to_owned(),
                     Weights::PerPixel => format!(
@@ -353,7 +358,7 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
             None => Ok(()),
             Some(i) => Err(Error::invalid(
                 format!("theta[{i}]"),
-                theta[i],
+                format!("{:?}", theta[i]),
                 format!("a logarithm between -{limit} and {limit}"),
             )),
         }
