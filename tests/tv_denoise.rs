@@ -389,6 +389,24 @@ fn bad_input_gets_one_clear_line_and_exit_code_2() {
     refused(&["--size", "1"], &["size", "at least 2"]);
     refused(&["--threads", "0"], &["threads", "at least 1"]);
     refused(&["--tolerance=NaN"], &["tolerance", "NaN"]);
+    refused(&["--tolerance=inf"], &["tolerance", "inf"]);
+    refused(&["--size", "100000000000"], &["size", "at most 16384"]);
+    refused(&["--threads", "100000"], &["threads", "at most 1024"]);
+    refused(&["--theta=1e308,-5"], &["theta[0]", "1e308"]);
+    refused(&["--clean", &good], &["--noisy"]);
+    refused(
+        &["--solver", "newton"],
+        &["newton", "maid", "hoag", "fixed"],
+    );
+    // A checkpoint goes over checkpoints only.
+    let checkpoint = file("photograph.png");
+    std::fs::write(&checkpoint, b"precious").unwrap();
+    let name = checkpoint.to_str().unwrap();
+    refused(
+        &["--size", "8", "--checkpoint", name],
+        &["photograph.png", "not overwritten"],
+    );
+    assert_eq!(std::fs::read(&checkpoint).unwrap(), b"precious");
     // The output folder.
     std::fs::write(file("a file"), b"").unwrap();
     refused_into(

@@ -144,6 +144,14 @@ mod tests {
         for cut in [20, good.len() - 1] {
             assert!(matches!(read(&good[..cut]), Err(DataError::Format { .. })));
         }
+        let mut integers = good.clone();
+        let at = integers.windows(3).position(|w| w == b"<f8").unwrap();
+        integers[at..at + 3].copy_from_slice(b"<i8");
+        let refused = read(&integers).unwrap_err().to_string();
+        assert!(
+            refused.contains("<i8") && refused.contains("not f64 or f32"),
+            "{refused}"
+        );
         let nan = written(&[1, 2], Order::C, &[1.0, f64::NAN]);
         assert!(matches!(
             read(&nan),
