@@ -280,15 +280,11 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
                 self.save(&mut p)?;
                 let (row, z) = self.solver.evaluate(self.oracle, &mut p.state)?;
                 record(&mut p, row);
-                let status = budget.map_or(Status::Interrupted, Status::BudgetExhausted);
-                break (
-                    if interrupted {
-                        Status::Interrupted
-                    } else {
-                        status
-                    },
-                    z,
-                );
+                let status = match budget {
+                    Some(budget) if !interrupted => Status::BudgetExhausted(budget),
+                    _ => Status::Interrupted,
+                };
+                break (status, z);
             }
             match self
                 .solver

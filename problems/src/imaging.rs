@@ -99,12 +99,14 @@ impl<E: Element> Image<E> {
 #[derive(Debug, Clone)]
 pub struct SquaredError<E> {
     clean: Vec<E>,
+    fingerprint: u32,
 }
 
 impl<E: Element> SquaredError<E> {
     /// The squared distance to `clean`.
     pub fn new(clean: &Image<E>) -> Self {
         SquaredError {
+            fingerprint: fingerprint(&clean.pixels),
             clean: clean.pixels.clone(),
         }
     }
@@ -144,7 +146,7 @@ impl<E: Element> UpperLevel for SquaredError<E> {
     }
 
     fn identity(&self) -> String {
-        format!("squared error ({:08x})", fingerprint(&self.clean))
+        format!("squared error ({:08x})", self.fingerprint)
     }
 }
 

@@ -1,10 +1,8 @@
 //! The bound of the error of an implicit hypergradient, derived in the documentation of [`error_bound`].
 
-/// What the bound is made of. Norms are Euclidean or spectral; `B` is taken at x̃.
+/// What the bound is made of. Norms are Euclidean or spectral; `B` is taken at x̃, and ε ≥ ‖x̃ − x*‖.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BoundTerms {
-    /// ε ≥ ‖x̃ − x*‖.
-    pub epsilon: f64,
     /// δ ≥ ‖A(x̃) q − ∇ₓf(x̃)‖.
     pub delta: f64,
     /// μ: A(x*) ⪰ μI.
@@ -87,7 +85,6 @@ mod tests {
                         for &q in &grid {
                             let (mu, b, lf, lft, f) = (0.7, 3.0, 1.3, 0.2, 2.0);
                             let omega = error_bound(&BoundTerms {
-                                epsilon: e,
                                 delta: d,
                                 mu,
                                 cross_norm: b,
@@ -110,7 +107,6 @@ mod tests {
     #[test]
     fn vanishes_with_the_accuracies() {
         let exact = BoundTerms {
-            epsilon: 0.0,
             delta: 0.0,
             mu: 1.0,
             cross_norm: 5.0,

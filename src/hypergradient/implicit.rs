@@ -271,7 +271,6 @@ where
         let cross_change_norm = epsilon * need(known.cross_lipschitz, L_B)?;
         let AdjointPoint { q, q_norm, .. } = *found;
         Ok(BoundTerms {
-            epsilon,
             delta: found.delta,
             mu,
             cross_norm: need(linearization.cross_norm(room).or(known.cross_norm), NORM_B)?,

@@ -163,7 +163,6 @@ where
     let along_q = cross_change / found.q_norm.max(f64::MIN_POSITIVE);
     let along_r = cross_change_r / r.norm().max(f64::MIN_POSITIVE);
     BoundTerms {
-        epsilon,
         delta: found.delta,
         mu: strong_convexity,
         cross_norm,

@@ -29,7 +29,6 @@
 //! [doi:10.1016/0167-2789(92)90242-F](https://doi.org/10.1016/0167-2789(92)90242-F).
 
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
-use std::sync::Mutex;
 
 use super::Image;
 use super::bands::{Bands, Base, Pool, lane_sum};
@@ -94,7 +93,7 @@ pub struct TvDenoising<E> {
     /// Arrays lent to linearisations, so that a loop over them allocates once.
     arrays: Pool<Vec<E>>,
     /// The last weights per pixel, beside the θ that they were computed from.
-    pixel_weights: Mutex<Vec<PixelWeights<E>>>,
+    pixel_weights: Pool<PixelWeights<E>>,
     identity: String,
 }
 
@@ -111,6 +110,12 @@ struct Parameters<'a, E> {
     /// Empty for [`Weights::Global`].
     weights: &'a [E],
     nu: f64,
+}
+
+/// The largest weight that θ stands for.
+fn largest_weight(theta: &[f64]) -> f64 {
+    let logs = &theta[..theta.len() - 1];
+    logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).exp()
 }
 
 impl<E: Element> Parameters<'_, E> {
@@ -166,7 +171,7 @@ impl<E: Element> TvDenoising<E> {
             weights: Weights::Global,
             bands: Bands::new(rows, cols),
             arrays: Pool::default(),
-            pixel_weights: Mutex::new(Vec::new()),
+            pixel_weights: Pool::default(),
         })
     }
 
@@ -211,13 +216,8 @@ impl<E: Element> TvDenoising<E> {
                 nu,
             }),
             Weights::PerPixel => {
-                let lock = || {
-                    self.pixel_weights
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
-                };
                 let logs = &theta[..theta.len() - 1];
-                let mut kept = lock().pop().unwrap_or_default();
+                let mut kept = self.pixel_weights.take_or(PixelWeights::default);
                 if kept.theta != logs {
                     kept.theta.clear();
                     kept.theta.extend_from_slice(logs);
@@ -225,13 +225,12 @@ impl<E: Element> TvDenoising<E> {
                     kept.weights
                         .extend(logs.iter().map(|t| E::from_f64(t.exp())));
                 }
-                let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let result = f(&Parameters {
-                    weight: largest.exp(),
+                    weight: largest_weight(theta),
                     weights: &kept.weights,
                     nu,
                 });
-                lock().push(kept);
+                self.pixel_weights.put(kept);
                 result
             }
         }
@@ -389,8 +388,7 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
 
     fn curvature(&self, theta: &Vec<f64>) -> Curvature {
         let nu = theta[theta.len() - 1].exp();
-        let logs = &theta[..theta.len() - 1];
-        let w = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).exp();
+        let w = largest_weight(theta);
         let n = self.difference_norm();
         let pixels = self.noisy.len() as f64;
         // ∇Φ has norm at most 1 for each Φ; the anisotropic form has two at a pixel.
@@ -414,11 +412,7 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
 
     /// Every entry is x − y less four terms of size at most w, each rounded a dozen times; and ‖x − y‖ ≤ ‖∇g‖ + 4w√n.
     fn gradient_rounding(&self, _x: &Vec<E>, theta: &Vec<f64>, gradient_norm: f64) -> f64 {
-        let w = theta[..theta.len() - 1]
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max)
-            .exp();
+        let w = largest_weight(theta);
         let size = 5.0 * gradient_norm + 80.0 * w * (self.noisy.len() as f64).sqrt();
         E::UNIT_ROUNDOFF * size
     }
