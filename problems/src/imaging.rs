@@ -1,8 +1,10 @@
 //! Image denoising as a bilevel problem: the lower level denoises an image, the upper level compares it with a clean one.
 
 mod bands;
+pub mod foe;
 pub mod tv;
 
+pub use foe::{Experts, FoeDenoising, FoeOracle, Potential, foe_denoising};
 pub use tv::{Norm, TvDenoising, Weights};
 
 use bilevel::{Element, Error, Implicit, Sum, Trust, UpperCurvature, UpperLevel, Vector};

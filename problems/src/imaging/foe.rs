@@ -1,0 +1,372 @@
+//! Fields of Experts: denoising by a learned sum of potentials of learned filters.
+//!
+//! ```text
+//! g(x, θ) = ½‖x − y‖² + Σₖ wₖ Σᵢ ψₖ((cₖ ∗ x)ᵢ)          y: the noisy image, cₖ ∗: correlation, i: the pixels
+//!
+//! convex          ψₖ(t) = φ_νₖ(t) = √(t² + νₖ²)
+//! weakly convex   ψₖ(t) = φ_νₖ(t) − ρ φ_κₖ(t),  κₖ > νₖ
+//! ```
+//!
+//! The image is reflected at its borders without repeating the border pixels: x₋₁ = x₁. Filters, weights and smoothings are all
+//! learned; [`Experts`] says where they stand in θ ∈ ℝ^{1 + 2K + K size²}.
+//!
+//! # Curvature
+//! Let s_b = max_ω Σₖ bₖ|ĉₖ(ω)|², the maximum of the joint spectrum of the filters with weights bₖ. Reflection extends an image of
+//! norm ‖x‖ to one of norm at most 2‖x‖, hence Σₖ bₖ‖cₖ ∗ x‖² ≤ 4 s_b‖x‖², and without the 4 where only positions are counted whose
+//! support lies within the image. With ψ'' between −ρ/κ and 1/ν this gives
+//!
+//! ```text
+//! L = 1 + 4 s_b for bₖ = wₖ/νₖ;     μ = 1 for the convex potential
+//! ```
+//!
+//! For the weakly convex potential the concave part −ρφ_κ counts only at positions whose support lies within the image, so that
+//! μ = 1 − s_b for bₖ = wₖρ/κₖ, exactly the worst case that the parametrisation of [`Experts`] keeps above the modulus that was
+//! asked for. The energy is then strongly convex though its regulariser is not convex, and every certificate holds.
+//!
+//! # References
+//! S. Roth, M. J. Black: Fields of Experts. Int. J. Comput. Vis. 82 (2009),
+//! [doi:10.1007/s11263-008-0197-6](https://doi.org/10.1007/s11263-008-0197-6).
+//! Y. Chen, R. Ranftl, T. Pock: Insights into analysis operator learning: from patch-based sparse models to higher order MRFs.
+//! IEEE Trans. Image Process. 23 (2014), [doi:10.1109/TIP.2014.2299065](https://doi.org/10.1109/TIP.2014.2299065).
+//! A. Goujon, S. Neumayer, M. Unser: Learning weakly convex regularizers for convergent image-reconstruction algorithms.
+//! SIAM J. Imaging Sci. 17 (2024), [doi:10.1137/23M1565243](https://doi.org/10.1137/23M1565243).
+
+mod correlation;
+mod experts;
+mod field;
+mod lanes;
+mod linearization;
+mod potential;
+mod spectrum;
+
+pub use experts::{Experts, Potential};
+pub use lanes::Lanes;
+
+use bilevel::{Curvature, Error, Implicit, Linearization, LowerLevel, Sum, Trust};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::bands::lane_sum;
+use super::{Image, SquaredError};
+use crate::fingerprint::fingerprint;
+use experts::Parameters;
+use field::{Bank, Field};
+use linearization::FoeLinearization;
+use potential::{Expert, MAX_THIRD};
+use spectrum::Spectrum;
+
+/// ‖x̄‖ ≤ 2‖x‖ for the extension x̄ by reflection: a pixel near one border stands there twice, near two of them four times.
+const EXTENSION: f64 = 2.0;
+/// Logarithms in θ beyond this size make what is computed from them leave the normal numbers of the type.
+const MAX_LOG_F64: f64 = 60.0;
+const MAX_LOG_F32: f64 = 12.0;
+/// Larger coefficients do the same.
+const MAX_COEFFICIENT: f64 = 1e4;
+/// Pixels beyond this size make the squares of their responses leave them.
+const MAX_PIXEL: f64 = 1e9;
+/// Values of θ whose preparation is kept: those of a line search, of its start, and one to spare.
+const KEPT: usize = 4;
+
+/// What all images share: the experts, and what was prepared for the last values of θ.
+struct Model<E> {
+    experts: Experts,
+    kept: Mutex<Vec<Arc<Prepared<E>>>>,
+}
+
+/// θ, as the kernels use it.
+struct Prepared<E> {
+    theta: Vec<f64>,
+    parameters: Parameters,
+    bank: Bank<E>,
+    experts: Vec<Expert<E>>,
+    curvature: Curvature,
+}
+
+impl<E: Lanes> Prepared<E> {
+    fn new(experts: &Experts, theta: &[f64]) -> Self {
+        let p = Parameters::new(experts, theta);
+        let k = experts.count();
+        let expert = |i: usize| {
+            let kappa = p.kappa.get(i).copied().unwrap_or(1.0);
+            Expert {
+                weight: E::from_f64(p.weights[i]),
+                nu2: E::from_f64(p.nu[i] * p.nu[i]),
+                concave: E::from_f64(p.weights[i] * p.concavity),
+                kappa2: E::from_f64(kappa * kappa),
+            }
+        };
+        let extended = EXTENSION * EXTENSION;
+        let joint = |weight: &dyn Fn(usize) -> f64| {
+            Spectrum::new(&p.filters, experts.size(), (0..k).map(weight)).bound()
+        };
+        let s2 = experts.size() * experts.size();
+        let third = |i: usize| {
+            let norm = p.filters[i * s2..(i + 1) * s2]
+                .iter()
+                .map(|c| c * c)
+                .sum::<f64>()
+                .sqrt();
+            let concave = p.kappa.get(i).map_or(0.0, |k| p.concavity / (k * k));
+            let sup = MAX_THIRD * (1.0 / (p.nu[i] * p.nu[i]) + concave);
+            p.weights[i] * sup * EXTENSION * norm
+        };
+        let curvature = Curvature {
+            strong_convexity: Some(1.0 - p.concave).filter(|mu| *mu > 0.0),
+            smoothness: Some(1.0 + extended * joint(&|i| p.weights[i] / p.nu[i])),
+            hessian_lipschitz: Some(extended * joint(&third)),
+            cross_norm: None,
+            cross_lipschitz: None,
+        };
+        Prepared {
+            theta: theta.to_vec(),
+            bank: Bank::new(&p.filters, experts.size()),
+            experts: (0..k).map(expert).collect(),
+            curvature,
+            parameters: p,
+        }
+    }
+}
+
+/// The lower level of denoising one image by a field of experts. See the [module](self).
+pub struct FoeDenoising<E> {
+    noisy: Vec<E>,
+    field: Field<E>,
+    model: Arc<Model<E>>,
+    identity: String,
+}
+
+impl<E: Lanes> FoeDenoising<E> {
+    /// The problem of denoising `noisy` with `experts`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an image narrower or lower than the filters, or with entries that are not finite.
+    pub fn new(noisy: &Image<E>, experts: &Experts) -> Result<Self, Error> {
+        let model = Model {
+            experts: experts.clone(),
+            kept: Mutex::new(Vec::new()),
+        };
+        Self::with_model(noisy, Arc::new(model))
+    }
+
+    /// The same problem for another image: what is computed from θ alone is computed once for both.
+    ///
+    /// # Errors
+    /// As those of [`new`](FoeDenoising::new).
+    pub fn beside(&self, noisy: &Image<E>) -> Result<Self, Error> {
+        Self::with_model(noisy, Arc::clone(&self.model))
+    }
+
+    fn with_model(noisy: &Image<E>, model: Arc<Model<E>>) -> Result<Self, Error> {
+        let (rows, cols) = (noisy.rows(), noisy.cols());
+        let size = model.experts.size();
+        if rows < size || cols < size {
+            return Err(Error::invalid(
+                "noisy",
+                format!("an image of {rows}×{cols} pixels"),
+                format!("one no smaller than the filters of {size}×{size}"),
+            ));
+        }
+        let unusable = |p: &E| p.to_f64().is_nan() || p.to_f64().abs() > MAX_PIXEL;
+        if let Some(i) = noisy.pixels().iter().position(unusable) {
+            return Err(Error::invalid(
+                format!("noisy pixel ({}, {})", i / cols, i % cols),
+                format!("{:?}", noisy.pixels()[i].to_f64()),
+                format!("a finite number of at most {MAX_PIXEL:e}"),
+            ));
+        }
+        Ok(FoeDenoising {
+            identity: format!(
+                "{:?} denoising of {rows}×{cols} in {} ({:08x})",
+                model.experts,
+                E::NAME,
+                fingerprint(noisy.pixels())
+            ),
+            noisy: noisy.pixels().to_vec(),
+            field: Field::new(rows, cols, size),
+            model,
+        })
+    }
+
+    /// The experts.
+    pub fn experts(&self) -> &Experts {
+        &self.model.experts
+    }
+
+    /// What θ stands for, kept for the last few values of it.
+    fn prepared(&self, theta: &[f64]) -> Arc<Prepared<E>> {
+        let mut kept = self
+            .model
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = kept.iter().position(|p| p.theta == theta) {
+            let found = kept.remove(at);
+            kept.push(Arc::clone(&found));
+            return found;
+        }
+        let made = Arc::new(Prepared::new(&self.model.experts, theta));
+        if kept.len() == KEPT {
+            kept.remove(0);
+        }
+        kept.push(Arc::clone(&made));
+        made
+    }
+
+    /// The columns of row i at which the concave part counts.
+    fn inside(&self, i: usize) -> Range<usize> {
+        let g = &self.field.geometry;
+        if !self.model.experts.is_convex() && g.inside(i, g.rows) && g.cols > 2 * g.pad {
+            g.pad..g.cols - g.pad
+        } else {
+            0..0
+        }
+    }
+
+    /// out ← ∇ₓg; returns g where `VALUE`.
+    fn pass<const VALUE: bool>(&self, x: &[E], theta: &[f64], out: &mut [E]) -> f64 {
+        let prepared = self.prepared(theta);
+        let g = self.field.geometry;
+        let extended = self.field.extend(x);
+        let value = self.field.project(
+            &prepared.bank,
+            &extended,
+            |i| x[i] - self.noisy[i],
+            out,
+            |i, responses, energy| {
+                let inside = self.inside(i);
+                bilevel::simd::dispatch(
+                    #[inline(always)]
+                    || {
+                        if VALUE {
+                            for ((e, x), y) in energy
+                                .iter_mut()
+                                .zip(&x[i * g.cols..])
+                                .zip(&self.noisy[i * g.cols..])
+                            {
+                                let d = *x - *y;
+                                *e = E::from_f64(0.5) * d * d;
+                            }
+                        }
+                        for (expert, row) in prepared
+                            .experts
+                            .iter()
+                            .zip(responses.chunks_exact_mut(g.response_stride))
+                        {
+                            let t = &mut row[g.offset..g.offset + g.cols];
+                            expert.gradient::<VALUE>(t, energy, &inside);
+                        }
+                        if VALUE {
+                            lane_sum(
+                                energy,
+                                #[inline(always)]
+                                |_, e| e,
+                            )
+                        } else {
+                            0.0
+                        }
+                    },
+                )
+            },
+        );
+        self.field.arrays.put(extended);
+        value
+    }
+}
+
+impl<E: Lanes> LowerLevel for FoeDenoising<E> {
+    type Theta = Vec<f64>;
+    type X = Vec<E>;
+
+    fn start(&self) -> Vec<E> {
+        self.noisy.clone()
+    }
+
+    fn check(&self, theta: &Vec<f64>) -> Result<(), Error> {
+        let experts = &self.model.experts;
+        experts.check_length(theta)?;
+        let largest = if E::NAME == "f32" {
+            MAX_LOG_F32
+        } else {
+            MAX_LOG_F64
+        };
+        for (i, value) in theta.iter().enumerate() {
+            let (what, largest) = if i < experts.first_filter() {
+                ("a logarithm", largest)
+            } else {
+                ("a coefficient", MAX_COEFFICIENT)
+            };
+            if value.is_nan() || value.abs() > largest {
+                return Err(Error::invalid(
+                    format!("theta[{i}]"),
+                    value,
+                    format!("{what} of at most {largest} in size, in {}", E::NAME),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self, x: &Vec<E>, theta: &Vec<f64>) -> f64 {
+        let mut room = self.field.arrays.take(x.len());
+        let value = self.pass::<true>(x, theta, &mut room);
+        self.field.arrays.put(room);
+        value
+    }
+
+    fn gradient(&self, x: &Vec<E>, theta: &Vec<f64>, out: &mut Vec<E>) {
+        self.pass::<false>(x, theta, out);
+    }
+
+    fn value_and_gradient(&self, x: &Vec<E>, theta: &Vec<f64>, out: &mut Vec<E>) -> f64 {
+        self.pass::<true>(x, theta, out)
+    }
+
+    fn linearize<'a>(
+        &'a self,
+        x: &'a Vec<E>,
+        theta: &'a Vec<f64>,
+    ) -> impl Linearization<Theta = Vec<f64>, X = Vec<E>> + 'a {
+        FoeLinearization::new(self, x, theta)
+    }
+
+    fn curvature(&self, theta: &Vec<f64>) -> Curvature {
+        self.prepared(theta).curvature
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+}
+
+/// The oracle of denoising by a field of experts: the mean over pairs of images.
+pub type FoeOracle<E> = Sum<Implicit<FoeDenoising<E>, SquaredError<E>>>;
+
+/// The oracle that learns a field of experts from pairs of clean and noisy images (or patches): the mean over the pairs of
+/// ½‖x*ᵢ(θ) − cleanᵢ‖².
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when there are no pairs, their shapes differ, an image is smaller than the filters, or an entry is
+/// not finite.
+pub fn foe_denoising<E: Lanes>(
+    clean: &[Image<E>],
+    noisy: &[Image<E>],
+    experts: &Experts,
+    trust: Trust,
+) -> Result<FoeOracle<E>, Error> {
+    let mut first: Option<FoeDenoising<E>> = None;
+    let terms = clean
+        .iter()
+        .zip(noisy)
+        .map(|(clean, noisy)| {
+            let lower = match &first {
+                Some(first) => first.beside(noisy)?,
+                None => {
+                    let made = FoeDenoising::new(noisy, experts)?;
+                    first.insert(made).beside(noisy)?
+                }
+            };
+            Ok(Implicit::new(lower, SquaredError::new(clean)).with_trust(trust))
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    Sum::new(terms)
+}

@@ -1,0 +1,219 @@
+//! Correlation of rows with packed filters, in registers.
+//!
+//! ```text
+//! out_f[j] = Σ_t Σ_b c[t][b][f] · from_t[j + b]          f < F outputs, t < rows, b < shifts
+//! ```
+//!
+//! One kernel serves both directions. Forwards, `from_t` are the rows of the image under a filter and the outputs are the K
+//! responses of one row. Backwards, `from_t` are the K weighted responses of one row and the outputs are the rows of the image
+//! under the filter. A group of at most six outputs and two registers of columns stays in twelve accumulators, so that two loads
+//! of the input and six of coefficients feed twelve products: the multipliers bind, not the loads.
+
+use super::lanes::Lanes;
+use pulp::Simd;
+
+/// Outputs that are computed together, at most.
+const GROUP: usize = 6;
+/// Columns are padded to a multiple of this: the width of the widest registers.
+pub(super) const GRANULE: usize = 16;
+
+/// Coefficients c[t][b][f], packed by groups of outputs.
+pub(super) struct Packed<E> {
+    outputs: usize,
+    rows: usize,
+    shifts: usize,
+    coefficients: Vec<E>,
+}
+
+/// The groups that a number of outputs is divided into: (first, width), as equal as can be.
+fn groups(outputs: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = outputs.div_ceil(GROUP);
+    (0..count).map(move |g| {
+        let (first, end) = (g * outputs / count, (g + 1) * outputs / count);
+        (first, end - first)
+    })
+}
+
+impl<E: Lanes> Packed<E> {
+    /// Packs c(t, b, f).
+    pub(super) fn new(
+        outputs: usize,
+        rows: usize,
+        shifts: usize,
+        c: impl Fn(usize, usize, usize) -> f64,
+    ) -> Self {
+        let mut coefficients = Vec::with_capacity(outputs * rows * shifts);
+        for (first, width) in groups(outputs) {
+            for t in 0..rows {
+                for b in 0..shifts {
+                    coefficients.extend((first..first + width).map(|f| E::from_f64(c(t, b, f))));
+                }
+            }
+        }
+        Packed {
+            outputs,
+            rows,
+            shifts,
+            coefficients,
+        }
+    }
+
+    /// Computes `wide` columns (a multiple of [`GRANULE`]) of every output, or adds them to what is there where `ADD`.
+    ///
+    /// `from` has rows of `from_stride` entries, of which `wide + shifts − 1` are read; `out` those of `out_stride`.
+    #[inline(always)]
+    pub(super) fn correlate<S: Simd, const ADD: bool>(
+        &self,
+        simd: S,
+        from: &[E],
+        from_stride: usize,
+        out: &mut [E],
+        out_stride: usize,
+        wide: usize,
+    ) {
+        let terms = self.rows * self.shifts;
+        for (first, width) in groups(self.outputs) {
+            let group = Group {
+                coefficients: &self.coefficients[first * terms..(first + width) * terms],
+                shifts: self.shifts,
+                from,
+                from_stride,
+                out_stride,
+                wide,
+            };
+            let out = &mut out[first * out_stride..];
+            match width {
+                1 => group.run::<S, 1, ADD>(simd, out),
+                2 => group.run::<S, 2, ADD>(simd, out),
+                3 => group.run::<S, 3, ADD>(simd, out),
+                4 => group.run::<S, 4, ADD>(simd, out),
+                5 => group.run::<S, 5, ADD>(simd, out),
+                _ => group.run::<S, 6, ADD>(simd, out),
+            }
+        }
+    }
+}
+
+/// One group of outputs.
+struct Group<'a, E> {
+    coefficients: &'a [E],
+    shifts: usize,
+    from: &'a [E],
+    from_stride: usize,
+    out_stride: usize,
+    wide: usize,
+}
+
+impl<E: Lanes> Group<'_, E> {
+    #[inline(always)]
+    fn run<S: Simd, const F: usize, const ADD: bool>(&self, simd: S, out: &mut [E]) {
+        let lanes = E::lanes::<S>();
+        let mut j = 0;
+        while j + 2 * lanes <= self.wide {
+            self.columns::<S, F, 2, ADD>(simd, out, j);
+            j += 2 * lanes;
+        }
+        while j < self.wide {
+            self.columns::<S, F, 1, ADD>(simd, out, j);
+            j += lanes;
+        }
+    }
+
+    /// `N` registers of columns from column j on.
+    #[inline(always)]
+    fn columns<S: Simd, const F: usize, const N: usize, const ADD: bool>(
+        &self,
+        simd: S,
+        out: &mut [E],
+        j: usize,
+    ) {
+        let mut sums = [[E::splat(simd, E::default()); N]; F];
+        let rows = self.coefficients.chunks_exact(self.shifts * F);
+        for (t, coefficients) in rows.enumerate() {
+            let from = &self.from[t * self.from_stride + j..];
+            for (b, c) in coefficients.chunks_exact(F).enumerate() {
+                let x: [E::V<S>; N] = E::load(simd, &from[b..]);
+                for f in 0..F {
+                    let c = E::splat(simd, c[f]);
+                    for n in 0..N {
+                        sums[f][n] = E::plus(simd, sums[f][n], E::times(simd, c, x[n]));
+                    }
+                }
+            }
+        }
+        for f in 0..F {
+            let out = &mut out[f * self.out_stride + j..];
+            let mut sum = sums[f];
+            if ADD {
+                let before: [E::V<S>; N] = E::load(simd, out);
+                for n in 0..N {
+                    sum[n] = E::plus(simd, before[n], sum[n]);
+                }
+            }
+            E::store(simd, out, sum);
+        }
+    }
+}
+
+/// Virtual lanes of the inner products: sums do not depend on the width of the registers.
+const VIRTUAL: usize = 16;
+/// Shifts of one pass of [`correlate_products`], at most.
+const SHIFTS: usize = 7;
+
+/// out[b] += Σ_{j < wide} u[j] · x[j + b] for every shift b; u is zero beyond its columns.
+#[inline(always)]
+pub(super) fn shifted_products<S: Simd, E: Lanes>(
+    simd: S,
+    u: &[E],
+    x: &[E],
+    wide: usize,
+    out: &mut [f64],
+) {
+    let mut first = 0;
+    while first < out.len() {
+        let width = SHIFTS.min(out.len() - first);
+        let (out, x) = (&mut out[first..first + width], &x[first..]);
+        match width {
+            7 => shifted::<S, E, 7>(simd, u, x, wide, out),
+            6 => shifted::<S, E, 6>(simd, u, x, wide, out),
+            5 => shifted::<S, E, 5>(simd, u, x, wide, out),
+            4 => shifted::<S, E, 4>(simd, u, x, wide, out),
+            3 => shifted::<S, E, 3>(simd, u, x, wide, out),
+            2 => shifted::<S, E, 2>(simd, u, x, wide, out),
+            _ => shifted::<S, E, 1>(simd, u, x, wide, out),
+        }
+        first += width;
+    }
+}
+
+#[inline(always)]
+fn shifted<S: Simd, E: Lanes, const B: usize>(
+    simd: S,
+    u: &[E],
+    x: &[E],
+    wide: usize,
+    out: &mut [f64],
+) {
+    let lanes = E::lanes::<S>();
+    let parts = VIRTUAL / lanes;
+    let mut sums = [[E::splat(simd, E::default()); VIRTUAL]; B];
+    let mut j = 0;
+    while j < wide {
+        for part in 0..parts {
+            let at = j + part * lanes;
+            let [v]: [E::V<S>; 1] = E::load(simd, &u[at..]);
+            for b in 0..B {
+                let [x]: [E::V<S>; 1] = E::load(simd, &x[at + b..]);
+                sums[b][part] = E::plus(simd, sums[b][part], E::times(simd, v, x));
+            }
+        }
+        j += VIRTUAL;
+    }
+    for b in 0..B {
+        let mut entries = [E::default(); VIRTUAL];
+        for part in 0..parts {
+            E::store(simd, &mut entries[part * lanes..], [sums[b][part]]);
+        }
+        out[b] += entries.iter().map(|e| e.to_f64()).sum::<f64>();
+    }
+}

@@ -1,0 +1,408 @@
+//! What θ means to a field of experts: filters, weights and smoothings, and where they start.
+
+use bilevel::Error;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+use super::spectrum::{Spectrum, quadratic_form};
+
+/// The function of a filter's response that is summed up. φ_ν(t) = √(t² + ν²).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Potential {
+    /// φ_ν: the energy is convex.
+    Convex,
+    /// φ_ν − ρ φ_κ with κ > ν, which grows little beyond κ and so spares strong edges. The weights are kept so small that the
+    /// energy as a whole stays strongly convex with modulus μ.
+    WeaklyConvex {
+        /// ρ ∈ (0, 1].
+        concavity: f64,
+        /// μ ∈ (0, 1).
+        modulus: f64,
+    },
+}
+
+impl Potential {
+    /// The weakly convex potential with ρ = 1 and μ = 0.1.
+    pub fn weakly_convex() -> Self {
+        Potential::WeaklyConvex {
+            concavity: 1.0,
+            modulus: 0.1,
+        }
+    }
+}
+
+/// K experts with filters of size × size, and the meaning of θ:
+///
+/// ```text
+/// θ = (θ₀,  θ₁ … θ_K,  log ν₁ … log ν_K,  [τ₁ … τ_K,]  c₁ … c_K row after row)
+/// wₖ = e^{θ₀ + θₖ},   κₖ = νₖ(1 + e^{τₖ})   (τ for the weakly convex potential only)
+/// ```
+///
+/// Where `zero_mean` is set, the filters are cₖ less their means: a constant image costs nothing, whatever θ is.
+///
+/// For the weakly convex potential the weights are wₖ = e^{θ₀ + θₖ} (1 − μ)/((1 − μ) + S), where S ≥ max_ω Σₖ
+/// e^{θ₀ + θₖ} (ρ/κₖ) |ĉₖ(ω)|² is a smooth function of θ. Then Σₖ wₖ (ρ/κₖ)‖cₖ ∗ x‖² < (1 − μ)‖x‖² for every x and every θ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Experts {
+    count: usize,
+    size: usize,
+    potential: Potential,
+    zero_mean: bool,
+}
+
+/// The most experts and the largest filters: beyond it a mistake is likelier than a wish.
+const MOST_COEFFICIENTS: usize = 1 << 20;
+
+impl Experts {
+    /// `count` experts with filters of `size` × `size`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an even size or one below 3, no experts, or more of them than a filter has coefficients.
+    pub fn new(count: usize, size: usize) -> Result<Self, Error> {
+        if size % 2 == 0 || size < 3 || size.saturating_mul(size) > MOST_COEFFICIENTS {
+            return Err(Error::invalid(
+                "filter size",
+                size,
+                "an odd number from 3 to 1023, so that a filter has a centre",
+            ));
+        }
+        if count == 0 || count > size * size || count * size * size > MOST_COEFFICIENTS {
+            return Err(Error::invalid(
+                "filters",
+                count,
+                format!(
+                    "at least one and at most {}, the coefficients of a filter of {size}×{size}",
+                    (size * size).min(MOST_COEFFICIENTS / (size * size))
+                ),
+            ));
+        }
+        Ok(Experts {
+            count,
+            size,
+            potential: Potential::Convex,
+            zero_mean: false,
+        })
+    }
+
+    /// The same with another potential.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for ρ outside (0, 1] or μ outside (0, 1).
+    pub fn with_potential(mut self, potential: Potential) -> Result<Self, Error> {
+        if let Potential::WeaklyConvex { concavity, modulus } = potential {
+            if !(concavity > 0.0 && concavity <= 1.0) {
+                return Err(Error::invalid("concavity", concavity, "a number in (0, 1]"));
+            }
+            if !(modulus > 0.0 && modulus < 1.0) {
+                return Err(Error::invalid("modulus", modulus, "a number in (0, 1)"));
+            }
+        }
+        self.potential = potential;
+        Ok(self)
+    }
+
+    /// The same with the means of the filters taken off.
+    pub fn zero_mean(mut self) -> Self {
+        self.zero_mean = true;
+        self
+    }
+
+    /// K.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The width and height of a filter.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The potential.
+    pub fn potential(&self) -> Potential {
+        self.potential
+    }
+
+    /// Whether the means of the filters are taken off.
+    pub fn is_zero_mean(&self) -> bool {
+        self.zero_mean
+    }
+
+    pub(super) fn is_convex(&self) -> bool {
+        self.potential == Potential::Convex
+    }
+
+    /// Where the filters begin in θ.
+    pub(super) fn first_filter(&self) -> usize {
+        1 + self.count * if self.is_convex() { 2 } else { 3 }
+    }
+
+    /// The length of θ: 1 + 2K + K size², and K more for the weakly convex potential.
+    pub fn theta_len(&self) -> usize {
+        self.first_filter() + self.count * self.size * self.size
+    }
+
+    /// θ with the given filters, of equal weights and smoothings.
+    fn with_filters(&self, filters: impl Iterator<Item = f64>) -> Vec<f64> {
+        // For noise of a tenth of white: a response below ν is noise, one beyond κ an edge.
+        const WEIGHT: f64 = 0.1;
+        const SMOOTHING: f64 = 0.03;
+        const RATIO: f64 = 8.0;
+        let k = self.count;
+        let mut theta = vec![0.0; 1 + k];
+        theta[0] = (WEIGHT / (k as f64).sqrt()).ln();
+        theta.extend(std::iter::repeat_n(SMOOTHING.ln(), k));
+        if !self.is_convex() {
+            // The weights are scaled down to what the modulus allows.
+            theta[0] += 2.0;
+            theta.extend(std::iter::repeat_n(RATIO.ln(), k));
+        }
+        theta.extend(filters);
+        theta
+    }
+
+    /// A first θ whose filters are the two-dimensional discrete cosine basis without the constant, by growing frequency. When
+    /// there are as many filters as coefficients, the last one is the constant.
+    pub fn dct(&self) -> Vec<f64> {
+        let s = self.size;
+        let wave = |f: usize, i: usize| {
+            let scale = if f == 0 { 1.0 } else { 2.0 } / s as f64;
+            let phase = std::f64::consts::PI * f as f64 * (i as f64 + 0.5) / s as f64;
+            scale.sqrt() * phase.cos()
+        };
+        let mut order: Vec<(usize, usize)> = (0..s * s).map(|at| (at / s, at % s)).collect();
+        order.sort_by_key(|&(u, v)| (u * u + v * v, u));
+        order.rotate_left(1);
+        let filters = order
+            .into_iter()
+            .take(self.count)
+            .flat_map(|(u, v)| (0..s * s).map(move |at| wave(u, at / s) * wave(v, at % s)));
+        self.with_filters(filters)
+    }
+
+    /// A first θ whose filters are random: Gaussian, of mean zero and length one.
+    pub fn random(&self, seed: u64) -> Vec<f64> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let filters = (0..self.count).flat_map(|_| {
+            let mut c: Vec<f64> = (0..self.size * self.size)
+                .map(|_| StandardNormal.sample(&mut rng))
+                .collect();
+            subtract_mean(&mut c);
+            let norm = c.iter().map(|c| c * c).sum::<f64>().sqrt();
+            c.iter_mut().for_each(|c| *c /= norm);
+            c
+        });
+        self.with_filters(filters)
+    }
+
+    /// The filters that θ stands for, each row after row.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a θ of another length.
+    pub fn filters(&self, theta: &[f64]) -> Result<Vec<Vec<f64>>, Error> {
+        self.check_length(theta)?;
+        let parameters = Parameters::new(self, theta);
+        Ok(parameters
+            .filters
+            .chunks_exact(self.size * self.size)
+            .map(<[f64]>::to_vec)
+            .collect())
+    }
+
+    /// The weights wₖ that θ stands for.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a θ of another length.
+    pub fn weights(&self, theta: &[f64]) -> Result<Vec<f64>, Error> {
+        self.check_length(theta)?;
+        Ok(Parameters::new(self, theta).weights)
+    }
+
+    pub(super) fn check_length(&self, theta: &[f64]) -> Result<(), Error> {
+        if theta.len() == self.theta_len() {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "theta",
+            format!("{} numbers", theta.len()),
+            format!(
+                "{} of them for {} filters of {s}×{s}",
+                self.theta_len(),
+                self.count,
+                s = self.size
+            ),
+        ))
+    }
+}
+
+fn subtract_mean(filter: &mut [f64]) {
+    let mean = filter.iter().sum::<f64>() / filter.len() as f64;
+    filter.iter_mut().for_each(|c| *c -= mean);
+}
+
+/// Numbers for the weights, the smoothings ν and κ, and the filters: their values, or derivatives by them.
+#[derive(Debug, Clone)]
+pub(super) struct Effective {
+    pub(super) weights: Vec<f64>,
+    pub(super) nu: Vec<f64>,
+    /// Empty for the convex potential.
+    pub(super) kappa: Vec<f64>,
+    pub(super) filters: Vec<f64>,
+}
+
+/// What θ stands for, and the derivative of it.
+pub(super) struct Parameters {
+    pub(super) weights: Vec<f64>,
+    pub(super) nu: Vec<f64>,
+    /// Empty for the convex potential.
+    pub(super) kappa: Vec<f64>,
+    pub(super) filters: Vec<f64>,
+    pub(super) concavity: f64,
+    /// A bound of max_ω Σₖ wₖ (ρ/κₖ)|ĉₖ(ω)|²: the negative curvature that is left after the scaling.
+    pub(super) concave: f64,
+    scaling: Option<Scaling>,
+}
+
+/// The scaling of the weights of the weakly convex potential, w = a h with h = B/(B + S).
+struct Scaling {
+    /// a
+    raw: Vec<f64>,
+    /// h and dh/dS.
+    h: f64,
+    slope: f64,
+    /// Q cₖ and cₖᵀQcₖ, with dS = Σ dbₖ cₖᵀQcₖ + 2 bₖ ⟨Qcₖ, dcₖ⟩ for bₖ = aₖρ/κₖ.
+    products: Vec<f64>,
+    forms: Vec<f64>,
+}
+
+impl Parameters {
+    pub(super) fn new(experts: &Experts, theta: &[f64]) -> Self {
+        let (k, s2) = (experts.count, experts.size * experts.size);
+        let raw: Vec<f64> = theta[1..=k].iter().map(|t| (theta[0] + t).exp()).collect();
+        let nu: Vec<f64> = theta[1 + k..=2 * k].iter().map(|t| t.exp()).collect();
+        let mut filters = theta[experts.first_filter()..].to_vec();
+        if experts.zero_mean {
+            filters.chunks_exact_mut(s2).for_each(subtract_mean);
+        }
+        let Potential::WeaklyConvex { concavity, modulus } = experts.potential else {
+            return Parameters {
+                weights: raw,
+                nu,
+                kappa: Vec::new(),
+                filters,
+                concavity: 0.0,
+                concave: 0.0,
+                scaling: None,
+            };
+        };
+        let kappa: Vec<f64> = theta[1 + 2 * k..=3 * k]
+            .iter()
+            .zip(&nu)
+            .map(|(t, nu)| nu * (1.0 + t.exp()))
+            .collect();
+        let ratios = || raw.iter().zip(&kappa).map(|(a, kappa)| a * concavity / kappa);
+        let spectrum = Spectrum::new(&filters, experts.size, ratios());
+        let (sum, derivative) = spectrum.smooth_bound();
+        let budget = 1.0 - modulus;
+        let h = budget / (budget + sum);
+        let mut products = Vec::with_capacity(filters.len());
+        let mut forms = Vec::with_capacity(k);
+        for filter in filters.chunks_exact(s2) {
+            let product = quadratic_form(&derivative, experts.size, filter);
+            forms.push(product.iter().zip(filter).map(|(q, c)| q * c).sum());
+            products.extend(product);
+        }
+        Parameters {
+            weights: raw.iter().map(|a| a * h).collect(),
+            concave: h * spectrum.bound(),
+            nu,
+            kappa,
+            filters,
+            concavity,
+            scaling: Some(Scaling {
+                raw,
+                h,
+                slope: -h * h / budget,
+                products,
+                forms,
+            }),
+        }
+    }
+
+    /// out ← the derivative by θ of a function whose derivative by the effective parameters is g.
+    pub(super) fn pull_back(&self, experts: &Experts, g: &Effective, out: &mut [f64]) {
+        let (k, s2) = (experts.count, experts.size * experts.size);
+        let (head, filters) = out.split_at_mut(experts.first_filter());
+        filters.copy_from_slice(&g.filters);
+        let mut by_raw = g.weights.clone();
+        let mut by_nu = g.nu.clone();
+        if let Some(scaling) = &self.scaling {
+            let by_h: f64 = g.weights.iter().zip(&scaling.raw).map(|(g, a)| g * a).sum();
+            let by_sum = by_h * scaling.slope;
+            for i in 0..k {
+                let ratio = self.concavity / self.kappa[i];
+                let b = scaling.raw[i] * ratio;
+                by_raw[i] = g.weights[i] * scaling.h + by_sum * ratio * scaling.forms[i];
+                let by_kappa = g.kappa[i] - by_sum * b / self.kappa[i] * scaling.forms[i];
+                by_nu[i] += by_kappa * self.kappa[i] / self.nu[i];
+                head[1 + 2 * k + i] = by_kappa * (self.kappa[i] - self.nu[i]);
+                for (out, q) in filters[i * s2..(i + 1) * s2]
+                    .iter_mut()
+                    .zip(&scaling.products[i * s2..])
+                {
+                    *out += 2.0 * by_sum * b * q;
+                }
+            }
+        }
+        let raw = self.scaling.as_ref().map_or(&self.weights, |s| &s.raw);
+        for i in 0..k {
+            head[1 + i] = by_raw[i] * raw[i];
+            head[1 + k + i] = by_nu[i] * self.nu[i];
+        }
+        head[0] = head[1..=k].iter().sum();
+        if experts.zero_mean {
+            filters.chunks_exact_mut(s2).for_each(subtract_mean);
+        }
+    }
+
+    /// The change of the effective parameters along the direction u of θ.
+    pub(super) fn push_forward(&self, experts: &Experts, u: &[f64]) -> Effective {
+        let (k, s2) = (experts.count, experts.size * experts.size);
+        let raw = self.scaling.as_ref().map_or(&self.weights, |s| &s.raw);
+        let mut filters = u[experts.first_filter()..].to_vec();
+        if experts.zero_mean {
+            filters.chunks_exact_mut(s2).for_each(subtract_mean);
+        }
+        let mut weights: Vec<f64> = (0..k).map(|i| raw[i] * (u[0] + u[1 + i])).collect();
+        let nu: Vec<f64> = (0..k).map(|i| self.nu[i] * u[1 + k + i]).collect();
+        let mut kappa = Vec::new();
+        if let Some(scaling) = &self.scaling {
+            let mut sum = 0.0;
+            for i in 0..k {
+                let change = self.kappa[i] / self.nu[i] * nu[i]
+                    + (self.kappa[i] - self.nu[i]) * u[1 + 2 * k + i];
+                kappa.push(change);
+                let ratio = self.concavity / self.kappa[i];
+                let b = raw[i] * ratio;
+                let along: f64 = scaling.products[i * s2..(i + 1) * s2]
+                    .iter()
+                    .zip(&filters[i * s2..])
+                    .map(|(q, c)| q * c)
+                    .sum();
+                sum += (weights[i] * ratio - b * change / self.kappa[i]) * scaling.forms[i]
+                    + 2.0 * b * along;
+            }
+            for (w, a) in weights.iter_mut().zip(&scaling.raw) {
+                *w = *w * scaling.h + a * scaling.slope * sum;
+            }
+        }
+        Effective {
+            weights,
+            nu,
+            kappa,
+            filters,
+        }
+    }
+}

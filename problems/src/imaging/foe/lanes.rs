@@ -1,0 +1,92 @@
+//! Registers of `f32` and `f64`, for the kernels whose speed depends on what stays in them.
+
+use bilevel::Element;
+use pulp::Simd;
+
+/// `f32` or `f64`, with the operations on whole registers that the convolutions are written in.
+///
+/// No operation is fused, so the results do not depend on the width of the registers.
+pub trait Lanes: Element {
+    /// A register of the instruction set S.
+    type V<S: Simd>: Copy;
+    /// Entries in a register.
+    fn lanes<S: Simd>() -> usize;
+    /// x in every lane.
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::V<S>;
+    /// The first `N` registers of `from`.
+    fn load<S: Simd, const N: usize>(simd: S, from: &[Self]) -> [Self::V<S>; N];
+    /// Writes `N` registers to the front of `to`.
+    fn store<S: Simd, const N: usize>(simd: S, to: &mut [Self], v: [Self::V<S>; N]);
+    /// a + b.
+    fn plus<S: Simd>(simd: S, a: Self::V<S>, b: Self::V<S>) -> Self::V<S>;
+    /// a · b.
+    fn times<S: Simd>(simd: S, a: Self::V<S>, b: Self::V<S>) -> Self::V<S>;
+}
+
+impl Lanes for f32 {
+    type V<S: Simd> = S::f32s;
+    #[inline(always)]
+    fn lanes<S: Simd>() -> usize {
+        S::F32_LANES
+    }
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, x: f32) -> S::f32s {
+        simd.splat_f32s(x)
+    }
+    #[inline(always)]
+    fn load<S: Simd, const N: usize>(_simd: S, from: &[f32]) -> [S::f32s; N] {
+        let from = S::as_simd_f32s(&from[..N * S::F32_LANES]).0;
+        std::array::from_fn(
+            #[inline(always)]
+            |i| from[i],
+        )
+    }
+    #[inline(always)]
+    fn store<S: Simd, const N: usize>(_simd: S, to: &mut [f32], v: [S::f32s; N]) {
+        S::as_mut_simd_f32s(&mut to[..N * S::F32_LANES])
+            .0
+            .copy_from_slice(&v);
+    }
+    #[inline(always)]
+    fn plus<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        simd.add_f32s(a, b)
+    }
+    #[inline(always)]
+    fn times<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        simd.mul_f32s(a, b)
+    }
+}
+
+impl Lanes for f64 {
+    type V<S: Simd> = S::f64s;
+    #[inline(always)]
+    fn lanes<S: Simd>() -> usize {
+        S::F64_LANES
+    }
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, x: f64) -> S::f64s {
+        simd.splat_f64s(x)
+    }
+    #[inline(always)]
+    fn load<S: Simd, const N: usize>(_simd: S, from: &[f64]) -> [S::f64s; N] {
+        let from = S::as_simd_f64s(&from[..N * S::F64_LANES]).0;
+        std::array::from_fn(
+            #[inline(always)]
+            |i| from[i],
+        )
+    }
+    #[inline(always)]
+    fn store<S: Simd, const N: usize>(_simd: S, to: &mut [f64], v: [S::f64s; N]) {
+        S::as_mut_simd_f64s(&mut to[..N * S::F64_LANES])
+            .0
+            .copy_from_slice(&v);
+    }
+    #[inline(always)]
+    fn plus<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.add_f64s(a, b)
+    }
+    #[inline(always)]
+    fn times<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.mul_f64s(a, b)
+    }
+}
