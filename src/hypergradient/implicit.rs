@@ -268,7 +268,10 @@ where
         let mu = known.strong_convexity.ok_or_else(missing_mu)?;
         // L stands in the rounding error of the residuals.
         need(known.smoothness, "L (Curvature::smoothness)")?;
-        let cross_change_norm = epsilon * need(known.cross_lipschitz, L_B)?;
+        let cross_change_norm = match linearization.cross_change_norm(epsilon) {
+            Some(change) => change,
+            None => epsilon * need(known.cross_lipschitz, L_B)?,
+        };
         let AdjointPoint { q, q_norm, .. } = *found;
         Ok(BoundTerms {
             delta: found.delta,

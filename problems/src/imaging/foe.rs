@@ -31,6 +31,7 @@
 //! A. Goujon, S. Neumayer, M. Unser: Learning weakly convex regularizers for convergent image-reconstruction algorithms.
 //! SIAM J. Imaging Sci. 17 (2024), [doi:10.1137/23M1565243](https://doi.org/10.1137/23M1565243).
 
+mod bounds;
 mod correlation;
 mod experts;
 mod field;
@@ -140,7 +141,7 @@ impl<E: Lanes> FoeDenoising<E> {
     /// The problem of denoising `noisy` with `experts`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an image narrower or lower than the filters, or with entries that are not finite.
+    /// [`Error::InvalidArgument`] for an image no larger than the filters, or with entries that are not finite.
     pub fn new(noisy: &Image<E>, experts: &Experts) -> Result<Self, Error> {
         let model = Model {
             experts: experts.clone(),
@@ -160,11 +161,11 @@ impl<E: Lanes> FoeDenoising<E> {
     fn with_model(noisy: &Image<E>, model: Arc<Model<E>>) -> Result<Self, Error> {
         let (rows, cols) = (noisy.rows(), noisy.cols());
         let size = model.experts.size();
-        if rows < size || cols < size {
+        if rows <= size || cols <= size {
             return Err(Error::invalid(
                 "noisy",
                 format!("an image of {rows}×{cols} pixels"),
-                format!("one no smaller than the filters of {size}×{size}"),
+                format!("one larger than the filters of {size}×{size}"),
             ));
         }
         let unusable = |p: &E| p.to_f64().is_nan() || p.to_f64().abs() > MAX_PIXEL;
@@ -348,7 +349,7 @@ pub type FoeOracle<E> = Sum<Implicit<FoeDenoising<E>, SquaredError<E>, Lbfgs>>;
 /// ½‖x*ᵢ(θ) − cleanᵢ‖².
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] when there are no pairs, their shapes differ, an image is smaller than the filters, or an entry is
+/// [`Error::InvalidArgument`] when there are no pairs, their shapes differ, an image is no larger than the filters, or an entry is
 /// not finite.
 pub fn foe_denoising<E: Lanes>(
     clean: &[Image<E>],

@@ -14,6 +14,7 @@ use bilevel::simd::dispatch;
 use bilevel::{Element, Linearization};
 use std::sync::Arc;
 
+use super::bounds::Bounds;
 use super::experts::Effective;
 use super::field::Bank;
 use super::lanes::Lanes;
@@ -52,9 +53,7 @@ impl<'a, E: Lanes> FoeLinearization<'a, E> {
             &mut [0.0],
             |range, out, room, _| {
                 for (i, out) in range.zip(out.chunks_exact_mut(count * g.cols)) {
-                    prepared
-                        .bank
-                        .respond(&g, &extended, i, &mut room.first);
+                    prepared.bank.respond(&g, &extended, i, &mut room.first);
                     let inside = problem.inside(i);
                     dispatch(
                         #[inline(always)]
@@ -80,6 +79,12 @@ impl<'a, E: Lanes> FoeLinearization<'a, E> {
             prepared,
             curvatures,
         }
+    }
+}
+
+impl<E: Lanes> FoeLinearization<'_, E> {
+    fn bounds(&self) -> Bounds<'_, E> {
+        Bounds::new(self.problem, &self.prepared, self.x)
     }
 }
 
@@ -223,6 +228,22 @@ impl<E: Lanes> Linearization for FoeLinearization<'_, E> {
             },
         );
         field.arrays.put(extended);
+    }
+
+    fn hessian_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
+        Some(self.bounds().hessian_change(q, radius))
+    }
+
+    fn cross_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
+        Some(self.bounds().cross_change(q, radius))
+    }
+
+    fn cross_change_norm(&self, radius: f64) -> Option<f64> {
+        Some(self.bounds().cross_change_norm(radius))
+    }
+
+    fn cross_norm(&self, _room: &mut Vec<E>) -> Option<f64> {
+        Some(self.bounds().cross_norm())
     }
 }
 
