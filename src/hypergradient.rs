@@ -4,6 +4,7 @@
 
 pub mod bound;
 pub mod implicit;
+mod newton_step;
 mod sampled;
 
 pub use implicit::ImplicitParts;
@@ -57,6 +58,19 @@ pub enum Trust {
     Estimated,
     /// Every constant of the bound was supplied by the problem: proved.
     Certified,
+}
+
+/// How [`Trust::Estimated`] bounds come about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Estimator {
+    /// The bound of the certificate, with constants from samples where the problem does not supply them (the default). Safe where
+    /// the inner problems are ill-conditioned; looser the more hyperparameters there are.
+    #[default]
+    Sampled,
+    /// The distance to the hypergradient after a Newton step, which is returned in its place: near the true error, and the
+    /// choice for many hyperparameters and lower levels of moderate condition.
+    NewtonStep,
 }
 
 impl std::fmt::Display for Trust {

@@ -83,7 +83,7 @@ pub mod vector;
 pub mod work;
 
 pub use error::{CheckpointError, Error};
-pub use hypergradient::{Accuracy, Bounded, Evaluation, Hypergradient, Trust};
+pub use hypergradient::{Accuracy, Bounded, Estimator, Evaluation, Hypergradient, Trust};
 pub use oracle::{Implicit, ImplicitState, Oracle, Sum};
 pub use problem::check::{CheckReport, Checker, check_lower, check_upper};
 pub use problem::{Curvature, Linearization, LowerLevel, UpperCurvature, UpperLevel};

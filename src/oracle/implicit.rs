@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Oracle;
 use crate::error::{Error, positive};
-use crate::hypergradient::{Accuracy, Evaluation, Hypergradient, ImplicitParts, LowerPoint, Trust};
+use crate::hypergradient::{
+    Accuracy, Estimator, Evaluation, Hypergradient, ImplicitParts, LowerPoint, Trust,
+};
 use crate::linear::{Chain, LinearSolver};
 use crate::lower::{Fista, LowerReport, LowerSolver};
 use crate::problem::{LowerLevel, UpperLevel};
@@ -24,6 +26,7 @@ where
     lower_solver: S,
     linear_solver: L,
     trust: Trust,
+    estimator: Estimator,
     /// Vectors lent to the solvers: one set for every thread that is inside a call.
     scratch: Mutex<Vec<Scratch<P::X>>>,
 }
@@ -64,6 +67,7 @@ where
             lower_solver: Fista::default(),
             linear_solver: Chain::default(),
             trust: Trust::Certified,
+            estimator: Estimator::default(),
             scratch: Mutex::new(Vec::new()),
         }
     }
@@ -81,6 +85,7 @@ where
             lower_solver,
             linear_solver: self.linear_solver,
             trust: self.trust,
+            estimator: self.estimator,
             scratch: self.scratch,
         }
     }
@@ -93,6 +98,7 @@ where
             lower_solver: self.lower_solver,
             linear_solver,
             trust: self.trust,
+            estimator: self.estimator,
             scratch: self.scratch,
         }
     }
@@ -100,6 +106,12 @@ where
     /// The same with bounds of another trust. [`Trust::Unknown`] computes no bounds.
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// The same with another way to estimated bounds; it matters for [`Trust::Estimated`] only.
+    pub fn with_estimator(mut self, estimator: Estimator) -> Self {
+        self.estimator = estimator;
         self
     }
 
@@ -127,6 +139,7 @@ where
             upper: &self.upper,
             linear_solver: &self.linear_solver,
             trust: self.trust,
+            estimator: self.estimator,
         }
     }
 
@@ -277,7 +290,11 @@ where
             self.upper.identity(),
             self.lower_solver.identity(),
             self.linear_solver.identity(),
-            self.trust,
+            match self.trust {
+                Trust::Estimated if self.estimator != Estimator::default() =>
+                    format!("estimated by {:?}", self.estimator),
+                trust => trust.to_string(),
+            },
         )
     }
 }

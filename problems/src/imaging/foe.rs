@@ -44,7 +44,7 @@ pub use experts::{Experts, Potential};
 pub use lanes::Lanes;
 
 use bilevel::lower::Lbfgs;
-use bilevel::{Curvature, Error, Implicit, Linearization, LowerLevel, Sum, Trust};
+use bilevel::{Curvature, Error, Estimator, Implicit, Linearization, LowerLevel, Sum, Trust};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -371,7 +371,8 @@ pub fn foe_denoising<E: Lanes>(
             };
             Ok(Implicit::new(lower, SquaredError::new(clean))
                 .with_lower_solver(Lbfgs::default())
-                .with_trust(trust))
+                .with_trust(trust)
+                .with_estimator(Estimator::NewtonStep))
         })
         .collect::<Result<Vec<_>, Error>>()?;
     Sum::new(terms)

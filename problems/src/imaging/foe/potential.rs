@@ -99,6 +99,68 @@ impl<E: Element> Expert<E> {
         );
     }
 
+    /// The sums over a row of ψ's, w ∂ψ'/∂ν s and w ∂ψ'/∂κ s; then r ← wψ'(r) and s ← wψ''(r)s.
+    #[inline(always)]
+    pub(super) fn cross(&self, r: &mut [E], s: &mut [E], inside: &Range<usize>) -> [f64; 3] {
+        const LANES: usize = 8;
+        let mut sums = [[0.0; LANES]; 3];
+        columns(
+            r.len(),
+            inside,
+            #[inline(always)]
+            |range, concave| {
+                let (r, s) = (&mut r[range.clone()], &mut s[range]);
+                let (r_head, r_tail) = r.as_chunks_mut::<LANES>();
+                let (s_head, s_tail) = s.as_chunks_mut::<LANES>();
+                for (r, s) in r_head.iter_mut().zip(s_head) {
+                    for lane in 0..LANES {
+                        let terms = self.cross_at(&mut r[lane], &mut s[lane], concave);
+                        for (sums, term) in sums.iter_mut().zip(terms) {
+                            sums[lane] += term.to_f64();
+                        }
+                    }
+                }
+                for (lane, (r, s)) in r_tail.iter_mut().zip(s_tail).enumerate() {
+                    let terms = self.cross_at(r, s, concave);
+                    for (sums, term) in sums.iter_mut().zip(terms) {
+                        sums[lane] += term.to_f64();
+                    }
+                }
+            },
+        );
+        // What is summed up carries w, and ν or κ too much: w∂φ'/∂ν = −(t/ν) wν²/φ³.
+        let [first, by_nu, by_kappa] = sums.map(|lanes| lanes.iter().sum::<f64>());
+        [
+            first / self.weight.to_f64(),
+            by_nu / self.nu2.to_f64().sqrt(),
+            by_kappa / self.kappa2.to_f64().sqrt(),
+        ]
+    }
+
+    /// The terms of [`cross`](Expert::cross) at one position.
+    #[inline(always)]
+    fn cross_at(&self, r: &mut E, s: &mut E, concave: bool) -> [E; 3] {
+        let one = E::from_f64(1.0);
+        let (t, v) = (*r, *s);
+        let t2 = t * t;
+        // w/φ and wν²/φ³ of both parts.
+        let inverse = one / (t2 + self.nu2).sqrt();
+        let mut first = self.weight * inverse;
+        let mut second = self.weight * self.nu2 * inverse * inverse * inverse;
+        let by_nu = E::default() - t * second * v;
+        let mut by_kappa = E::default();
+        if concave {
+            let inverse = one / (t2 + self.kappa2).sqrt();
+            let other = self.concave * self.kappa2 * inverse * inverse * inverse;
+            first = first - self.concave * inverse;
+            second = second - other;
+            by_kappa = t * other * v;
+        }
+        *r = t * first;
+        *s = second * v;
+        [*r * v, by_nu, by_kappa]
+    }
+
     /// What the derivatives by the parameters are made of, at one response t:
     /// (φ_ν', φ_ν'', ∂φ_ν'/∂ν) and the same of κ, none of them weighted.
     #[inline(always)]
