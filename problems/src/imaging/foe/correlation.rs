@@ -200,9 +200,10 @@ fn shifted<S: Simd, E: Lanes, const B: usize>(
     for part in (0..VIRTUAL).step_by(lanes) {
         let mut sums = [E::splat(simd, E::default()); B];
         for j in (part..wide).step_by(VIRTUAL) {
-            let [v]: [E::V<S>; 1] = E::load(simd, &u[j..]);
+            let [v]: [E::V<S>; 1] = E::load(simd, &u[j..j + lanes]);
+            let x = &x[j..j + lanes + B - 1];
             for b in 0..B {
-                let [x]: [E::V<S>; 1] = E::load(simd, &x[j + b..]);
+                let [x]: [E::V<S>; 1] = E::load(simd, &x[b..b + lanes]);
                 sums[b] = E::plus(simd, sums[b], E::times(simd, v, x));
             }
         }
@@ -210,7 +211,14 @@ fn shifted<S: Simd, E: Lanes, const B: usize>(
             E::store(simd, &mut entries[part..], [sum]);
         }
     }
-    for (out, entries) in out.iter_mut().zip(entries) {
-        *out += entries.iter().map(|e| e.to_f64()).sum::<f64>();
+    for (out, mut entries) in out.iter_mut().zip(entries) {
+        let mut half = VIRTUAL / 2;
+        while half > 0 {
+            for i in 0..half {
+                entries[i] = entries[i] + entries[i + half];
+            }
+            half /= 2;
+        }
+        *out += entries[0].to_f64();
     }
 }

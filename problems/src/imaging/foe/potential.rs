@@ -9,6 +9,8 @@
 use bilevel::Element;
 use std::ops::Range;
 
+use crate::imaging::bands::lane_sum;
+
 /// The largest |φ'''| is this over ν².
 pub(super) const MAX_THIRD: f64 = 0.858_650_103_355_036_9; // 48/(25√5)
 
@@ -102,34 +104,39 @@ impl<E: Element> Expert<E> {
     /// The sums over a row of ψ's, w ∂ψ'/∂ν s and w ∂ψ'/∂κ s; then r ← wψ'(r) and s ← wψ''(r)s.
     #[inline(always)]
     pub(super) fn cross(&self, r: &mut [E], s: &mut [E], inside: &Range<usize>) -> [f64; 3] {
-        const LANES: usize = 8;
-        let mut sums = [[0.0; LANES]; 3];
+        // In pieces, whose terms are stored and then summed up: a loop that does both is not vectorised.
+        const PIECE: usize = 64;
+        let mut sums = [0.0; 3];
         columns(
             r.len(),
             inside,
             #[inline(always)]
             |range, concave| {
                 let (r, s) = (&mut r[range.clone()], &mut s[range]);
-                let (r_head, r_tail) = r.as_chunks_mut::<LANES>();
-                let (s_head, s_tail) = s.as_chunks_mut::<LANES>();
-                for (r, s) in r_head.iter_mut().zip(s_head) {
-                    for lane in 0..LANES {
-                        let terms = self.cross_at(&mut r[lane], &mut s[lane], concave);
-                        for (sums, term) in sums.iter_mut().zip(terms) {
-                            sums[lane] += term.to_f64();
+                for (r, s) in r.chunks_mut(PIECE).zip(s.chunks_mut(PIECE)) {
+                    let [mut a, mut b, mut c] = [[E::default(); PIECE]; 3];
+                    let terms = a.iter_mut().zip(&mut b).zip(&mut c);
+                    if concave {
+                        for ((r, s), ((a, b), c)) in r.iter_mut().zip(s).zip(terms) {
+                            [*a, *b, *c] = self.cross_at(r, s, true);
+                        }
+                    } else {
+                        for ((r, s), ((a, b), c)) in r.iter_mut().zip(s).zip(terms) {
+                            [*a, *b, *c] = self.cross_at(r, s, false);
                         }
                     }
-                }
-                for (lane, (r, s)) in r_tail.iter_mut().zip(s_tail).enumerate() {
-                    let terms = self.cross_at(r, s, concave);
-                    for (sums, term) in sums.iter_mut().zip(terms) {
-                        sums[lane] += term.to_f64();
+                    for (sum, terms) in sums.iter_mut().zip([a, b, c]) {
+                        *sum += lane_sum(
+                            &terms,
+                            #[inline(always)]
+                            |_, t| t,
+                        );
                     }
                 }
             },
         );
         // What is summed up carries w, and ν or κ too much: w∂φ'/∂ν = −(t/ν) wν²/φ³.
-        let [first, by_nu, by_kappa] = sums.map(|lanes| lanes.iter().sum::<f64>());
+        let [first, by_nu, by_kappa] = sums;
         [
             first / self.weight.to_f64(),
             by_nu / self.nu2.to_f64().sqrt(),
