@@ -16,7 +16,13 @@
 //! Δ(s) ≥ ‖s‖²/α. The exact change of F + h is, to first order, −Δ(s) + ⟨∇F − z, s⟩ ≤ −Δ(s) + ω‖s‖. ‖s‖/α does not increase with α, so for
 //! α ≤ 1 it is at least π(z): where ω ≤ (1 − η)π(z), the change is at most −ηΔ(s) to first order for every such α, as without constraint.
 //!
+//! # Oblique directions
+//! With p ≠ z the projected path need not descend. Under bounds it does, where p = H z is formed in the face of the entries that are not
+//! held at a bound (the two-metric projection). On the simplex and with ℓ₁ the kin take p = z, with the scale of H as first step.
+//!
 //! # References
+//! D. Bertsekas: Projected Newton methods for optimization problems with simple constraints. SIAM J. Control Optim. 20 (1982),
+//! [doi:10.1137/0320018](https://doi.org/10.1137/0320018).
 //! A. Beck: First-Order Methods in Optimization, chapters 6 and 10. SIAM (2017),
 //! [doi:10.1137/1.9781611974997](https://doi.org/10.1137/1.9781611974997).
 //! J. Duchi, S. Shalev-Shwartz, Y. Singer, T. Chandra: Efficient projections onto the ℓ₁-ball. ICML 2008,
@@ -145,26 +151,34 @@ impl Constraint {
         step.norm()
     }
 
-    /// z with zeros where the constraint holds θᵢ at its bound against −zᵢ: what a direction other than −z may be built from, so that
-    /// it does not push into the bound (the two-metric projection of Bertsekas). `None` where z is to be taken as it is.
-    pub(crate) fn reduced<T: Vector>(&self, theta: &T, z: &T) -> Option<T> {
-        let held: Box<dyn Fn(usize, f64, f64) -> bool + '_> = match self {
-            Constraint::NonNegative => Box::new(|_, t, z| t <= 0.0 && z > 0.0),
-            Constraint::Bounds { lower, upper } => Box::new(|i, t, z| {
-                (t <= at(lower, i) && z > 0.0) || (t >= at(upper, i) && z < 0.0)
-            }),
-            _ => return None,
+    /// What a direction other than −z may be built from.
+    pub(crate) fn reduced<T: Vector>(&self, theta: &T, z: &T) -> Reduced<T> {
+        let (lower, upper): (&[f64], &[f64]) = match self {
+            Constraint::None => return Reduced::All,
+            Constraint::NonNegative => (&[0.0], &[f64::INFINITY]),
+            Constraint::Bounds { lower, upper } => (lower, upper),
+            Constraint::Simplex { .. } | Constraint::L1 { .. } => return Reduced::Unfit,
         };
-        let (t, mut entries) = (theta.to_f64(), z.to_f64());
-        for (i, (entry, t)) in entries.iter_mut().zip(t).enumerate() {
-            if held(i, t, *entry) {
-                *entry = 0.0;
-            }
-        }
-        let mut reduced = z.zeros_like();
-        reduced.assign(&mut |i| entries[i]);
-        Some(reduced)
+        let (t, entries) = (theta.to_f64(), z.to_f64());
+        let mut face = z.zeros_like();
+        face.assign(&mut |i| {
+            let held = (t[i] <= at(lower, i) && entries[i] > 0.0)
+                || (t[i] >= at(upper, i) && entries[i] < 0.0);
+            if held { 0.0 } else { entries[i] }
+        });
+        Reduced::Face(face)
     }
+}
+
+/// z as a constraint reduces it for an oblique direction.
+pub(crate) enum Reduced<T> {
+    /// There is no constraint: z itself.
+    All,
+    /// Zero where θᵢ is held at a bound against −zᵢ, so that the direction does not push into it: the two-metric projection of
+    /// Bertsekas.
+    Face(T),
+    /// The projected path along an oblique direction need not descend.
+    Unfit,
 }
 
 /// The σ with Σ max(vᵢ − σ, 0) = total: from the largest entries that stay positive.

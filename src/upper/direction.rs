@@ -18,8 +18,10 @@
 //!
 //! # Curvature pairs
 //! s = θ_k − θ_{k−1} and y = z_k − z_{k−1} come from inexact gradients, so ⟨s, y⟩ is uncertain by (ω_k + ω_{k−1})‖s‖. A pair is
-//! kept where ⟨s, y⟩ ≥ κ(ω_k + ω_{k−1})‖s‖. With κ = 1 its curvature is positive by proof; as ω overstates the error several
-//! times, less does. A wrong curvature costs work, not safety: every p has to pass the descent test.
+//! kept where ⟨s, y⟩ > κ(ω_k + ω_{k−1})‖s‖. With κ = 1 its curvature is positive by proof. But ω overstates the error of z, and more so
+//! that of a difference of two z; measured on ill-conditioned problems, κ = 0.1 starves the memory and κ = 0.02 serves best. A wrong
+//! curvature costs work, not safety: every p has to pass the descent test. A pair that drowns in the noise asks the accuracy schedule
+//! for more; one of clearly negative curvature says that F is concave along the step, and the next step may be longer.
 //!
 //! # References
 //! D. Liu, J. Nocedal: On the limited memory BFGS method for large scale optimization. Math. Program. 45 (1989),
@@ -32,8 +34,8 @@ use std::collections::VecDeque;
 use crate::error::Error;
 use crate::vector::Vector;
 
-/// κ: the share of its uncertainty that the curvature of a pair has to exceed.
-const PAIR_MARGIN: f64 = 0.1;
+/// κ: the share of its uncertainty that the curvature of an L-BFGS pair has to exceed.
+const PAIR_MARGIN: f64 = 0.02;
 /// Entries of √v below this share of their root mean square count as that much.
 const DIAGONAL_FLOOR: f64 = 1e-3;
 
@@ -80,23 +82,52 @@ pub(crate) struct Pair<T> {
     sy: f64,
 }
 
-impl<T: Vector> Pair<T> {
-    /// The pair between two points, each (θ, z, ω); `None` where its curvature is not clear of the noise.
-    pub(crate) fn between(from: (&T, &T, f64), to: (&T, &T, f64)) -> Option<Self> {
+/// What a step showed of the curvature of F along it.
+#[derive(Debug, Clone)]
+pub(crate) enum Curvature<T> {
+    /// There was no step, or nobody wants to know.
+    None,
+    /// Positive.
+    Clear(Pair<T>),
+    /// Lost in the noise of the hypergradients.
+    Noisy,
+    /// Negative.
+    Negative,
+}
+
+impl<T: Vector> Curvature<T> {
+    /// Between two points, each (θ, z, ω), as the direction wants it.
+    pub(crate) fn between(rule: Direction, from: (&T, &T, f64), to: (&T, &T, f64)) -> Self {
         let (mut s, mut y) = (to.0.clone(), to.1.clone());
         s.axpy(-1.0, from.0);
         y.axpy(-1.0, from.1);
         let sy = s.dot(&y);
-        // Without bounds there is nothing to compare with but rounding.
-        let omega = if to.2.is_finite() && from.2.is_finite() {
-            PAIR_MARGIN * (to.2 + from.2)
-        } else {
-            0.0
+        // A step of Barzilai and Borwein is tried once; it may be wrong. Without bounds there is rounding only.
+        let bounded = to.2.is_finite() && from.2.is_finite();
+        let omega = match rule {
+            Direction::Lbfgs { .. } if bounded => PAIR_MARGIN * (to.2 + from.2),
+            _ => 0.0,
         };
         let noise = s.norm() * omega.max(4.0 * T::UNIT_ROUNDOFF * to.1.norm());
-        (sy > noise && sy.is_finite()).then_some(Pair { s, y, sy })
+        if sy > noise && sy.is_finite() {
+            Curvature::Clear(Pair { s, y, sy })
+        } else if sy < -noise {
+            Curvature::Negative
+        } else {
+            Curvature::Noisy
+        }
     }
 
+    /// The pair, where it is clear.
+    pub(crate) fn pair(&self) -> Option<&Pair<T>> {
+        match self {
+            Curvature::Clear(pair) => Some(pair),
+            _ => None,
+        }
+    }
+}
+
+impl<T: Vector> Pair<T> {
     /// ⟨s, s⟩/⟨s, y⟩, the longer of the two steps of Barzilai and Borwein.
     pub(crate) fn long_step(&self) -> f64 {
         self.s.dot(&self.s) / self.sy
@@ -143,13 +174,23 @@ impl<T: Vector> Memory<T> {
         }
     }
 
+    /// Forgets the pairs.
+    pub(crate) fn clear(&mut self) {
+        self.pairs.clear();
+    }
+
+    /// Whether there is no pair.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// The scale of H: the short step of the newest pair.
     pub(crate) fn scale(&self, fresh: Option<&Pair<T>>) -> Option<f64> {
         fresh.or(self.pairs.back()).map(Pair::short_step)
     }
 
-    /// Takes in the point that was left: its z, and the pair that ended there.
-    pub(crate) fn commit(&mut self, rule: Direction, z: &T, fresh: Option<Pair<T>>) {
+    /// Takes in the point that was left: its z, and the curvature of the step that led there.
+    pub(crate) fn commit(&mut self, rule: Direction, z: &T, fresh: Curvature<T>) {
         match rule {
             Direction::Steepest => {}
             Direction::Diagonal { decay } => {
@@ -159,7 +200,7 @@ impl<T: Vector> Memory<T> {
                     .assign(&mut |i| v[i]);
             }
             Direction::Lbfgs { memory } => {
-                if let Some(pair) = fresh {
+                if let Curvature::Clear(pair) = fresh {
                     if self.pairs.len() == memory {
                         self.pairs.pop_front();
                     }

@@ -2,13 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::direction::{Direction, Memory, Pair};
+use super::constraint::Reduced;
+use super::direction::{Curvature, Direction, Memory};
 use super::line_search::{Backtracking, Past, Values};
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Evaluation, Hypergradient, Trust};
 use crate::oracle::Oracle;
 use crate::upper::Iteration;
 use crate::vector::Vector;
+
+/// A trial step is at most this many times as long as the last step, where that is remembered: beyond, its curvature says little.
+const REACH: f64 = 10.0;
+/// A step along which no positive curvature was seen is followed by one this many times as long.
+const EXPAND: f64 = 2.0;
 
 /// The part of a solver's state that the line search reads and moves.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,8 +45,8 @@ pub(crate) struct Aim<T> {
     length: f64,
     /// The first trial step.
     alpha: f64,
-    /// The curvature pair that ends at θ.
-    pair: Option<Pair<T>>,
+    /// The curvature along the step that led to θ.
+    pub(crate) curvature: Curvature<T>,
 }
 
 /// Which values decide.
@@ -125,31 +131,46 @@ impl<T: Vector, S> Iterate<T, S> {
         row: &Iteration,
         steep_enough: impl Fn(f64) -> bool,
     ) -> Aim<T> {
-        let pair = self.last.as_ref().and_then(|(theta, gradient, omega)| {
-            Pair::between(
-                (theta, gradient, *omega),
-                (&self.theta, &z.gradient, z.error_bound),
-            )
-        });
-        let reduced = match rule.direction {
-            Direction::Steepest => None,
-            _ => rule.constraint.reduced(&self.theta, &z.gradient),
+        let here = (&self.theta, &z.gradient, z.error_bound);
+        let (curvature, reach) = match &self.last {
+            None => (Curvature::None, f64::INFINITY),
+            Some((theta, gradient, omega)) => {
+                let mut s = self.theta.clone();
+                s.axpy(-1.0, theta);
+                (
+                    Curvature::between(rule.direction, (theta, gradient, *omega), here),
+                    REACH * s.norm(),
+                )
+            }
         };
-        let source = reduced.as_ref().unwrap_or(&z.gradient);
-        if let Some(mut p) = self.memory.apply(rule.direction, source, pair.as_ref()) {
-            if reduced.is_some() {
+        let pair = curvature.pair();
+        let grown = self.step.map(|step| match curvature {
+            Curvature::Negative => EXPAND * step / rule.growth,
+            Curvature::Noisy if self.memory.is_empty() => EXPAND * step / rule.growth,
+            _ => step,
+        });
+        let reduced = rule.constraint.reduced(&self.theta, &z.gradient);
+        let oblique = match (rule.direction, &reduced) {
+            (Direction::Steepest, _) | (_, Reduced::Unfit) => None,
+            (direction, Reduced::All) => self.memory.apply(direction, &z.gradient, pair),
+            (direction, Reduced::Face(face)) => self.memory.apply(direction, face, pair),
+        };
+        if let Some(mut p) = oblique {
+            if let Reduced::Face(face) = &reduced {
                 // Back into the face that z was reduced to.
-                let face = source.to_f64();
+                let face = face.to_f64();
                 let entries = p.to_f64();
                 p.assign(&mut |i| if face[i] == 0.0 { 0.0 } else { entries[i] });
             }
             let length = p.norm();
             let slope = z.gradient.dot(&p);
-            let alpha = match (rule.direction, self.step) {
-                (Direction::Lbfgs { .. }, _) => 1.0,
-                (_, Some(step)) => step,
-                (_, None) => rule.first_step(z.value.value, slope, length),
+            let alpha = match (rule.direction, &curvature, grown) {
+                (Direction::Lbfgs { .. }, Curvature::Negative, Some(grown)) => grown.max(1.0),
+                (Direction::Lbfgs { .. }, ..) => 1.0,
+                (_, _, Some(grown)) => grown,
+                (_, _, None) => rule.first_step(z.value.value, slope, length),
             };
+            let alpha = alpha.min(reach / length);
             let steepness = if rule.constraint.is_none() {
                 slope / length
             } else {
@@ -165,25 +186,23 @@ impl<T: Vector, S> Iterate<T, S> {
                     steepness,
                     length,
                     alpha,
-                    pair,
+                    curvature,
                 };
             }
         }
         let norm = z.gradient.norm();
-        let alpha = match (rule.direction, self.step) {
+        let alpha = match (rule.direction, grown) {
             (_, None) => rule.first_step(z.value.value, norm * norm, norm),
             // The last step was not along −z: it has another scale.
-            (Direction::Lbfgs { .. }, Some(step)) => {
-                self.memory.scale(pair.as_ref()).unwrap_or(step)
-            }
-            (_, Some(step)) => rule.next_step(step, pair.as_ref()),
+            (Direction::Lbfgs { .. }, Some(grown)) => self.memory.scale(pair).unwrap_or(grown),
+            (_, Some(grown)) => rule.next_step(grown, pair),
         };
         Aim {
             p: None,
             steepness: row.gradient_norm,
             length: norm,
             alpha,
-            pair,
+            curvature,
         }
     }
 
@@ -275,7 +294,8 @@ impl<T: Vector, S> Iterate<T, S> {
             if accepted && promised > 0.0 {
                 oracle.end_trial(&mut self.oracle, trial, true);
                 self.past.commit(rule.acceptance, here);
-                self.memory.commit(rule.direction, &z.gradient, aim.pair);
+                self.memory
+                    .commit(rule.direction, &z.gradient, aim.curvature);
                 let theta = std::mem::replace(&mut self.theta, candidate);
                 if rule.remembers() {
                     self.last = Some((theta, z.gradient.clone(), z.error_bound));
@@ -299,6 +319,10 @@ impl<T: Vector, S> Iterate<T, S> {
             }
         }
         oracle.end_trial(&mut self.oracle, trial, false);
+        if matches!(ended, Searched::Failed) && aim.p.is_some() {
+            // The memory may be of another region: forget it.
+            self.memory.clear();
+        }
         Ok(ended)
     }
 }

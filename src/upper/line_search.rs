@@ -104,8 +104,8 @@ pub enum FirstStep {
     /// Length one in θ: 1/‖p‖. Right where the entries of θ are logarithms.
     #[default]
     Unit,
-    /// F(θ₀)/⟨z, p⟩, the step that would bring F to zero were F linear; length one where F(θ₀) ≤ 0. It follows any scaling of θ and F. On a
-    /// quadratic with F* ≥ 0 it is never shorter than half the step that is safe along every direction.
+    /// The shorter of that and F(θ₀)/⟨z, p⟩, the step that would bring F to zero were it linear. That one follows any scaling of θ and of F; on a
+    /// quadratic with F* ≥ 0 it is at least half of 1/L, so it is never far too short.
     Value,
 }
 
@@ -194,7 +194,7 @@ impl Backtracking {
             FirstStep::Value => {
                 let step = value / slope;
                 if step > 0.0 && step.is_finite() {
-                    step
+                    step.min(unit)
                 } else {
                     unit
                 }

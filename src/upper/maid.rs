@@ -34,6 +34,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::AdaptiveAccuracy;
+use super::direction::Curvature;
 use super::iterate::{Iterate, Judge, Searched, Terms};
 use super::line_search::{Acceptance, Backtracking, FirstStep, TrialStep, Values};
 use super::{Adaptation, Direction, Iteration, Solver, Step, check_theta, converged, probe};
@@ -83,7 +84,7 @@ impl Maid {
     /// MAID with the L-BFGS direction: the first choice among its kin. Monotone and certified.
     pub fn lbfgs() -> Self {
         let mut maid = Maid::eager();
-        maid.line_search.direction = Direction::Lbfgs { memory: 10 };
+        maid.line_search.direction = Direction::Lbfgs { memory: 20 };
         maid
     }
 
@@ -203,9 +204,14 @@ impl<O: Oracle> Solver<O> for Maid {
                 trials: j,
                 blames_bounds: self.accuracy.adaptation == Adaptation::Proportional,
             };
+            let noisy = matches!(aim.curvature, Curvature::Noisy);
             let missed = match s.at.search(rule, oracle, &z, aim, &terms, &mut row)? {
                 Searched::Moved => {
-                    s.accuracy = s.accuracy.scaled(self.accuracy.growth);
+                    s.accuracy = match self.tighten(s.accuracy, &z, 1.0) {
+                        // The next pair is to be clearer.
+                        Some(tighter) if noisy && self.is_quasi_newton() => tighter,
+                        _ => s.accuracy.scaled(self.accuracy.growth),
+                    };
                     return Ok(Step::Moved(row));
                 }
                 Searched::TooWide(missed) => missed,
@@ -261,6 +267,10 @@ impl<O: Oracle> Solver<O> for Maid {
 }
 
 impl Maid {
+    fn is_quasi_newton(&self) -> bool {
+        matches!(self.line_search.direction, Direction::Lbfgs { .. })
+    }
+
     /// The next tighter accuracy; `None` at the floor, or when the inner solvers could not reach the present one.
     fn tighten<T>(
         &self,
