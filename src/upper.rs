@@ -10,15 +10,21 @@
 //! [`Run`](crate::Run) add stopping rules, budgets, observers, a trace and checkpoints.
 
 pub mod accuracy;
+pub mod constraint;
+pub mod direction;
 pub mod gradient_descent;
 pub mod hoag;
+mod iterate;
 pub mod line_search;
 pub mod maid;
 
-pub use accuracy::{AdaptiveAccuracy, Law};
+pub use accuracy::{Adaptation, AdaptiveAccuracy, Law};
+pub use constraint::Constraint;
+pub use direction::Direction;
 pub use gradient_descent::GradientDescent;
 pub use hoag::Hoag;
-pub use line_search::Backtracking;
+pub use iterate::Iterate;
+pub use line_search::{Acceptance, Backtracking, FirstStep, TrialStep, Values};
 pub use maid::Maid;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -40,7 +46,7 @@ pub struct Iteration {
     pub iteration: u64,
     /// F(θ_k) with its bounds, at the θ that the iteration started from.
     pub value: Bounded,
-    /// ‖z_k‖.
+    /// ‖z_k‖; where θ is constrained, the [measure of stationarity](constraint) π(z_k).
     pub gradient_norm: f64,
     /// ω_k, the bound of ‖z_k − ∇F(θ_k)‖.
     pub error_bound: f64,
@@ -139,13 +145,13 @@ pub trait Solver<O: Oracle> {
     fn identity(&self) -> String;
 }
 
-/// ‖z‖ + ω ≤ tolerance, which bounds ‖∇F‖. Where no bound was asked for, ‖z‖ alone must do, of inner problems that were solved.
-pub(crate) fn converged<T: Vector>(z: &Hypergradient<T>, tolerance: f64) -> bool {
+/// π(z) + ω ≤ tolerance, which bounds π(∇F); without a constraint these are ‖z‖ and ‖∇F‖. Where no bound was asked for, ‖z‖ alone must do, of inner problems that were solved.
+pub(crate) fn converged<T>(measure: f64, z: &Hypergradient<T>, tolerance: f64) -> bool {
     let omega = match z.trust {
         Trust::Unknown if z.is_unbounded_by_choice() => 0.0,
         _ => z.error_bound,
     };
-    z.gradient.norm() + omega <= tolerance
+    measure + omega <= tolerance
 }
 
 /// Evaluates the oracle at θ, for [`Solver::evaluate`].

@@ -13,6 +13,7 @@ use crate::lower::{Fista, LowerReport, LowerSolver};
 use crate::problem::{LowerLevel, UpperLevel};
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
+use crate::work::Work;
 
 /// One lower level, one upper level, and the solvers of the inner problems.
 ///
@@ -239,6 +240,26 @@ where
                 .hypergradient(&at, delta, adjoint, &mut state.mu, scratch)?;
             z.work += solved.work;
             Ok(z)
+        })
+    }
+
+    fn correction(
+        &self,
+        theta: &P::Theta,
+        state: &Self::State,
+        trial: &Self::State,
+        work: &mut Work,
+    ) -> f64 {
+        let Some(adjoint) = &state.adjoint else {
+            return 0.0;
+        };
+        self.with_scratch(|scratch| {
+            let mut gradient = scratch.take(&trial.x);
+            self.lower.gradient(&trial.x, theta, &mut gradient);
+            work.lower_gradients += 1;
+            let correction = adjoint.dot(&gradient);
+            scratch.put(gradient);
+            correction
         })
     }
 

@@ -139,6 +139,27 @@ impl<O: Oracle> Oracle for Sum<O> {
         Ok(total)
     }
 
+    fn correction(
+        &self,
+        theta: &O::Theta,
+        states: &Self::State,
+        trials: &Self::State,
+        work: &mut Work,
+    ) -> f64 {
+        let mut slots: Vec<_> = states.iter().zip(trials).map(|pair| (pair, None)).collect();
+        parallel::for_each(&mut slots, |i, ((state, trial), result)| {
+            let mut work = Work::default();
+            let correction = self.terms[i].correction(theta, state, trial, &mut work);
+            *result = Some((correction, work));
+        });
+        let mut total = 0.0;
+        for (correction, done) in slots.into_iter().filter_map(|(_, result)| result) {
+            total += correction;
+            *work += done;
+        }
+        total / self.terms.len() as f64
+    }
+
     fn begin_trial(&self, states: &Self::State) -> Self::State {
         let terms = self.terms.iter().zip(states);
         terms.map(|(term, state)| term.begin_trial(state)).collect()
