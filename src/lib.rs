@@ -42,7 +42,7 @@
 //! | [`lower`] | argminₓ g to a given accuracy, certified: gradient descent, FISTA, Newton-CG, L-BFGS |
 //! | [`hypergradient`] | ∇F by implicit differentiation, and the bound of its error |
 //! | [`oracle`] | θ and an accuracy in, value and hypergradient out: [`Implicit`], and [`Sum`] over samples in parallel |
-//! | [`upper`] | what moves θ: [`Maid`], [`Hoag`], [`GradientDescent`] |
+//! | [`upper`] | what moves θ: [`Maid`], [`Hoag`], [`GradientDescent`]; without gradients [`DerivativeFree`], [`RandomSearch`], [`GridSearch`] |
 //! | [`run`] | the driver: stopping rules, budgets, observers, trace, report, checkpoints |
 //! | `plot` | convergence figures (feature `plot`) |
 //! | [`status`], [`error`], [`work`], [`parallel`], [`simd`] | how things end, what is refused, what was done, and on which threads and registers |
@@ -89,7 +89,10 @@ pub use problem::check::{CheckReport, Checker, check_lower, check_upper};
 pub use problem::{Curvature, Linearization, LowerLevel, UpperCurvature, UpperLevel};
 pub use run::{Limits, Report, Run, Trace};
 pub use status::{Budget, SolveStatus, Status};
-pub use upper::{GradientDescent, Hoag, Iteration, Law, Maid, Solver, Step};
+pub use upper::{
+    DerivativeFree, GradientDescent, GridSearch, Hoag, Iteration, Law, Maid, RandomSearch, Region,
+    Solver, Step,
+};
 pub use vector::{Element, Vector};
 pub use work::Work;
 
