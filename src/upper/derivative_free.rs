@@ -249,7 +249,10 @@ impl<O: Oracle> Sweep<'_, O> {
         let mut trial = self.oracle.begin_trial(&s.oracle);
         let accepted = loop {
             self.row.trials += 1;
-            let there = match self.oracle.value(&candidate, s.accuracy.epsilon, &mut trial) {
+            let there = match self
+                .oracle
+                .value(&candidate, s.accuracy.epsilon, &mut trial)
+            {
                 Ok(there) => there,
                 Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => break None,
                 Err(error) => return Err(error),

@@ -157,7 +157,10 @@ mod tests {
     fn an_empty_an_unbounded_and_a_box_of_another_dimension_are_refused_by_name() {
         let refusal = |region: Region, entries| region.check(entries).unwrap_err().to_string();
         assert!(Region::cube(2, -1.0, 1.0).check(2).is_ok());
-        assert!(Region::cube(2, 1.0, 1.0).check(2).is_ok(), "a point is no empty box");
+        assert!(
+            Region::cube(2, 1.0, 1.0).check(2).is_ok(),
+            "a point is no empty box"
+        );
         assert_eq!(
             refusal(Region::cube(2, 1.0, -1.0), 2),
             "region[0] is from 1 to -1; expected finite numbers, the lower one first"
@@ -166,11 +169,7 @@ mod tests {
             refusal(Region::cube(2, -1.0, 1.0), 3),
             "region.lower is 2 numbers; expected 3, one for every entry of theta"
         );
-        for (lower, upper) in [
-            (f64::NAN, 1.0),
-            (0.0, f64::INFINITY),
-            (-f64::MAX, f64::MAX),
-        ] {
+        for (lower, upper) in [(f64::NAN, 1.0), (0.0, f64::INFINITY), (-f64::MAX, f64::MAX)] {
             assert!(Region::cube(1, lower, upper).check(1).is_err());
         }
     }
