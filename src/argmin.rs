@@ -16,6 +16,7 @@
 
 mod driven;
 mod lbfgs;
+mod memory;
 mod nelder_mead;
 mod objective;
 mod particle_swarm;

@@ -12,6 +12,7 @@
 //! [`Run`](crate::Run) add stopping rules, budgets, observers, a trace and checkpoints.
 
 pub mod accuracy;
+mod basis;
 pub mod derivative_free;
 pub mod gradient_descent;
 pub mod grid_search;

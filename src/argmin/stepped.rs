@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::objective::{Objective, Point};
+use super::memory::Point;
+use super::objective::Objective;
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Bounded};
 use crate::oracle::Oracle;

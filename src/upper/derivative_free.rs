@@ -7,7 +7,7 @@
 //!     accept   if U(θ + αᵢd) ≤ L(θ) − ρ                         by the bounds L ≤ F ≤ U
 //!     reject   if L(θ + αᵢd) > U(θ) − ρ,   or if the two intervals together are at most σρ wide
 //!     else ε ← ν̲ε, and both are evaluated again                 the accuracy, not the step, is at fault
-//!     accepted:  θ ← θ + αᵢd, αᵢ ← 2αᵢ, dᵢ ← d, and on along d until a rejection;   ε ← ν̄ε
+//!     accepted:  θ ← θ + αᵢd, ε ← ν̄ε, and on along d with 2αᵢ, 4αᵢ, … until a rejection; αᵢ ← the longest that was accepted
 //!     rejected along dᵢ and −dᵢ:  αᵢ ← αᵢ/2
 //!   d₁ … d_p ← an orthonormal basis whose first vector is the way that the sweep has gone
 //! until every αᵢ < α_end
@@ -40,6 +40,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::AdaptiveAccuracy;
+use super::basis::turn;
 use super::{Iteration, Solver, Step, check_theta, converged, evaluate, probe};
 use crate::error::{Error, in_unit_interval, positive};
 use crate::hypergradient::{Accuracy, Bounded, Hypergradient, Trust};
@@ -224,9 +225,9 @@ impl<O: Oracle> Sweep<'_, O> {
             let mut alpha = s.axes[i].1;
             while self.accept(s, i, sign * alpha)? {
                 way += sign * alpha;
+                s.axes[i].1 = alpha;
                 alpha *= 2.0;
             }
-            s.axes[i].1 = alpha;
             if way != 0.0 {
                 return Ok(way);
             }
@@ -295,46 +296,5 @@ impl<O: Oracle> Sweep<'_, O> {
         self.row.work += here.work;
         self.here = here.value;
         Ok(())
-    }
-}
-
-/// Rosenbrock's basis: Σᵢ wᵢdᵢ and what remains of the others, made orthonormal in the order of their progress |wᵢ|.
-fn turn(axes: &mut [(Vec<f64>, f64)], progress: &[f64]) {
-    let p = axes.len();
-    let mut order: Vec<usize> = (0..p).collect();
-    order.sort_by(|&a, &b| progress[b].abs().total_cmp(&progress[a].abs()));
-    let old: Vec<(Vec<f64>, f64)> = order.iter().map(|&i| axes[i].clone()).collect();
-    let ways = order.iter().map(|&i| progress[i]);
-    // The k-th vector is the way along the axes from the k-th on; one that was not walked along stays.
-    let mut rest = vec![0.0; p];
-    let mut next: Vec<Vec<f64>> = vec![Vec::new(); p];
-    for (k, way) in ways.enumerate().collect::<Vec<_>>().into_iter().rev() {
-        rest.axpy(way, &old[k].0);
-        next[k] = if way == 0.0 {
-            old[k].0.clone()
-        } else {
-            rest.clone()
-        };
-    }
-    for k in 0..p {
-        let (done, todo) = next.split_at_mut(k);
-        let Some(vector) = todo.first_mut() else {
-            return;
-        };
-        // Twice is enough for orthogonality to rounding.
-        let size = vector.norm();
-        for d in done.iter().chain(done.iter()) {
-            let share = d.dot(vector);
-            vector.axpy(-share, d);
-        }
-        let norm = vector.norm();
-        if norm.is_nan() || norm <= 1e-10 * size {
-            // The ways are as good as parallel: keep the axes as they were.
-            return;
-        }
-        vector.scale(1.0 / norm);
-    }
-    for ((axis, vector), (_, step)) in axes.iter_mut().zip(next).zip(old) {
-        *axis = (vector, step);
     }
 }
