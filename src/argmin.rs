@@ -10,9 +10,8 @@
 //! that is needed.
 //!
 //! # What argmin does not do
-//! Computed values are taken for exact, at one accuracy that you choose; none of its solvers reads a bound. Its L-BFGS ends as
-//! [`Status::Stalled`](crate::Status::Stalled) when its line search fails, which it does when the decrease drowns in the error of
-//! order ε.
+//! Computed values are taken for exact, at one accuracy that you choose; none of its solvers reads a bound, so none notices when
+//! the decrease drowns in the error of order ε.
 
 mod driven;
 mod lbfgs;

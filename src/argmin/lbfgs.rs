@@ -18,8 +18,10 @@ use crate::vector::Vector;
 ///
 /// An iteration is one of argmin's: a direction and a line search, every trial of which is a value and a hypergradient. F is
 /// scaled by 1/‖z₀‖, so the first trial step is of length one in θ; the method does not depend on the scale otherwise.
-/// It converges on ‖z‖ + ω ≤ tolerance as every solver here does, and ends as [`Status::Stalled`] when argmin's line search
-/// gives up: at a direction that does not descend, at a trial outside the domain of the problem, after `max_trials`.
+/// It converges on ‖z‖ + ω ≤ tolerance as every solver here does. It ends as [`Status::Stalled`] when argmin's line search
+/// gives up (at a direction that does not descend, at a trial outside the domain of the problem, after `max_trials`), or by
+/// argmin's own tests of a value that has stopped changing and a scaled gradient that has vanished. Where the decrease drowns
+/// in the error of order ε it notices nothing, and wanders until a limit ends it.
 ///
 /// Jorge Nocedal, Stephen J. Wright: Numerical Optimization. Springer 2006,
 /// [doi:10.1007/978-0-387-40065-5](https://doi.org/10.1007/978-0-387-40065-5).
@@ -91,7 +93,10 @@ impl<O: Oracle> Solver<O> for Lbfgs {
             scale,
         } = method;
         let slope = s.here.as_ref().and_then(|here| here.slope);
-        if slope.is_some_and(|slope| slope.stationarity <= tolerance) || scale == 0.0 {
+        if slope.is_some_and(|slope| slope.stationarity <= tolerance)
+            || scale == 0.0
+            || ArgminSolver::<Objective<&O>, _>::terminate(&mut solver, &state).terminated()
+        {
             let first = s.finish(&objective, self.accuracy, None)?.work;
             let mut end = s.end(oracle, self.accuracy, tolerance, Status::Stalled)?;
             if let Step::Ended(_, row, _) = &mut end {

@@ -29,7 +29,8 @@ pub struct NelderMead {
     pub accuracy: Accuracy,
     /// The length of the first simplex along every axis (default 1).
     pub size: f64,
-    /// The standard deviation of the values that ends the search (default: `accuracy` squared, or 1e-12 if that is less).
+    /// The standard deviation of the values that ends the search (default: ε, about
+    /// what the values are known to).
     pub spread: f64,
 }
 
@@ -42,7 +43,7 @@ impl NelderMead {
                 delta: accuracy,
             },
             size: 1.0,
-            spread: (accuracy * accuracy).max(1e-12),
+            spread: accuracy,
         }
     }
 }
