@@ -17,12 +17,15 @@ use argmin::solver::quasinewton::LBFGS;
 use argmin_checkpointing_file::FileCheckpoint;
 use bilevel::argmin::{Driven, Lbfgs, NelderMead, Objective, ParticleSwarm};
 use bilevel::{
-    Accuracy, Budget, DerivativeFree, Error, GradientDescent, Hoag, Implicit, Law, Limits, Maid,
-    Oracle, Region, Report, Run, Solver, Status, Trust, Vector, Work,
+    Accuracy, Budget, DerivativeFree, Error, Evaluation, GradientDescent, Hoag, Hypergradient,
+    Implicit, Law, Limits, Maid, Oracle, Region, Report, Run, Solver, Status, Trust, Vector, Work,
 };
 use bilevel_problems::imaging::{Norm, TvOracle, Weights, tv_denoising};
 use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
 use common::{WithCurvature, distance, no_constants, picture};
+
+/// argmin's state for our solvers.
+type Shown = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
 
 type QuadraticOracle = Implicit<QuadraticLower, QuadraticUpper>;
 
@@ -476,33 +479,98 @@ fn settings_out_of_range_are_refused_by_name() {
     says(swarm(2, 1.0, 2.0), "theta[0] is 0");
 }
 
+/// The quadratic with θ stored in f32.
+struct Single(QuadraticOracle);
+
+fn wide(theta: &[f32]) -> Vec<f64> {
+    theta.iter().map(|t| f64::from(*t)).collect()
+}
+
+impl Oracle for Single {
+    type Theta = Vec<f32>;
+    type State = <QuadraticOracle as Oracle>::State;
+
+    fn start(&self, theta: &Vec<f32>) -> Result<Self::State, Error> {
+        self.0.start(&wide(theta))
+    }
+
+    fn value(
+        &self,
+        theta: &Vec<f32>,
+        epsilon: f64,
+        s: &mut Self::State,
+    ) -> Result<Evaluation, Error> {
+        self.0.value(&wide(theta), epsilon, s)
+    }
+
+    fn hypergradient(
+        &self,
+        theta: &Vec<f32>,
+        accuracy: Accuracy,
+        s: &mut Self::State,
+    ) -> Result<Hypergradient<Vec<f32>>, Error> {
+        let z = self.0.hypergradient(&wide(theta), accuracy, s)?;
+        Ok(Hypergradient {
+            gradient: z.gradient.iter().map(|z| *z as f32).collect(),
+            error_bound: z.error_bound,
+            trust: z.trust,
+            value: z.value,
+            goal_oriented: z.goal_oriented,
+            attained: z.attained,
+            lower_status: z.lower_status,
+            adjoint_status: z.adjoint_status,
+            attempts: z.attempts,
+            work: z.work,
+        })
+    }
+
+    fn check(&self, theta: &Vec<f32>, s: &Self::State) -> Result<(), Error> {
+        self.0.check(&wide(theta), s)
+    }
+
+    fn identity(&self) -> String {
+        format!("single {}", self.0.identity())
+    }
+}
+
 #[test]
-fn single_precision_theta_and_state_work_under_argmin() {
-    // θ of the imaging problems is f64; x may be f32.
-    let clean = picture(14, 12, 0);
-    let noisy = clean.with_noise(0.1, 1, 0);
-    let oracle = tv_denoising(
-        &[clean.cast::<f32>()],
-        &[noisy.cast::<f32>()],
-        Norm::Isotropic,
-        Weights::Global,
-        Trust::Certified,
-    )
-    .unwrap();
-    let run = Run::new(&oracle, Lbfgs::with_accuracy(1e-2)).max_iterations(5);
-    let report = run.start(vec![-4.0, -3.0]).unwrap();
-    assert!(report.trace.rows()[0].value.value > report.value.value);
+fn a_theta_of_other_storage_crosses_the_edge() {
+    let (problem, oracle) = quadratic(3);
+    let oracle = Single(oracle);
+    let theta = vec![0.1f32; 3];
+    let optimum = problem.optimum();
+    let run = Run::new(&oracle, Lbfgs::with_accuracy(1e-7)).tolerance(1e-4);
+    let report = run.start(theta.clone()).unwrap();
+    assert_eq!(report.status, Status::Converged, "{report}");
+    assert!(distance(&wide(&report.theta), &optimum) < 1e-3);
+    let run = Run::new(&oracle, NelderMead::with_accuracy(1e-6)).max_iterations(200);
+    let report = run.start(theta.clone()).unwrap();
+    assert!(distance(&wide(&report.theta), &optimum) < 1e-2);
+    resumes(&oracle, &Lbfgs::with_accuracy(1e-7), &theta);
+    resumes(&oracle, &NelderMead::with_accuracy(1e-6), &theta);
+    resumes(&oracle, &swarm(3, -3.0, 3.0), &theta);
+}
+
+#[test]
+fn a_swarm_flies_in_a_box_without_volume() {
+    let (_, oracle) = quadratic(2);
+    let mut solver = swarm(2, -1.0, 1.0);
+    solver.region.upper[0] = -1.0;
+    let report = Run::new(&oracle, solver)
+        .max_iterations(20)
+        .start(vec![-1.0, 0.5])
+        .unwrap();
+    assert!(
+        report.theta[0] == -1.0 && report.iterations == 20,
+        "{report}"
+    );
 }
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<(u64, f64, KV)>>>);
 
-impl Observe<IterState<Vec<f64>, Vec<f64>, (), (), (), f64>> for Log {
-    fn observe_iter(
-        &mut self,
-        state: &IterState<Vec<f64>, Vec<f64>, (), (), (), f64>,
-        kv: &KV,
-    ) -> Result<(), argmin::core::Error> {
+impl Observe<Shown> for Log {
+    fn observe_iter(&mut self, state: &Shown, kv: &KV) -> Result<(), argmin::core::Error> {
         let row = (state.get_iter(), state.get_cost(), kv.clone());
         self.0.lock().unwrap().push(row);
         Ok(())
@@ -610,10 +678,7 @@ fn a_checkpoint_of_argmin_resumes_to_the_same_trace() {
     );
 
     // Loaded by hand, with a new limit, it goes on.
-    let (solver, state): (
-        Driven<Maid, _>,
-        IterState<Vec<f64>, Vec<f64>, (), (), (), f64>,
-    ) = file().load().unwrap().unwrap();
+    let (solver, state): (Driven<Maid, _>, Shown) = file().load().unwrap().unwrap();
     let resumed = Executor::new(&oracle, solver)
         .configure(|_| state.max_iters(100))
         .run()

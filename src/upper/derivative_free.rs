@@ -14,7 +14,7 @@
 //! ```
 //!
 //! No hypergradient is computed but for one at the end, which decides between
-//! [`Status::Converged`](crate::Status::Converged) and [`Status::Completed`](crate::Status::Completed).
+//! [`Status::Converged`] and [`Status::Completed`].
 //!
 //! # Guarantee
 //! F(θ⁺) ≤ U(θ⁺) and L(θ) ≤ F(θ), so every accepted step decreases the exact F by at least ρ. A rejected one would have
@@ -144,6 +144,8 @@ impl<O: Oracle> Solver<O> for DerivativeFree {
             rule: self,
             oracle,
             here: Bounded::unknown(0.0),
+            candidate: s.theta.clone(),
+            axis: s.theta.clone(),
             row: Iteration::without_gradient(&s.theta, s.accuracy.epsilon, Bounded::unknown(0.0)),
         };
         match s.here {
@@ -205,11 +207,14 @@ impl<O: Oracle> Solver<O> for DerivativeFree {
 }
 
 /// A sweep over the axes.
-struct Sweep<'a, O> {
+struct Sweep<'a, O: Oracle> {
     rule: &'a DerivativeFree,
     oracle: &'a O,
     /// F at the present θ.
     here: Bounded,
+    /// θ + αd and d, as the oracle stores them.
+    candidate: O::Theta,
+    axis: O::Theta,
     row: Iteration,
 }
 
@@ -244,15 +249,15 @@ impl<O: Oracle> Sweep<'_, O> {
         alpha: f64,
     ) -> Result<bool, Error> {
         let enough = self.rule.decrease * s.unit * (alpha / self.rule.initial_step).powi(2);
-        let from = s.theta.to_f64();
-        let mut candidate = s.theta.clone();
-        candidate.assign(&mut |j| from[j] + alpha * s.axes[i].0[j]);
+        self.axis.assign(&mut |j| s.axes[i].0[j]);
+        self.candidate.copy_from(&s.theta);
+        self.candidate.axpy(alpha, &self.axis);
         let mut trial = self.oracle.begin_trial(&s.oracle);
         let accepted = loop {
             self.row.trials += 1;
             let there = match self
                 .oracle
-                .value(&candidate, s.accuracy.epsilon, &mut trial)
+                .value(&self.candidate, s.accuracy.epsilon, &mut trial)
             {
                 Ok(there) => there,
                 Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => break None,
@@ -269,7 +274,12 @@ impl<O: Oracle> Sweep<'_, O> {
                 break None;
             }
             match self.rule.accuracy.tightened(s.accuracy) {
-                Some(tighter) if there.status == SolveStatus::Converged => s.accuracy = tighter,
+                Some(tighter)
+                    if there.status == SolveStatus::Converged
+                        && there.value.trust != Trust::Unknown =>
+                {
+                    s.accuracy = tighter;
+                }
                 _ => {
                     s.floor = true;
                     break None;
@@ -281,7 +291,7 @@ impl<O: Oracle> Sweep<'_, O> {
             .end_trial(&mut s.oracle, trial, accepted.is_some());
         if let Some(there) = accepted {
             self.here = there;
-            s.theta = candidate;
+            s.theta.copy_from(&self.candidate);
             s.accuracy = s.accuracy.scaled(self.rule.accuracy.growth);
         }
         Ok(accepted.is_some())
