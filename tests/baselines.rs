@@ -7,8 +7,9 @@ mod common;
 use bilevel::plot::{Axis, Figure};
 use bilevel::run::{JsonLines, Table};
 use bilevel::{
-    Accuracy, Budget, DerivativeFree, Error, Evaluation, GridSearch, Hypergradient, Implicit,
-    Limits, Oracle, RandomSearch, Region, Report, Run, Solver, Status, Trust, UpperLevel,
+    Accuracy, Bounded, Budget, DerivativeFree, Error, Evaluation, GridSearch, Hypergradient,
+    Implicit, Limits, Oracle, RandomSearch, Region, Report, Run, SolveStatus, Solver, Status,
+    Trust, UpperLevel, Work,
 };
 use bilevel_problems::imaging::{Norm, TvOracle, Weights, tv_denoising};
 use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
@@ -343,6 +344,91 @@ fn settings_out_of_range_are_refused_by_name() {
     ] {
         says(refusal(solver), name);
     }
+}
+
+/// The quadratic with values that are wrong by up to ε, as badly as they may be.
+struct Misleading(Quadratic);
+
+impl Oracle for Misleading {
+    type Theta = Vec<f64>;
+    type State = ();
+
+    fn start(&self, _theta: &Vec<f64>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn value(&self, theta: &Vec<f64>, epsilon: f64, _s: &mut ()) -> Result<Evaluation, Error> {
+        let bits = theta.iter().fold(0u64, |h, t| {
+            (h ^ t.to_bits()).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        });
+        let value = self.0.value(theta) + if bits >> 63 == 0 { epsilon } else { -epsilon };
+        Ok(Evaluation {
+            value: Bounded {
+                value,
+                lower: value - epsilon,
+                upper: value + epsilon,
+                trust: Trust::Certified,
+            },
+            epsilon,
+            status: SolveStatus::Converged,
+            work: Work {
+                lower_solves: 1,
+                ..Work::default()
+            },
+        })
+    }
+
+    fn hypergradient(
+        &self,
+        theta: &Vec<f64>,
+        accuracy: Accuracy,
+        s: &mut (),
+    ) -> Result<Hypergradient<Vec<f64>>, Error> {
+        let at = self.value(theta, accuracy.epsilon, s)?;
+        Ok(Hypergradient {
+            gradient: self.0.gradient(theta),
+            error_bound: 1e-9,
+            trust: Trust::Certified,
+            value: at.value,
+            goal_oriented: at.value.value,
+            attained: accuracy,
+            lower_status: SolveStatus::Converged,
+            adjoint_status: SolveStatus::Converged,
+            attempts: Vec::new(),
+            work: at.work,
+        })
+    }
+
+    fn check(&self, _theta: &Vec<f64>, _s: &()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn identity(&self) -> String {
+        "misleading".into()
+    }
+}
+
+#[test]
+fn misleading_values_do_not_mislead_derivative_free_search() {
+    let problem = Quadratic::random(30, 3, 30.0, 5);
+    let oracle = Misleading(problem.clone());
+    let report = Run::new(&oracle, DerivativeFree::default())
+        .start(vec![2.0; 3])
+        .unwrap();
+    let rows = report.trace.rows();
+    for pair in rows.windows(2).filter(|pair| pair[0].step.is_some()) {
+        let fall = problem.value(&pair[0].theta) - problem.value(&pair[1].theta);
+        assert!(fall > 0.0, "{} rises by {}", pair[0].iteration, -fall);
+    }
+    let gap = problem.value(&report.theta) - problem.value(&problem.optimum());
+    assert!(gap < 1e-5, "{report}: {gap}");
+    // On values alone it goes wrong: the same numbers mislead random search.
+    let mut random = RandomSearch::new(Region::cube(3, -0.5, 0.5), 200);
+    random.accuracy = Accuracy::new(0.5, 0.5).unwrap();
+    let report = Run::new(&oracle, random).start(vec![0.0; 3]).unwrap();
+    let rises = report.trace.rows().windows(2);
+    let rises = rises.filter(|p| problem.value(&p[1].theta) > problem.value(&p[0].theta));
+    assert!(rises.count() > 0);
 }
 
 /// An oracle that is not defined for θ₁ > 0.
