@@ -4,6 +4,7 @@
 //! threads; what it remembers, the warm starts, is in its state, so that a checkpoint is (θ, solver state, oracle state).
 
 mod implicit;
+mod reference;
 mod sum;
 
 pub use implicit::{Implicit, ImplicitState};

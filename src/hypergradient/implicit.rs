@@ -236,13 +236,15 @@ where
             epsilon: solved.epsilon.unwrap_or(solved.gradient_norm),
             delta: found.delta,
         };
+        let mut correction = None;
         let (error_bound, value) = match (&terms, better) {
             (_, Some(better)) => {
-                gradient.axpy(-1.0, &better);
-                let distance = gradient.norm();
-                gradient = better;
+                gradient.axpby(1.0, &better, -1.0);
+                let error = newton_step::SHARE * gradient.norm()
+                    + ROUNDINGS * P::X::UNIT_ROUNDOFF * better.norm();
+                correction = Some(std::mem::replace(&mut gradient, better));
                 (
-                    distance + ROUNDINGS * P::X::UNIT_ROUNDOFF * gradient.norm(),
+                    error,
                     self.bound_value(at, f, &rhs, rhs_norm, *mu, &mut work, scratch)?,
                 )
             }
@@ -264,6 +266,7 @@ where
             gradient,
             error_bound,
             trust,
+            correction,
             value,
             goal_oriented,
             attained,

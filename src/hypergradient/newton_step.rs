@@ -3,13 +3,13 @@
 //! ```text
 //! A(x̃) e = ∇ₓg(x̃),              x' = x̃ − e
 //! A(x') d = A(x')q − ∇ₓf(x'),    q' = q − d
-//! z' = ∇θf(x') − B(x')ᵀq',       ω = ‖z' − z‖
+//! z' = ∇θf(x') − B(x')ᵀq',       ω = 0.3 ‖z' − z‖
 //! ```
 //!
-//! x' and q' have errors of second order, up to the relative accuracy of the two linear solves, so ‖z' − z‖ is the error of z to first
-//! order, signs and directions included: where a product of norms bounds the error by a factor of hundreds, this estimates
-//! it by one near one. What is returned is z' with ω, which then stands for much more than the error of z'. It
-//! costs two short linear solves, and no more vectors than the solver of the lower level. It is an estimate, never a certificate.
+//! x' and q' have errors of second order, up to the relative accuracy of the two linear solves, so z' − z is the error of z to first
+//! order, signs and directions included, where a product of norms is off by a factor of hundreds. What is returned is z', whose
+//! error is that relative accuracy times ‖z' − z‖ or so; ω allows ten times as much. It costs two short linear solves, and no more
+//! vectors than the solver of the lower level. It is an estimate, never a certificate.
 //!
 //! # Reference
 //! The idea is that of dual weighted residuals: R. Becker, R. Rannacher: An optimal control approach to a posteriori error
@@ -24,6 +24,8 @@ use crate::work::Work;
 
 /// The residual norm that the linear solves reach, relative to their right-hand sides.
 const RELATIVE: f64 = 0.03;
+/// The share of a correction that is taken for the error which it leaves: ten times the relative accuracy of the solves.
+pub(crate) const SHARE: f64 = 0.3;
 
 /// z' from x̃ with its linearisation and ∇ₓg, and the adjoint q. `None` where a linear solve fails.
 #[allow(clippy::too_many_arguments)] // the quantities of the formula

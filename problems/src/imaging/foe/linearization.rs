@@ -20,6 +20,7 @@ use super::field::Bank;
 use super::lanes::Lanes;
 use super::potential::Expert;
 use super::{FoeDenoising, Prepared};
+use crate::imaging::bands::lane_sum;
 
 pub(super) struct FoeLinearization<'a, E: Element> {
     problem: &'a FoeDenoising<E>,
@@ -83,6 +84,28 @@ impl<'a, E: Lanes> FoeLinearization<'a, E> {
 }
 
 impl<E: Lanes> FoeLinearization<'_, E> {
+    /// ‖hₖ‖ for every expert.
+    pub(super) fn curvature_norms(&self) -> Vec<f64> {
+        let count = self.prepared.experts.len();
+        let cols = self.problem.field.geometry.cols;
+        let mut squares = vec![0.0; count];
+        dispatch(
+            #[inline(always)]
+            || {
+                for row in self.curvatures.chunks_exact(count * cols) {
+                    for (square, h) in squares.iter_mut().zip(row.chunks_exact(cols)) {
+                        *square += lane_sum(
+                            h,
+                            #[inline(always)]
+                            |_, h| h * h,
+                        );
+                    }
+                }
+            },
+        );
+        squares.into_iter().map(f64::sqrt).collect()
+    }
+
     fn bounds(&self) -> Bounds<'_, E> {
         Bounds::new(self.problem, &self.prepared, self.x)
     }
