@@ -3,10 +3,14 @@
 //! | solver | accuracy of the inner problems | step | guarantee |
 //! |---|---|---|---|
 //! | [`Maid`] | adaptive, both ways | backtracking on bounds | every accepted step decreases the exact F |
+//! | its kin, [`Maid::lbfgs`] first | adaptive, by what was missed | the same, along other directions and steps | the same for the monotone ones |
 //! | [`GradientDescent`] | fixed | backtracking on computed values | none beyond the accuracy |
 //! | [`Hoag`] | a summable law, fixed in advance | adaptive, from observed decrease | convergence in the limit |
 //! | [`DerivativeFree`] | tied to the step | along coordinates, compared on bounds | every accepted step decreases the exact F |
 //! | [`RandomSearch`], [`GridSearch`] | fixed | none: points of a box | none |
+//!
+//! A backtracking solver is an accuracy schedule ([`accuracy`]) × a [`direction`] × a trial step × an acceptance ([`line_search`]) × a
+//! [`constraint`].
 //!
 //! A solver sees an [`Oracle`], not a problem. [`Solver::step`] is public: call it in a loop of your own, or let
 //! [`Run`](crate::Run) add stopping rules, budgets, observers, a trace and checkpoints.

@@ -5,6 +5,7 @@
 
 mod common;
 
+use bilevel::parallel::with_threads;
 use bilevel::upper::{
     Acceptance, Backtracking, Constraint, Direction, FirstStep, TrialStep, Values,
 };
@@ -12,6 +13,8 @@ use bilevel::{
     Accuracy, Error, GradientDescent, Implicit, Iteration, Maid, Oracle, Report, Run, Solver,
     Status, Sum, Trust, Vector,
 };
+use bilevel_problems::data::read_npy;
+use bilevel_problems::imaging::{Norm, Weights, tv_denoising};
 use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
 use common::random;
 
@@ -373,6 +376,80 @@ fn kin_resume_to_the_same_bytes() {
             assert_eq!(json(&resumed), json(&whole));
         }
     }
+}
+
+#[test]
+fn kin_on_images_give_the_same_bytes_on_any_number_of_threads_and_after_a_stop() {
+    let clean: Vec<_> = (0..4).map(|i| common::picture(12, 10, i)).collect();
+    let noisy: Vec<_> = clean
+        .iter()
+        .zip(0..)
+        .map(|(image, i)| image.with_noise(0.1, 1, i))
+        .collect();
+    let oracle = tv_denoising(
+        &clean,
+        &noisy,
+        Norm::Isotropic,
+        Weights::Global,
+        Trust::Certified,
+    )
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.ckpt");
+    for maid in all() {
+        let run = |limit| {
+            Run::new(&oracle, maid.clone())
+                .tolerance(1e-6)
+                .max_iterations(limit)
+        };
+        let theta = vec![-4.0, -3.0];
+        let csv = |threads| {
+            with_threads(threads, || {
+                let report = run(6).start(theta.clone()).unwrap();
+                assert!(report.iterations >= 4, "{report}");
+                report.trace.to_csv()
+            })
+            .unwrap()
+        };
+        let one = csv(1);
+        assert_eq!(one, csv(2), "{maid:?}");
+        assert_eq!(one, csv(3), "{maid:?}");
+        run(3).checkpoint(&path, 1).start(theta.clone()).unwrap();
+        assert_eq!(run(6).resume(&path).unwrap().trace.to_csv(), one);
+    }
+}
+
+/// Twelve photographs, skipped unless `BILEVEL_DATA` names their folder.
+#[test]
+fn lbfgs_reaches_the_optimum_of_the_photographs_at_no_more_than_eight_points() {
+    let Some(data) = std::env::var_os("BILEVEL_DATA") else {
+        println!("skipped: BILEVEL_DATA is not set");
+        return;
+    };
+    let folder = std::path::PathBuf::from(data).join("tv_kodak96");
+    let read = |name| read_npy(folder.join(name)).unwrap();
+    let (clean, noisy) = (read("clean.npy"), read("noisy.npy"));
+    let oracle = tv_denoising(
+        &clean,
+        &noisy,
+        Norm::Anisotropic,
+        Weights::Global,
+        Trust::Certified,
+    )
+    .unwrap();
+    let report = Run::new(&oracle, Maid::lbfgs())
+        .max_iterations(4)
+        .start(vec![-5.0, -5.0])
+        .unwrap();
+    // The minimum was computed independently.
+    assert!(
+        report.value.upper <= 1.001 * 8.621_962_825_476_6,
+        "{report}"
+    );
+    assert_eq!(report.trust, Trust::Certified);
+    // θ₀ and the trials; hypergradients are at these.
+    let points: u64 = 1 + report.trace.rows().iter().map(|r| r.trials).sum::<u64>();
+    assert!(points <= 8, "{points} points");
 }
 
 fn constraints() -> Vec<Constraint> {

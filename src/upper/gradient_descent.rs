@@ -24,7 +24,7 @@ use crate::vector::Vector;
 pub struct GradientDescent {
     /// ε and δ of every inner solve.
     pub accuracy: Accuracy,
-    /// β₀, ρ, ρ̄, λ.
+    /// β₀, ρ, ρ̄, λ; the direction, the acceptance, the constraint. The values compared are always the computed ones.
     #[serde(default)]
     pub line_search: Backtracking,
     /// Trial steps before the search is given up.

@@ -22,6 +22,17 @@
 //! [`Status::AccuracyFloor`] when descent can no longer be shown because the inner problems are as accurate as they get,
 //! and with [`Status::Stalled`] when it can be shown and yet no step is accepted.
 //!
+//! # Kin
+//! The box shows p = z, the defaults. [`Backtracking`] swaps the direction, the trial step, the acceptance and the values compared, and adds
+//! a constraint; [`AdaptiveAccuracy`] how far an accuracy is tightened. In general, with p the direction, Δ the promise of a step
+//! and R the reference:
+//!
+//! ```text
+//! leave the first loop when  ω ≤ (1 − η)⟨z, p⟩/‖p‖;   accept if  U(θ⁺) − R ≤ −λη Δ,   Δ = α⟨z, p⟩
+//! ```
+//!
+//! Every monotone one of them keeps the guarantee. [`Maid::lbfgs`] is the first choice where F is smooth, which means nearly always.
+//!
 //! # When to prefer another
 //! Adaptive accuracy pays when the lower level is ill-conditioned (κ above about 5) or its accuracy unknown in advance. On a
 //! cheap lower level a fixed accuracy ([`GradientDescent`](super::GradientDescent)) can be faster.
@@ -51,7 +62,7 @@ use crate::work::Work;
 pub struct Maid {
     /// ε₀, δ₀, ν̲, ν̄.
     pub accuracy: AdaptiveAccuracy,
-    /// β₀, ρ, ρ̄, λ.
+    /// β₀, ρ, ρ̄, λ; the direction, the acceptance, the constraint.
     pub line_search: Backtracking,
     /// η ∈ (0, 1): how much descent the direction must promise (default 0.1, see the chapter on MAID in the guide).
     pub margin: f64,
