@@ -4,7 +4,7 @@
 
 pub mod bound;
 pub mod implicit;
-pub(crate) mod newton_step;
+mod newton_step;
 mod sampled;
 
 pub use implicit::ImplicitParts;
@@ -134,8 +134,8 @@ pub struct Hypergradient<T> {
     pub error_bound: f64,
     /// How sure ω is.
     pub trust: Trust,
-    /// What a Newton step changed, where ω is a share of its norm ([`Estimator::NewtonStep`]): in a sum, corrections add up with
-    /// their signs.
+    /// The vector whose norm ω is, a share of what a Newton step changed ([`Estimator::NewtonStep`]): in a sum, these add up with their
+    /// signs.
     pub correction: Option<T>,
     /// F(θ) with its bounds.
     pub value: Bounded,

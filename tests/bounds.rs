@@ -8,8 +8,8 @@ mod common;
 use bilevel::linear::{Cg, Chain, Direct, LinearSolver, Minres};
 use bilevel::lower::{Fista, GradientDescent, Lbfgs, LowerSolver, NewtonCg};
 use bilevel::{
-    Accuracy, Curvature, Error, Implicit, Linearization, LowerLevel, Oracle, SolveStatus, Trust,
-    UpperCurvature, UpperLevel, Vector,
+    Accuracy, Curvature, Error, Estimator, Implicit, Linearization, LowerLevel, Oracle,
+    SolveStatus, Trust, UpperCurvature, UpperLevel, Vector,
 };
 use bilevel_problems::quadratic::Quadratic;
 use common::{
@@ -792,7 +792,23 @@ where
     P: LowerLevel<Theta = Vec<f64>, X = Vec<f64>>,
     U: UpperLevel<Theta = Vec<f64>, X = Vec<f64>>,
 {
-    let oracle = Implicit::new(lower, upper).with_trust(Trust::Estimated);
+    estimated_by(Estimator::Sampled, lower, upper, exact, case)
+}
+
+fn estimated_by<P, U>(
+    estimator: Estimator,
+    lower: P,
+    upper: U,
+    exact: &Exact,
+    case: &str,
+) -> (f64, f64)
+where
+    P: LowerLevel<Theta = Vec<f64>, X = Vec<f64>>,
+    U: UpperLevel<Theta = Vec<f64>, X = Vec<f64>>,
+{
+    let oracle = Implicit::new(lower, upper)
+        .with_trust(Trust::Estimated)
+        .with_estimator(estimator);
     let (mut gradient_ratio, mut value_ratio) = (f64::INFINITY, f64::INFINITY);
     for a in [1.0, 1e-1, 1e-2, 1e-4, 1e-6, 1e-8] {
         let mut state = oracle.start(&exact.theta).unwrap();
@@ -893,6 +909,41 @@ fn estimated_errors_of_ill_conditioned_hypergradients_are_at_most_tenfold_too_sm
         }
     }
     assert!(worst >= 0.1, "{worst:e}");
+}
+
+#[test]
+fn estimates_by_a_newton_step_are_at_most_tenfold_too_small() {
+    let newton = |lower, upper, exact: &Exact, case: &str| {
+        estimated_by(Estimator::NewtonStep, lower, upper, exact, case).0
+    };
+    for condition in CONDITIONS {
+        let ratios: Vec<f64> = (0..40)
+            .map(|seed| {
+                let problem = Quadratic::random(20, 3, condition, seed);
+                let exact = Exact::of(&problem, random(3, seed + 100));
+                let oracle = (problem.lower(), problem.upper());
+                estimated_by(
+                    Estimator::NewtonStep,
+                    oracle.0,
+                    oracle.1,
+                    &exact,
+                    "quadratic",
+                )
+                .0
+            })
+            .collect();
+        let smallest = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        let middle = median(ratios);
+        println!("condition {condition:e}: smallest {smallest:.2}, median {middle:.1}");
+        assert!(smallest >= 0.1);
+    }
+    let mut worst = f64::INFINITY;
+    for (case, lower, upper, theta) in soft_problems() {
+        let exact = lower.exact(&upper, theta);
+        worst = worst.min(newton(lower, upper, &exact, &case));
+    }
+    println!("changing A and B: smallest {worst:.2}");
+    assert!(worst >= 0.1);
 }
 
 #[test]

@@ -239,12 +239,12 @@ where
         let mut correction = None;
         let (error_bound, value) = match (&terms, better) {
             (_, Some(better)) => {
-                gradient.axpby(1.0, &better, -1.0);
-                let error = newton_step::SHARE * gradient.norm()
-                    + ROUNDINGS * P::X::UNIT_ROUNDOFF * better.norm();
-                correction = Some(std::mem::replace(&mut gradient, better));
+                gradient.axpby(better.share, &better.gradient, -better.share);
+                let error = gradient.norm();
+                let rounding = ROUNDINGS * P::X::UNIT_ROUNDOFF * better.gradient.norm();
+                correction = Some(std::mem::replace(&mut gradient, better.gradient));
                 (
-                    error,
+                    error + rounding,
                     self.bound_value(at, f, &rhs, rhs_norm, *mu, &mut work, scratch)?,
                 )
             }

@@ -3,13 +3,13 @@
 //! ```text
 //! A(x̃) e = ∇ₓg(x̃),              x' = x̃ − e
 //! A(x') d = A(x')q − ∇ₓf(x'),    q' = q − d
-//! z' = ∇θf(x') − B(x')ᵀq',       ω = 0.3 ‖z' − z‖
+//! z' = ∇θf(x') − B(x')ᵀq',       ω = 10 max(0.03, ‖∇ₓg(x')‖/‖∇ₓg(x̃)‖) ‖z' − z‖
 //! ```
 //!
-//! x' and q' have errors of second order, up to the relative accuracy of the two linear solves, so z' − z is the error of z to first
-//! order, signs and directions included, where a product of norms is off by a factor of hundreds. What is returned is z', whose
-//! error is that relative accuracy times ‖z' − z‖ or so; ω allows ten times as much. It costs two short linear solves, and no more
-//! vectors than the solver of the lower level. It is an estimate, never a certificate.
+//! x' and q' have errors of second order, up to the relative accuracy 0.03 of the two linear solves, so z' − z is the error of z to
+//! first order, signs and directions included, where a product of norms is off by a factor of hundreds. What is returned is z'. Its
+//! error is about the share of z' − z that the step leaves of the error of x̃; ω allows ten times as much. It costs two short
+//! linear solves, and no more vectors than the solver of the lower level. It is an estimate, never a certificate.
 //!
 //! # Reference
 //! The idea is that of dual weighted residuals: R. Becker, R. Rannacher: An optimal control approach to a posteriori error
@@ -24,8 +24,14 @@ use crate::work::Work;
 
 /// The residual norm that the linear solves reach, relative to their right-hand sides.
 const RELATIVE: f64 = 0.03;
-/// The share of a correction that is taken for the error which it leaves: ten times the relative accuracy of the solves.
-pub(crate) const SHARE: f64 = 0.3;
+/// The error that a correction leaves is taken for this times the share of it that is expected.
+const SAFETY: f64 = 10.0;
+
+/// A hypergradient after a Newton step, and the share of its correction that ω is.
+pub(super) struct Corrected<T> {
+    pub(super) gradient: T,
+    pub(super) share: f64,
+}
 
 /// z' from x̃ with its linearisation and ∇ₓg, and the adjoint q. `None` where a linear solve fails.
 #[allow(clippy::too_many_arguments)] // the quantities of the formula
@@ -38,7 +44,7 @@ pub(super) fn corrected<P, U>(
     lower_gradient: &P::X,
     work: &mut Work,
     scratch: &mut Scratch<P::X>,
-) -> Option<P::Theta>
+) -> Option<Corrected<P::Theta>>
 where
     P: LowerLevel,
     U: UpperLevel<Theta = P::Theta, X = P::X>,
@@ -88,7 +94,14 @@ where
             work.hessian_products += 1;
             work.cross_products += 1;
             work.upper_gradients += 1;
-            gradient = Some(by_theta).filter(Vector::is_finite);
+            lower.gradient(&there, theta, &mut residual);
+            work.lower_gradients += 1;
+            let left = residual.norm() / lower_gradient.norm().max(f64::MIN_POSITIVE);
+            gradient = Some(Corrected {
+                gradient: by_theta,
+                share: SAFETY * RELATIVE.max(left),
+            })
+            .filter(|c| c.gradient.is_finite() && c.share.is_finite());
         }
     }
     for v in [there, step, residual, better] {

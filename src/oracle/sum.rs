@@ -2,7 +2,6 @@
 
 use super::Oracle;
 use crate::error::Error;
-use crate::hypergradient::newton_step::SHARE;
 use crate::hypergradient::{Accuracy, Bounded, Evaluation, Hypergradient};
 use crate::parallel;
 use crate::status::SolveStatus;
@@ -149,7 +148,7 @@ impl<O: Oracle> Oracle for Sum<O> {
         total.value = value;
         if let Some(correction) = &total.correction {
             // The errors of the samples are known with their signs, and cancel in part.
-            total.error_bound = total.error_bound.min(SHARE * correction.norm());
+            total.error_bound = total.error_bound.min(correction.norm());
         }
         Ok(total)
     }
