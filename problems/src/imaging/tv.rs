@@ -30,8 +30,8 @@
 
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
 
-use super::Image;
 use super::bands::{Bands, Base, Pool, lane_sum};
+use super::{Denoiser, Image};
 use crate::fingerprint::fingerprint;
 use linearization::TvLinearization;
 
@@ -419,5 +419,15 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
 
     fn identity(&self) -> String {
         format!("{} ({:?} weights)", self.identity, self.weights)
+    }
+}
+
+impl<E: Element> Denoiser for TvDenoising<E> {
+    fn noisy(&self) -> &Vec<E> {
+        &self.noisy
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        (self.rows, self.cols)
     }
 }
