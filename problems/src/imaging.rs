@@ -1,9 +1,14 @@
 //! Image denoising as a bilevel problem: the lower level denoises an image, the upper level compares it with a clean one.
 
 mod bands;
+pub mod blur;
+pub mod deblurring;
 mod ssim;
+mod transform;
 pub mod tv;
 
+pub use blur::{Blur, Boundary, Kernel};
+pub use deblurring::Deblurring;
 pub use tv::{Norm, TvDenoising, Weights};
 
 use bilevel::{
@@ -98,14 +103,18 @@ impl<E: Element> Image<E> {
     }
 }
 
-/// A lower level that restores one image: g(x, θ) = ½‖x − y‖² + R(x, θ) with the image y that it was made from.
-///
-/// [`Deblurring`] replaces the first term of any of them.
-pub trait Denoiser: LowerLevel {
-    /// y, the image that is restored.
-    fn noisy(&self) -> &Self::X;
+/// A lower level that restores one image.
+pub trait Restoration: LowerLevel {
     /// The rows and columns of the image.
     fn shape(&self) -> (usize, usize);
+}
+
+/// A lower level that denoises one image: g(x, θ) = ½‖x − y‖² + R(x, θ) with the image y that it was made from.
+///
+/// [`Deblurring`] replaces the first term of any of them.
+pub trait Denoiser: Restoration {
+    /// y, the image that is denoised.
+    fn noisy(&self) -> &Self::X;
 }
 
 /// f(x) = ½‖x − x_clean‖²: the error of a denoised image.
@@ -174,7 +183,7 @@ pub type TvOracle<E> = PairsOracle<TvDenoising<E>, E>;
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] when there are no pairs, their shapes differ, or an entry is not finite.
-pub fn pairs<E: Element, P: Denoiser<Theta = Vec<f64>, X = Vec<E>>>(
+pub fn pairs<E: Element, P: Restoration<Theta = Vec<f64>, X = Vec<E>>>(
     lowers: Vec<P>,
     clean: &[Image<E>],
     trust: Trust,

@@ -31,7 +31,7 @@
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
 
 use super::bands::{Bands, Base, Pool, lane_sum};
-use super::{Denoiser, Image};
+use super::{Denoiser, Image, Restoration};
 use crate::fingerprint::fingerprint;
 use linearization::TvLinearization;
 
@@ -422,12 +422,14 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
     }
 }
 
+impl<E: Element> Restoration for TvDenoising<E> {
+    fn shape(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+}
+
 impl<E: Element> Denoiser for TvDenoising<E> {
     fn noisy(&self) -> &Vec<E> {
         &self.noisy
-    }
-
-    fn shape(&self) -> (usize, usize) {
-        (self.rows, self.cols)
     }
 }
