@@ -61,6 +61,7 @@ fn a_run_holds_at_most_twelve_vectors_an_image_and_iterations_allocate_nothing()
             };
             let cg = Cg {
                 max_iterations: iterations,
+                ..Cg::default()
             };
             cg.solve(&system, &mut q, &mut scratch);
             q.assign(&mut |_| 0.0);

@@ -4,12 +4,16 @@ mod bands;
 pub mod blur;
 pub mod deblurring;
 mod ssim;
+pub mod sure;
+pub mod tikhonov;
 mod transform;
 pub mod tv;
 
 pub use blur::{Blur, Boundary, Kernel};
 pub use deblurring::Deblurring;
-pub use tv::{Norm, TvDenoising, Weights};
+pub use sure::{Pair, Sure, SureOracle, Twice, sure};
+pub use tikhonov::Tikhonov;
+pub use tv::{Norm, Preconditioner, TvDenoising, Weights};
 
 use bilevel::{
     Element, Error, Implicit, LowerLevel, Sum, Trust, UpperCurvature, UpperLevel, Vector,

@@ -269,7 +269,8 @@ pub struct Blur {
     cols: usize,
     pub(super) kind: Kind,
     range: (f64, f64),
-    identity: String,
+    kernel: Kernel,
+    boundary: Boundary,
 }
 
 impl Blur {
@@ -326,12 +327,8 @@ impl Blur {
             cols,
             kind,
             range,
-            identity: format!(
-                "{boundary:?} blur {}×{} ({:08x})",
-                kernel.rows,
-                kernel.cols,
-                fingerprint(&kernel.weights)
-            ),
+            kernel: kernel.clone(),
+            boundary,
         })
     }
 
@@ -365,8 +362,20 @@ impl Blur {
         self.range
     }
 
-    pub(super) fn identity(&self) -> &str {
-        &self.identity
+    /// The kernel.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// How images go on beyond their border.
+    pub fn boundary(&self) -> Boundary {
+        self.boundary
+    }
+
+    pub(super) fn identity(&self) -> String {
+        let (rows, cols) = self.kernel.shape();
+        let checksum = fingerprint(&self.kernel.weights);
+        format!("{:?} blur {rows}×{cols} ({checksum:08x})", self.boundary)
     }
 }
 

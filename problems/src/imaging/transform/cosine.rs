@@ -1,6 +1,6 @@
 //! The discrete cosine transform DCT-II: half-sample symmetric borders.
 
-use rustdct::{DctPlanner, RequiredScratch, TransformType2And3};
+use rustdct::{DctPlanner, TransformType2And3};
 use std::sync::Arc;
 
 use super::Axes;
