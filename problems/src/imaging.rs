@@ -8,12 +8,14 @@ pub mod sure;
 pub mod tikhonov;
 mod transform;
 pub mod tv;
+pub mod twice;
 
 pub use blur::{Blur, Boundary, Kernel};
 pub use deblurring::Deblurring;
-pub use sure::{Pair, Sure, SureOracle, Twice, sure};
+pub use sure::{Sure, SureOracle, sure};
 pub use tikhonov::Tikhonov;
 pub use tv::{Norm, Preconditioner, TvDenoising, Weights};
+pub use twice::{Pair, Twice};
 
 use bilevel::{
     Element, Error, Implicit, LowerLevel, Sum, Trust, UpperCurvature, UpperLevel, Vector,

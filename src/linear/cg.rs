@@ -240,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn the_length_of_a_guess_costs_nothing_and_does_not_matter() {
+        let a = spread(40, 1e3);
+        let mut products = Vec::new();
+        for length in [1.0, 1e-6, -3.0, 1e6] {
+            let mut q = a.solve(&rhs(40));
+            q.scale(length);
+            products.push(solve(&Cg::default(), &a, 1e-8, &mut q).products);
+        }
+        // The residual of the guess, and, unless it was right already, the one that confirms the end.
+        assert_eq!(products[0], 1);
+        assert!(products[1..].iter().all(|&p| p <= 4), "{products:?}");
+    }
+
+    #[test]
     fn a_preconditioner_that_is_the_inverse_needs_one_step() {
         let a = spread(30, 1e5);
         let b = rhs(30);

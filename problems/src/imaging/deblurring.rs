@@ -19,6 +19,23 @@
 //! # Cost
 //! A gradient or a Hessian product is that of P and two two-dimensional transforms. The value of the data term comes with
 //! the gradient from the coefficients, by Parseval's identity.
+//!
+//! ```
+//! use bilevel::{Maid, Run, Trust};
+//! use bilevel_problems::data::{photograph, resized};
+//! use bilevel_problems::imaging::{Blur, Boundary, Deblurring, Kernel, Norm, TvDenoising, pairs};
+//!
+//! let clean = resized(&photograph("camera")?, 32)?;
+//! let blur = || Blur::new(&Kernel::gaussian(1.0)?, Boundary::Reflecting, 32, 32);
+//! let observed = blur()?.apply(&clean)?.with_noise(0.01, 0, 0);
+//!
+//! let denoiser = TvDenoising::new(&observed, Norm::Isotropic)?;
+//! let lower = Deblurring::new(denoiser, blur()?, 1e-2)?; // γ = 1e-2
+//! let oracle = pairs(vec![lower], &[clean], Trust::Estimated)?;
+//! let report = Run::new(&oracle, Maid::default()).max_iterations(5).start(vec![-7.0, -3.0])?;
+//! println!("{report}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel, Vector};
 use rustdct::rustfft::num_complex::Complex;

@@ -32,7 +32,6 @@
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
 
 use super::bands::{Bands, Base, Pool, lane_sum};
-use super::transform::{Cosine, Transform};
 use super::{Denoiser, Image, Restoration};
 use crate::fingerprint::fingerprint;
 use linearization::TvLinearization;
@@ -50,10 +49,12 @@ macro_rules! by_kind {
     };
 }
 
+mod bounds;
 mod linearization;
 mod patches;
 mod precondition;
 
+use precondition::Laplacian;
 pub use precondition::Preconditioner;
 
 /// How the two differences at a pixel are combined.
@@ -104,7 +105,7 @@ pub struct TvDenoising<E> {
     weights: Weights,
     preconditioner: Preconditioner,
     /// Planned where the preconditioner needs it.
-    cosine: Option<Transform<Cosine>>,
+    laplacian: Option<Laplacian>,
     bands: Bands<E>,
     /// Arrays lent to linearisations, so that a loop over them allocates once.
     arrays: Pool<Vec<E>>,
@@ -192,7 +193,7 @@ impl<E: Element> TvDenoising<E> {
             arrays: Pool::default(),
             numbers: Pool::default(),
             preconditioner: Preconditioner::default(),
-            cosine: None,
+            laplacian: None,
             pixel_weights: Pool::default(),
         })
     }
@@ -206,8 +207,8 @@ impl<E: Element> TvDenoising<E> {
     /// The same with a preconditioner for the linear solvers that use one.
     pub fn with_preconditioner(mut self, preconditioner: Preconditioner) -> Self {
         self.preconditioner = preconditioner;
-        self.cosine = (preconditioner == Preconditioner::Cosine)
-            .then(|| Transform::new(self.rows, self.cols, Cosine::new(self.rows, self.cols)));
+        self.laplacian = (preconditioner == Preconditioner::Cosine)
+            .then(|| Laplacian::new(self.rows, self.cols));
         self
     }
 

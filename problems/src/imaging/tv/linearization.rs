@@ -1,4 +1,4 @@
-//! The second derivatives of TV denoising at one image, and how much they can change near it.
+//! The second derivatives of TV denoising at one image.
 
 use bilevel::{Element, Linearization, Vector};
 
@@ -9,8 +9,8 @@ use super::{Norm, Parameters, TvDenoising, Weights, largest_weight};
 /// A and B at one image: A = I + Dᵀ W D with the 2×2 blocks W = w ∇²Φ(Dx), kept as two or three numbers a pixel.
 pub(super) struct TvLinearization<'a, E: Element> {
     pub(super) problem: &'a TvDenoising<E>,
-    x: &'a [E],
-    theta: &'a [f64],
+    pub(super) x: &'a [E],
+    pub(super) theta: &'a [f64],
     /// Row after row: W_hh, W_vv, and for the isotropic form W_hv.
     blocks: Vec<E>,
     pub(super) preconditioner: Prepared<E>,
@@ -22,34 +22,6 @@ impl<E: Element> Drop for TvLinearization<'_, E> {
         if let Prepared::Diagonal(inverse) = &mut self.preconditioner {
             self.problem.arrays.put(std::mem::take(inverse));
         }
-    }
-}
-
-/// What a local bound is made of at one pixel: `third` ≥ |Φ'''|, `first` ≥ the Lipschitz constant of ∇Φ, `smoothing` ≥ that of
-/// ∂∇Φ/∂log ν, all within `reach` of a difference of size `t`.
-#[inline(always)]
-fn local_constants(t: f64, reach: f64, nu: f64, isotropic: bool) -> (f64, f64, f64) {
-    let lo = (t - reach).max(0.0);
-    let hi = t + reach;
-    let nu2 = nu * nu;
-    // |Φ'''| rises to |t| = ν/2 and falls after, so its largest value in [lo, hi] is at the point closest to ν/2.
-    let peak = (0.5 * nu).max(lo).min(hi);
-    let phi2 = peak * peak + nu2;
-    let along = 3.0 * peak * nu2 / (phi2 * phi2 * phi2.sqrt());
-    // In two dimensions a direction oblique to t is worse once t² > ν²/2: then the supremum is 2/(√3 φ²).
-    let third = if isotropic && peak * peak > 0.5 * nu2 {
-        2.0 / (3f64.sqrt() * phi2)
-    } else {
-        along
-    };
-    let phi2 = lo * lo + nu2;
-    let phi = phi2.sqrt();
-    if isotropic {
-        (third, 1.0 / phi, 1.0 / phi)
-    } else {
-        let first = nu2 / (phi2 * phi);
-        let ratio = hi * hi / (hi * hi + nu2);
-        (third, first, first * (3.0 * ratio - 1.0).max(1.0))
     }
 }
 
@@ -192,71 +164,6 @@ impl<'a, E: Element> TvLinearization<'a, E> {
                 total
             },
         )
-    }
-
-    fn hessian_change_of<const ISOTROPIC: bool, const PER_PIXEL: bool>(
-        &self,
-        q: &[E],
-        radius: f64,
-    ) -> f64 {
-        let n = self.problem.difference_norm();
-        let reach = self.problem.spread() * radius;
-        self.problem.with_parameters(self.theta, |p| {
-            let [_, _, largest] = self.problem.bands.totals(
-                self.x,
-                q,
-                #[inline(always)]
-                |i, [th, tv, qh, qv]| {
-                    let bound = if ISOTROPIC {
-                        let t = (th * th + tv * tv).sqrt();
-                        local_constants(t, reach, p.nu, true).0 * (qh * qh + qv * qv).sqrt()
-                    } else {
-                        let h = local_constants(th.abs(), reach, p.nu, false).0 * qh.abs();
-                        let v = local_constants(tv.abs(), reach, p.nu, false).0 * qv.abs();
-                        h.max(v)
-                    };
-                    [0.0, 0.0, p.at::<PER_PIXEL>(i) * bound]
-                },
-            );
-            (1.0 + 32.0 * E::UNIT_ROUNDOFF) * n * radius * largest
-        })
-    }
-
-    fn cross_change_of<const ISOTROPIC: bool, const PER_PIXEL: bool>(
-        &self,
-        q: &[E],
-        radius: f64,
-    ) -> f64 {
-        let n = self.problem.difference_norm();
-        let reach = self.problem.spread() * radius;
-        self.problem.with_parameters(self.theta, |p| {
-            // Sums of squares over the pixels for the two columns, and the largest square of the first.
-            let [first, smoothing, largest] = self.problem.bands.totals(
-                self.x,
-                q,
-                #[inline(always)]
-                |i, [th, tv, qh, qv]| {
-                    let (f2, s2) = if ISOTROPIC {
-                        let t = (th * th + tv * tv).sqrt();
-                        let (_, f, s) = local_constants(t, reach, p.nu, true);
-                        let q2 = qh * qh + qv * qv;
-                        (f * f * q2, s * s * q2)
-                    } else {
-                        let (_, fh, sh) = local_constants(th.abs(), reach, p.nu, false);
-                        let (_, fv, sv) = local_constants(tv.abs(), reach, p.nu, false);
-                        let (h2, v2) = (qh * qh, qv * qv);
-                        (fh * fh * h2 + fv * fv * v2, sh * sh * h2 + sv * sv * v2)
-                    };
-                    let w2 = p.at::<PER_PIXEL>(i) * p.at::<PER_PIXEL>(i);
-                    [w2 * f2, w2 * s2, w2 * f2]
-                },
-            );
-            // One weight a pixel makes the first column a diagonal: its norm is its largest entry. Of patches only all together are
-            // known here.
-            let diagonal = self.problem.weights == Weights::PerPixel;
-            let columns = smoothing + if diagonal { largest } else { first };
-            (1.0 + 32.0 * E::UNIT_ROUNDOFF) * radius * (n * columns).sqrt()
-        })
     }
 }
 
