@@ -69,6 +69,10 @@ impl LinearSolver for Cg {
         let mut norm = system.residual(q, &mut r);
         if norm > system.tolerance {
             norm = rescale(system.rhs, q, &mut r, norm);
+            if norm <= system.tolerance {
+                products += 1;
+                norm = system.residual(q, &mut r);
+            }
         }
         let mut last_true_norm = f64::INFINITY;
         let mut rho = precondition(&r, &mut z, norm);
