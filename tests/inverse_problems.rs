@@ -271,7 +271,7 @@ fn deblurring_restores_a_photograph_and_learns_to() {
     let y = blur(&clean).apply(&clean).unwrap().with_noise(0.01, 0, 0);
     let denoiser = TvDenoising::new(&y, Norm::Isotropic).unwrap();
     let lower = Deblurring::new(denoiser, blur(&clean), 1e-2).unwrap();
-    let oracle = pairs(vec![lower], &[clean.clone()], Trust::Estimated).unwrap();
+    let oracle = pairs(vec![lower], std::slice::from_ref(&clean), Trust::Estimated).unwrap();
     let report = Run::new(&oracle, Maid::default())
         .max_iterations(8)
         .start(vec![-7.0, -3.0])

@@ -103,7 +103,7 @@ impl<E: Element> Tikhonov<E> {
     }
 
     /// out ← base + [w₁I + w₂ D_hᵀD_h + w₃ D_vᵀD_v] v.
-    fn product(&self, [w, across, down]: [f64; 3], base: Base<'_, E>, v: &[E], out: &mut Vec<E>) {
+    fn product(&self, [w, across, down]: [f64; 3], base: Base<'_, E>, v: &[E], out: &mut [E]) {
         let (across, down) = (E::from_f64(across), E::from_f64(down));
         self.bands.divergence::<false, _>(
             v,

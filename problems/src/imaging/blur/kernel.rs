@@ -39,7 +39,7 @@ impl Kernel {
                 ),
             ));
         }
-        if let Some(i) = weights.iter().position(|w| !(w.abs() <= 1e6)) {
+        if let Some(i) = weights.iter().position(|w| w.is_nan() || w.abs() > 1e6) {
             return Err(Error::invalid(
                 format!("kernel weight ({}, {})", i / cols, i % cols),
                 format!("{:?}", weights[i]),
