@@ -6,7 +6,7 @@
 //! | [`imaging::tv`] | total-variation denoising of images and signals, f64 or f32 | log weight (one, one a pixel, or one a patch), log smoothing |
 //! | [`imaging::tikhonov`] | denoising with squared differences: linear, with the solution in closed form | three log weights |
 //! | [`imaging::deblurring`] | any of the denoising problems behind a blur | those of the denoising problem |
-//! | [`imaging::sure`] | any of the denoising problems without clean images | likewise |
+//! | [`mod@imaging::sure`] | any of the denoising problems without clean images | likewise |
 //!
 //! [`data`] reads and writes PNG and npy files and holds the photographs that ship with the crate.
 //!

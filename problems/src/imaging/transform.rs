@@ -326,7 +326,7 @@ mod tests {
                     &x,
                     &mut out,
                     |j, c| {
-                        c[0] = c[0] * 0.5;
+                        c[0] *= 0.5;
                         c[0].square() + j as f64
                     },
                     |_, value, _| value,
