@@ -470,3 +470,60 @@ fn learning_without_clean_images_comes_close_to_learning_with_them() {
     assert!(found <= 1.03 * best, "{found} {best}");
     assert!((with.theta[0] - without.theta[0]).abs() <= 0.3);
 }
+
+/// Coarse answers are within their certified bounds of the one at 1e-10, whose own bound is small.
+fn agree<O: Oracle<Theta = Vec<f64>>>(oracle: &O, theta: &Vec<f64>) {
+    let answer = |accuracy: f64| {
+        let mut state = oracle.start(theta).unwrap();
+        let accuracy = Accuracy::new(accuracy, accuracy).unwrap();
+        let z = oracle.hypergradient(theta, accuracy, &mut state).unwrap();
+        assert_eq!(
+            (z.trust, z.status()),
+            (Trust::Certified, SolveStatus::Converged)
+        );
+        z
+    };
+    let exact = answer(1e-10);
+    assert!(exact.error_bound <= 1e-3 * exact.gradient.norm());
+    for accuracy in [1.0, 1e-1, 1e-2, 1e-4, 1e-6] {
+        let z = answer(accuracy);
+        let error = distance(&z.gradient, &exact.gradient);
+        assert!(
+            error <= z.error_bound + exact.error_bound,
+            "{accuracy:e}: {error:e} ± {:e}",
+            z.error_bound
+        );
+        let value = (z.value.value - exact.value.value).abs();
+        assert!(value <= z.value.error() + exact.value.error());
+    }
+}
+
+#[test]
+fn deblurring_by_total_variation_and_the_risk_estimate_are_within_their_certified_bounds() {
+    let clean = picture(16, 13, 0);
+    for (blur, ridge) in blurs(16, 13) {
+        let y = blur.apply(&clean).unwrap().with_noise(0.02, 0, 0);
+        let denoiser = TvDenoising::new(&y, Norm::Isotropic).unwrap();
+        let lower = Deblurring::new(denoiser, blur, ridge).unwrap();
+        let oracle = pairs(vec![lower], std::slice::from_ref(&clean), Trust::Certified).unwrap();
+        agree(&oracle, &vec![-4.0, -3.0]);
+    }
+    let noisy = [clean.with_noise(0.1, 0, 0), clean.with_noise(0.1, 0, 1)];
+    for norm in [Norm::Anisotropic, Norm::Isotropic] {
+        let oracle = sure(&noisy, 0.1, 0, Trust::Certified, |y| {
+            TvDenoising::new(y, norm)
+        });
+        agree(&oracle.unwrap(), &vec![-2.0, -3.0]);
+    }
+    assert!(sure(&noisy, 0.0, 0, Trust::Certified, Tikhonov::new).is_err());
+    assert!(
+        sure(
+            &[] as &[Image<f64>],
+            0.1,
+            0,
+            Trust::Certified,
+            Tikhonov::new
+        )
+        .is_err()
+    );
+}
