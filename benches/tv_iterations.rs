@@ -169,6 +169,7 @@ fn report<E: Element>(norm: Norm) {
     );
     let cg = Cg {
         max_iterations: ITERATIONS,
+        ..Cg::default()
     };
     let products = AtomicU64::new(0);
     let seconds = median(|| {

@@ -104,6 +104,16 @@ pub trait Linearization {
     /// out ← B u = d/dt ∇ₓg(x, θ + t u).
     fn cross_jvp(&self, u: &Self::Theta, out: &mut Self::X);
 
+    /// Whether [`precondition`](Linearization::precondition) does anything.
+    fn has_preconditioner(&self) -> bool {
+        false
+    }
+    /// out ← M⁻¹ r with a symmetric positive definite M close to A whose inverse is cheap. Solvers use it where their settings say so;
+    /// what they attain is measured in the Euclidean norm all the same. The default is M = I.
+    fn precondition(&self, r: &Self::X, out: &mut Self::X) {
+        out.copy_from(r);
+    }
+
     /// A bound of ‖(A(x+e) − A(x)) q‖ over ‖e‖ ≤ radius, where the structure of the problem gives a better one than
     /// L_A · radius · ‖q‖.
     fn hessian_change(&self, q: &Self::X, radius: f64) -> Option<f64> {

@@ -177,6 +177,7 @@ fn bounds_hold_where_the_inner_solvers_are_cut_short() {
                 })
                 .with_linear_solver(Cg {
                     max_iterations: iterations,
+                    ..Cg::default()
                 });
             let mut state = oracle.start(&exact.theta).unwrap();
             let accuracy = Accuracy::new(1e-9, 1e-9).unwrap();

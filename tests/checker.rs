@@ -72,7 +72,11 @@ fn check_tv<E: Element>(rows: usize, cols: usize, norm: Norm, weights: Weights) 
 fn total_variation_of_all_shapes_norms_weights_and_storages_passes() {
     for (rows, cols) in [(1, 9), (9, 1), (2, 2), (5, 7), (1, 2), (17, 33)] {
         for norm in [Norm::Anisotropic, Norm::Isotropic] {
-            for weights in [Weights::Global, Weights::PerPixel] {
+            for weights in [
+                Weights::Global,
+                Weights::PerPixel,
+                Weights::PerPatch { size: 3 },
+            ] {
                 check_tv::<f64>(rows, cols, norm, weights);
                 check_tv::<f32>(rows, cols, norm, weights);
             }

@@ -375,7 +375,10 @@ fn an_ill_conditioned_solve_that_is_cut_short_is_not_worse_than_its_start() {
 #[test]
 fn stopped_newton_products_still_descend() {
     let solver = AnySolver::NewtonCg(NewtonCg {
-        cg: Cg { max_iterations: 2 },
+        cg: Cg {
+            max_iterations: 2,
+            ..Cg::default()
+        },
         ..NewtonCg::default()
     });
     let quadratic = Quadratic::random(20, 3, 30.0, 1);

@@ -167,3 +167,41 @@ fn f32_agrees_to_1e_3_and_its_certificates_include_rounding() {
         }
     }
 }
+
+/// With the same weight everywhere the derivatives for the weights of patches, or of pixels, add up to that for one weight.
+#[test]
+fn weights_of_patches_and_of_pixels_add_up_to_the_golden_derivative_within_their_bounds() {
+    for case in cases() {
+        let images = |name| read_npy(data(name)).unwrap();
+        let (clean, noisy) = (images("camera64_clean.npy"), images("camera64_noisy.npy"));
+        for weights in [Weights::PerPatch { size: 24 }, Weights::PerPixel] {
+            let oracle =
+                tv_denoising(&clean, &noisy, case.norm, weights, Trust::Certified).unwrap();
+            let len = oracle.terms()[0].lower().theta_len();
+            assert!(weights == Weights::PerPixel || len == 10);
+            let mut theta = vec![case.theta[0]; len];
+            theta[len - 1] = case.theta[1];
+            let mut state = oracle.start(&theta).unwrap();
+            let mut all = Vec::new();
+            for accuracy in [1.0, 1e-2, 1e-4, 1e-9] {
+                let accuracy = Accuracy::new(accuracy, accuracy).unwrap();
+                all.push(oracle.hypergradient(&theta, accuracy, &mut state).unwrap());
+            }
+            let exact = all.last().unwrap().gradient.clone();
+            let total: f64 = exact[..len - 1].iter().sum();
+            let size = case.hypergradient.norm();
+            assert!((total - case.hypergradient[0]).abs() <= 1e-6 * size);
+            assert!((exact[len - 1] - case.hypergradient[1]).abs() <= 1e-6 * size);
+            for z in &all {
+                let error = distance(&z.gradient, &exact);
+                let rest = all.last().unwrap().error_bound;
+                assert!(
+                    error <= z.error_bound + rest,
+                    "{error:e} {:e}",
+                    z.error_bound
+                );
+                assert_eq!(z.trust, Trust::Certified);
+            }
+        }
+    }
+}

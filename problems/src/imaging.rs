@@ -1,13 +1,27 @@
 //! Image denoising as a bilevel problem: the lower level denoises an image, the upper level compares it with a clean one.
 
 mod bands;
+pub mod blur;
+pub mod deblurring;
 pub mod foe;
+mod ssim;
+pub mod sure;
+pub mod tikhonov;
+mod transform;
 pub mod tv;
+pub mod twice;
 
+pub use blur::{Blur, Boundary, Kernel};
+pub use deblurring::Deblurring;
 pub use foe::{Experts, FoeDenoising, FoeOracle, Potential, foe_denoising};
-pub use tv::{Norm, TvDenoising, Weights};
+pub use sure::{Sure, SureOracle, sure};
+pub use tikhonov::Tikhonov;
+pub use tv::{Norm, Preconditioner, TvDenoising, Weights};
+pub use twice::{Pair, Twice};
 
-use bilevel::{Element, Error, Implicit, Sum, Trust, UpperCurvature, UpperLevel, Vector};
+use bilevel::{
+    Element, Error, Implicit, LowerLevel, Sum, Trust, UpperCurvature, UpperLevel, Vector,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -97,6 +111,20 @@ impl<E: Element> Image<E> {
     }
 }
 
+/// A lower level that restores one image.
+pub trait Restoration: LowerLevel {
+    /// The rows and columns of the image.
+    fn shape(&self) -> (usize, usize);
+}
+
+/// A lower level that denoises one image: g(x, θ) = ½‖x − y‖² + R(x, θ) with the image y that it was made from.
+///
+/// [`Deblurring`] replaces the first term of any of them.
+pub trait Denoiser: Restoration {
+    /// y, the image that is denoised.
+    fn noisy(&self) -> &Self::X;
+}
+
 /// f(x) = ½‖x − x_clean‖²: the error of a denoised image.
 #[derive(Debug, Clone)]
 pub struct SquaredError<E> {
@@ -152,8 +180,57 @@ impl<E: Element> UpperLevel for SquaredError<E> {
     }
 }
 
+/// The oracle of a lower level for each of several images, compared with clean ones.
+pub type PairsOracle<P, E> = Sum<Implicit<P, SquaredError<E>>>;
+
 /// The oracle of TV denoising: the mean over pairs of images.
-pub type TvOracle<E> = Sum<Implicit<TvDenoising<E>, SquaredError<E>>>;
+pub type TvOracle<E> = PairsOracle<TvDenoising<E>, E>;
+
+/// The mean over pairs of ½‖x*ᵢ(θ) − cleanᵢ‖²: `lowers` are the problems that restore the images, in the order of the `clean`
+/// ones.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when there are no pairs, their shapes differ, or an entry is not finite.
+pub fn pairs<E: Element, P: Restoration<Theta = Vec<f64>, X = Vec<E>>>(
+    lowers: Vec<P>,
+    clean: &[Image<E>],
+    trust: Trust,
+) -> Result<PairsOracle<P, E>, Error> {
+    if clean.len() != lowers.len() {
+        return Err(Error::invalid(
+            "noisy",
+            format!("{} images", lowers.len()),
+            format!("{}, as many as clean ones", clean.len()),
+        ));
+    }
+    let terms = lowers.into_iter().zip(clean).enumerate();
+    let terms = terms.map(|(i, (lower, clean))| {
+        let (rows, cols) = lower.shape();
+        if (clean.rows, clean.cols) != (rows, cols) {
+            return Err(Error::invalid(
+                format!("noisy image {i}"),
+                format!("{rows}×{cols}"),
+                format!(
+                    "{}×{}, the shape of its clean image",
+                    clean.rows, clean.cols
+                ),
+            ));
+        }
+        if let Some(at) = clean.pixels.iter().position(|p| !p.to_f64().is_finite()) {
+            return Err(Error::invalid(
+                format!(
+                    "clean image {i}, pixel ({}, {})",
+                    at / clean.cols,
+                    at % clean.cols
+                ),
+                clean.pixels[at].to_f64(),
+                "a finite number",
+            ));
+        }
+        Ok(Implicit::new(lower, SquaredError::new(clean)).with_trust(trust))
+    });
+    Sum::new(terms.collect::<Result<Vec<_>, Error>>()?)
+}
 
 /// The oracle that learns the weight and the smoothing of total variation from pairs of clean and noisy images: the mean over
 /// the pairs of ½‖x*ᵢ(θ) − cleanᵢ‖².
@@ -167,42 +244,7 @@ pub fn tv_denoising<E: Element>(
     weights: Weights,
     trust: Trust,
 ) -> Result<TvOracle<E>, Error> {
-    if clean.len() != noisy.len() {
-        return Err(Error::invalid(
-            "noisy",
-            format!("{} images", noisy.len()),
-            format!("{}, as many as clean ones", clean.len()),
-        ));
-    }
-    let terms = clean
-        .iter()
-        .zip(noisy)
-        .enumerate()
-        .map(|(i, (clean, noisy))| {
-            if (clean.rows, clean.cols) != (noisy.rows, noisy.cols) {
-                return Err(Error::invalid(
-                    format!("noisy image {i}"),
-                    format!("{}×{}", noisy.rows, noisy.cols),
-                    format!(
-                        "{}×{}, the shape of its clean image",
-                        clean.rows, clean.cols
-                    ),
-                ));
-            }
-            if let Some(at) = clean.pixels.iter().position(|p| !p.to_f64().is_finite()) {
-                return Err(Error::invalid(
-                    format!(
-                        "clean image {i}, pixel ({}, {})",
-                        at / clean.cols,
-                        at % clean.cols
-                    ),
-                    clean.pixels[at].to_f64(),
-                    "a finite number",
-                ));
-            }
-            let lower = TvDenoising::new(noisy, norm)?.with_weights(weights);
-            Ok(Implicit::new(lower, SquaredError::new(clean)).with_trust(trust))
-        })
-        .collect::<Result<Vec<_>, Error>>()?;
-    Sum::new(terms)
+    let lower = |noisy| Ok(TvDenoising::new(noisy, norm)?.with_weights(weights));
+    let lowers = noisy.iter().map(lower).collect::<Result<Vec<_>, Error>>()?;
+    pairs(lowers, clean, trust)
 }

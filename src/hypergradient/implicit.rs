@@ -154,10 +154,11 @@ where
         if !adjoint.is_finite() {
             adjoint.axpby(0.0, &rhs, 0.0);
         }
+        let precondition = |r: &P::X, out: &mut P::X| linearization.precondition(r, out);
         let report = self.linear_solver.solve(
             &System {
                 product: &|v: &P::X, out: &mut P::X| linearization.hvp(v, out),
-                preconditioner: None,
+                preconditioner: linearization.has_preconditioner().then_some(&precondition),
                 rhs: &rhs,
                 tolerance: (delta - rounding(adjoint.norm())).max(0.5 * delta),
             },

@@ -7,6 +7,7 @@
 //!
 //! Departures from the textbook, and why:
 //! 1. The initial residual is computed from the q that is given, so that a warm start is one.
+//!    Its length is chosen anew, so that the energy is least along it: b − A q gives what that needs, without a product.
 //! 2. The tolerance is absolute: it is the δ of the error bound.
 //! 3. ⟨p, A p⟩ ≤ 0 ends the solve with [`SolveStatus::NegativeCurvature`]; the last q is kept, a descent direction for
 //!    the quadratic, as Newton's method needs.
@@ -31,12 +32,15 @@ use crate::vector::{Scratch, Vector};
 pub struct Cg {
     /// The largest number of products with A (default 10,000).
     pub max_iterations: u64,
+    /// Whether to use the preconditioner of a system that has one (default true).
+    pub precondition: bool,
 }
 
 impl Default for Cg {
     fn default() -> Self {
         Cg {
             max_iterations: 10_000,
+            precondition: true,
         }
     }
 }
@@ -51,9 +55,10 @@ impl LinearSolver for Cg {
         let mut r = scratch.take(q);
         let mut p = scratch.take(q);
         let mut ap = scratch.take(q);
-        let mut z = system.preconditioner.map(|_| scratch.take(q));
+        let preconditioner = system.preconditioner.filter(|_| self.precondition);
+        let mut z = preconditioner.map(|_| scratch.take(q));
         // ⟨r, M⁻¹r⟩, with M⁻¹r left in z where there is a preconditioner.
-        let precondition = |r: &V, z: &mut Option<V>, norm: f64| match (system.preconditioner, z) {
+        let precondition = |r: &V, z: &mut Option<V>, norm: f64| match (preconditioner, z) {
             (Some(m), Some(z)) => {
                 m(r, z);
                 r.dot(z)
@@ -62,6 +67,13 @@ impl LinearSolver for Cg {
         };
         let mut products = 1;
         let mut norm = system.residual(q, &mut r);
+        if norm > system.tolerance {
+            norm = rescale(system.rhs, q, &mut r, norm);
+            if norm <= system.tolerance {
+                products += 1;
+                norm = system.residual(q, &mut r);
+            }
+        }
         let mut last_true_norm = f64::INFINITY;
         let mut rho = precondition(&r, &mut z, norm);
         p.copy_from(z.as_ref().unwrap_or(&r));
@@ -121,6 +133,21 @@ impl LinearSolver for Cg {
     fn identity(&self) -> String {
         format!("{self:?}")
     }
+}
+
+/// q ← s q with the s that minimises the energy ½⟨q, A q⟩ − ⟨b, q⟩ along q, and r = b − A q with it; returns ‖r‖.
+fn rescale<V: Vector>(b: &V, q: &mut V, r: &mut V, norm: f64) -> f64 {
+    let along = b.dot(q);
+    // ⟨q, A q⟩ with A q = b − r.
+    let curvature = along - r.dot(q);
+    let s = along / curvature;
+    // A guess of zero has no length to choose, and an A that is not positive definite no minimum.
+    if !(curvature > 0.0 && s.is_finite()) {
+        return norm;
+    }
+    q.scale(s);
+    r.axpby(1.0 - s, b, s);
+    r.norm()
 }
 
 #[cfg(test)]
@@ -205,12 +232,29 @@ mod tests {
         let report = solve(&Cg::default(), &a, 1e-10, &mut vec![0.0; 2]);
         assert_eq!(report.status, SolveStatus::NotFinite);
         let report = solve(
-            &Cg { max_iterations: 3 },
+            &Cg {
+                max_iterations: 3,
+                ..Cg::default()
+            },
             &spread(50, 1e6),
             1e-10,
             &mut vec![0.0; 50],
         );
         assert_eq!(report.status, SolveStatus::IterationLimit);
+    }
+
+    #[test]
+    fn the_length_of_a_guess_costs_nothing_and_does_not_matter() {
+        let a = spread(40, 1e3);
+        let mut products = Vec::new();
+        for length in [1.0, 1e-6, -3.0, 1e6] {
+            let mut q = a.solve(&rhs(40));
+            q.scale(length);
+            products.push(solve(&Cg::default(), &a, 1e-8, &mut q).products);
+        }
+        // The residual of the guess, and, unless it was right already, the one that confirms the end.
+        assert_eq!(products[0], 1);
+        assert!(products[1..].iter().all(|&p| p <= 4), "{products:?}");
     }
 
     #[test]

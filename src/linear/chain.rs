@@ -129,7 +129,10 @@ mod tests {
     fn a_system_too_hard_for_the_iterations_falls_back_to_cholesky() {
         let a = Spectrum::new((0..60).map(|i| 1.4f64.powi(i)).collect());
         let chain = Chain {
-            cg: Cg { max_iterations: 5 },
+            cg: Cg {
+                max_iterations: 5,
+                ..Cg::default()
+            },
             minres: Some(Minres { max_iterations: 5 }),
             direct: Some(Direct::default()),
         };

@@ -64,9 +64,10 @@ impl LowerSolver for NewtonCg {
             let report = {
                 let at = problem.linearize(&point.x, theta);
                 let product = |v: &P::X, out: &mut P::X| at.hvp(v, out);
+                let precondition = |r: &P::X, out: &mut P::X| at.precondition(r, out);
                 let system = System {
                     product: &product,
-                    preconditioner: None,
+                    preconditioner: at.has_preconditioner().then_some(&precondition),
                     rhs: &point.gradient,
                     tolerance: norm.sqrt().min(0.5) * norm,
                 };

@@ -29,6 +29,13 @@ impl<O: Oracle> Sum<O> {
         Ok(Sum { terms })
     }
 
+    /// The mean of other terms, made one by one from these.
+    pub fn map<Q>(self, f: impl FnMut(O) -> Q) -> Sum<Q> {
+        Sum {
+            terms: self.terms.into_iter().map(f).collect(),
+        }
+    }
+
     /// The samples.
     pub fn terms(&self) -> &[O] {
         &self.terms

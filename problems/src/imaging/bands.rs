@@ -131,7 +131,7 @@ pub(super) fn lane_sum<E: Element>(values: &[E], term: impl Fn(usize, f64) -> f6
 
 /// The larger of two numbers, or NaN when one is.
 #[inline(always)]
-fn larger(a: f64, b: f64) -> f64 {
+pub(super) fn larger(a: f64, b: f64) -> f64 {
     if b <= a || a.is_nan() { a } else { b }
 }
 

@@ -51,7 +51,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bands::lane_sum;
-use super::{Image, SquaredError};
+use super::{Denoiser, Image, Restoration, SquaredError, pairs};
 use crate::fingerprint::fingerprint;
 use experts::Parameters;
 use field::{Bank, Field};
@@ -279,6 +279,18 @@ impl<E: Lanes> FoeDenoising<E> {
     }
 }
 
+impl<E: Lanes> Restoration for FoeDenoising<E> {
+    fn shape(&self) -> (usize, usize) {
+        (self.field.geometry.rows, self.field.geometry.cols)
+    }
+}
+
+impl<E: Lanes> Denoiser for FoeDenoising<E> {
+    fn noisy(&self) -> &Vec<E> {
+        &self.noisy
+    }
+}
+
 impl<E: Lanes> LowerLevel for FoeDenoising<E> {
     type Theta = Vec<f64>;
     type X = Vec<E>;
@@ -381,23 +393,15 @@ pub fn foe_denoising<E: Lanes>(
     experts: &Experts,
     trust: Trust,
 ) -> Result<FoeOracle<E>, Error> {
-    let mut first: Option<FoeDenoising<E>> = None;
-    let terms = clean
-        .iter()
-        .zip(noisy)
-        .map(|(clean, noisy)| {
-            let lower = match &first {
-                Some(first) => first.beside(noisy)?,
-                None => {
-                    let made = FoeDenoising::new(noisy, experts)?;
-                    first.insert(made).beside(noisy)?
-                }
-            };
-            Ok(Implicit::new(lower, SquaredError::new(clean))
-                .with_lower_solver(Lbfgs::default())
-                .with_trust(trust)
-                .with_estimator(Estimator::NewtonStep))
-        })
-        .collect::<Result<Vec<_>, Error>>()?;
-    Sum::new(terms)
+    let mut lowers: Vec<FoeDenoising<E>> = Vec::with_capacity(noisy.len());
+    for noisy in noisy {
+        lowers.push(match lowers.first() {
+            Some(first) => first.beside(noisy)?,
+            None => FoeDenoising::new(noisy, experts)?,
+        });
+    }
+    Ok(pairs(lowers, clean, trust)?.map(|term| {
+        term.with_lower_solver(Lbfgs::default())
+            .with_estimator(Estimator::NewtonStep)
+    }))
 }

@@ -12,6 +12,7 @@
 //!
 //! # Hyperparameters
 //! [`Weights::Global`]: θ = (log w, log ν) ∈ ℝ². [`Weights::PerPixel`]: θ = (log w₁, …, log wₙ, log ν) ∈ ℝⁿ⁺¹.
+//! [`Weights::PerPatch`]: the same with one weight for each square patch.
 //!
 //! # Curvature
 //! Let N ≥ ‖D‖² (8 for images, 4 for signals) and w the largest weight. μ = 1, L = 1 + N w/ν, and with the largest third
@@ -30,24 +31,31 @@
 
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
 
-use super::Image;
 use super::bands::{Bands, Base, Pool, lane_sum};
+use super::{Denoiser, Image, Restoration};
 use crate::fingerprint::fingerprint;
 use linearization::TvLinearization;
+use patches::Patches;
 
 /// Calls a method that is compiled for each kind of problem, so that no choice is left inside its loops.
 macro_rules! by_kind {
     ($problem:expr, $object:ident.$method:ident($($argument:expr),*)) => {
         match ($problem.norm, $problem.weights) {
             (Norm::Anisotropic, Weights::Global) => $object.$method::<false, false>($($argument),*),
-            (Norm::Anisotropic, Weights::PerPixel) => $object.$method::<false, true>($($argument),*),
+            (Norm::Anisotropic, _) => $object.$method::<false, true>($($argument),*),
             (Norm::Isotropic, Weights::Global) => $object.$method::<true, false>($($argument),*),
-            (Norm::Isotropic, Weights::PerPixel) => $object.$method::<true, true>($($argument),*),
+            (Norm::Isotropic, _) => $object.$method::<true, true>($($argument),*),
         }
     };
 }
 
+mod bounds;
 mod linearization;
+mod patches;
+mod precondition;
+
+use precondition::Laplacian;
+pub use precondition::Preconditioner;
 
 /// How the two differences at a pixel are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +78,12 @@ pub enum Weights {
     Global,
     /// The logarithm of a weight for every pixel, row after row: θ ∈ ℝⁿ⁺¹.
     PerPixel,
+    /// The logarithm of a weight for every patch of `size`×`size` pixels, row after row; smaller ones at the right and the lower
+    /// border. A size of 0 counts as 1.
+    PerPatch {
+        /// The side of a patch in pixels.
+        size: usize,
+    },
 }
 
 /// The largest |φ'''| is this over ν².
@@ -89,9 +103,14 @@ pub struct TvDenoising<E> {
     cols: usize,
     norm: Norm,
     weights: Weights,
+    preconditioner: Preconditioner,
+    /// Planned where the preconditioner needs it.
+    laplacian: Option<Laplacian>,
     bands: Bands<E>,
     /// Arrays lent to linearisations, so that a loop over them allocates once.
     arrays: Pool<Vec<E>>,
+    /// Numbers for each pixel, lent likewise.
+    numbers: Pool<Vec<f64>>,
     /// The last weights per pixel, beside the θ that they were computed from.
     pixel_weights: Pool<PixelWeights<E>>,
     identity: String,
@@ -100,12 +119,13 @@ pub struct TvDenoising<E> {
 #[derive(Default)]
 struct PixelWeights<E> {
     theta: Vec<f64>,
+    of_patches: Vec<E>,
     weights: Vec<E>,
 }
 
 /// θ, as the kernels use it.
 struct Parameters<'a, E> {
-    /// w for [`Weights::Global`]; the largest for [`Weights::PerPixel`].
+    /// w for [`Weights::Global`]; the largest of several.
     weight: f64,
     /// Empty for [`Weights::Global`].
     weights: &'a [E],
@@ -171,13 +191,24 @@ impl<E: Element> TvDenoising<E> {
             weights: Weights::Global,
             bands: Bands::new(rows, cols),
             arrays: Pool::default(),
+            numbers: Pool::default(),
+            preconditioner: Preconditioner::default(),
+            laplacian: None,
             pixel_weights: Pool::default(),
         })
     }
 
-    /// The same with one weight a pixel, or with one for all.
+    /// The same with one weight a pixel, one a patch, or one for all.
     pub fn with_weights(mut self, weights: Weights) -> Self {
         self.weights = weights;
+        self
+    }
+
+    /// The same with a preconditioner for the linear solvers that use one.
+    pub fn with_preconditioner(mut self, preconditioner: Preconditioner) -> Self {
+        self.preconditioner = preconditioner;
+        self.laplacian = (preconditioner == Preconditioner::Cosine)
+            .then(|| Laplacian::new(self.rows, self.cols));
         self
     }
 
@@ -185,8 +216,17 @@ impl<E: Element> TvDenoising<E> {
     pub fn theta_len(&self) -> usize {
         match self.weights {
             Weights::Global => 2,
-            Weights::PerPixel => self.noisy.len() + 1,
+            _ => self.patches().len() + 1,
         }
+    }
+
+    /// The division of the image by weights; a pixel is a patch of size 1.
+    fn patches(&self) -> Patches {
+        let size = match self.weights {
+            Weights::PerPatch { size } => size,
+            _ => 1,
+        };
+        Patches::new(self.rows, self.cols, size)
     }
 
     /// N ≥ ‖D‖².
@@ -196,6 +236,24 @@ impl<E: Element> TvDenoising<E> {
         } else {
             8.0
         }
+    }
+
+    /// The number of φ at a pixel, each of whose gradients has norm at most 1.
+    fn terms(&self) -> f64 {
+        match self.norm {
+            Norm::Anisotropic => 2.0,
+            Norm::Isotropic => 1.0,
+        }
+    }
+
+    /// The columns of B for the weights have a norm of at most the root of this times the largest weight: N times what ∇Φ can
+    /// amount to over the pixels that share a weight.
+    fn weight_columns(&self) -> f64 {
+        let shared = match self.weights {
+            Weights::Global => self.noisy.len(),
+            _ => self.patches().pixels(),
+        };
+        self.difference_norm() * self.terms() * shared as f64
     }
 
     /// How much of ‖e‖ can be in the difference(s) at one pixel that share a Φ: |De|ᵢ ≤ spread · ‖e‖.
@@ -215,15 +273,18 @@ impl<E: Element> TvDenoising<E> {
                 weights: &[],
                 nu,
             }),
-            Weights::PerPixel => {
+            _ => {
                 let logs = &theta[..theta.len() - 1];
                 let mut kept = self.pixel_weights.take_or(PixelWeights::default);
                 if kept.theta != logs {
                     kept.theta.clear();
                     kept.theta.extend_from_slice(logs);
-                    kept.weights.clear();
-                    kept.weights
+                    let patches = self.patches();
+                    kept.of_patches.clear();
+                    kept.of_patches
                         .extend(logs.iter().map(|t| E::from_f64(t.exp())));
+                    kept.weights.clear();
+                    kept.weights.extend(patches.spread(&kept.of_patches));
                 }
                 let result = f(&Parameters {
                     weight: largest_weight(theta),
@@ -345,6 +406,10 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
                         "{} numbers: a log weight for each pixel, then the log smoothing",
                         self.theta_len()
                     ),
+                    Weights::PerPatch { size } => format!(
+                        "{} numbers: a log weight for each patch of {size}×{size} pixels, then the log smoothing",
+                        self.theta_len()
+                    ),
                 },
             ));
         }
@@ -391,15 +456,11 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
         let w = largest_weight(theta);
         let n = self.difference_norm();
         let pixels = self.noisy.len() as f64;
-        // ∇Φ has norm at most 1 for each Φ; the anisotropic form has two at a pixel.
-        let terms = match self.norm {
-            Norm::Anisotropic => 2.0,
-            Norm::Isotropic => 1.0,
-        };
-        let smoothing_column = n * pixels * terms * MAX_CROSS * MAX_CROSS;
-        let (weight_columns, weight_lipschitz) = match self.weights {
-            Weights::Global => (n * pixels * terms, n),
-            Weights::PerPixel => (n * terms, (3.0 * n).sqrt()),
+        let weight_columns = self.weight_columns();
+        let smoothing_column = n * pixels * self.terms() * MAX_CROSS * MAX_CROSS;
+        let weight_lipschitz = match self.weights {
+            Weights::PerPixel => (3.0 * n).sqrt(),
+            _ => n,
         };
         Curvature {
             strong_convexity: Some(1.0),
@@ -418,6 +479,25 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
     }
 
     fn identity(&self) -> String {
-        format!("{} ({:?} weights)", self.identity, self.weights)
+        let preconditioner = match self.preconditioner {
+            Preconditioner::None => String::new(),
+            other => format!(", {other:?} preconditioner"),
+        };
+        format!(
+            "{} ({:?} weights{preconditioner})",
+            self.identity, self.weights
+        )
+    }
+}
+
+impl<E: Element> Restoration for TvDenoising<E> {
+    fn shape(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+}
+
+impl<E: Element> Denoiser for TvDenoising<E> {
+    fn noisy(&self) -> &Vec<E> {
+        &self.noisy
     }
 }

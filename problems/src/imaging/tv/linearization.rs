@@ -1,50 +1,27 @@
-//! The second derivatives of TV denoising at one image, and how much they can change near it.
+//! The second derivatives of TV denoising at one image.
 
-use bilevel::{Element, Linearization};
+use bilevel::{Element, Linearization, Vector};
 
 use super::super::bands::{Base, Differences};
-use super::{Norm, TvDenoising, Weights};
+use super::precondition::Prepared;
+use super::{Norm, Parameters, TvDenoising, Weights, largest_weight};
 
 /// A and B at one image: A = I + Dᵀ W D with the 2×2 blocks W = w ∇²Φ(Dx), kept as two or three numbers a pixel.
 pub(super) struct TvLinearization<'a, E: Element> {
-    problem: &'a TvDenoising<E>,
-    x: &'a [E],
-    theta: &'a [f64],
+    pub(super) problem: &'a TvDenoising<E>,
+    pub(super) x: &'a [E],
+    pub(super) theta: &'a [f64],
     /// Row after row: W_hh, W_vv, and for the isotropic form W_hv.
     blocks: Vec<E>,
+    pub(super) preconditioner: Prepared<E>,
 }
 
 impl<E: Element> Drop for TvLinearization<'_, E> {
     fn drop(&mut self) {
         self.problem.arrays.put(std::mem::take(&mut self.blocks));
-    }
-}
-
-/// What a local bound is made of at one pixel: `third` ≥ |Φ'''|, `first` ≥ the Lipschitz constant of ∇Φ, `smoothing` ≥ that of
-/// ∂∇Φ/∂log ν, all within `reach` of a difference of size `t`.
-#[inline(always)]
-fn local_constants(t: f64, reach: f64, nu: f64, isotropic: bool) -> (f64, f64, f64) {
-    let lo = (t - reach).max(0.0);
-    let hi = t + reach;
-    let nu2 = nu * nu;
-    // |Φ'''| rises to |t| = ν/2 and falls after, so its largest value in [lo, hi] is at the point closest to ν/2.
-    let peak = (0.5 * nu).max(lo).min(hi);
-    let phi2 = peak * peak + nu2;
-    let along = 3.0 * peak * nu2 / (phi2 * phi2 * phi2.sqrt());
-    // In two dimensions a direction oblique to t is worse once t² > ν²/2: then the supremum is 2/(√3 φ²).
-    let third = if isotropic && peak * peak > 0.5 * nu2 {
-        2.0 / (3f64.sqrt() * phi2)
-    } else {
-        along
-    };
-    let phi2 = lo * lo + nu2;
-    let phi = phi2.sqrt();
-    if isotropic {
-        (third, 1.0 / phi, 1.0 / phi)
-    } else {
-        let first = nu2 / (phi2 * phi);
-        let ratio = hi * hi / (hi * hi + nu2);
-        (third, first, first * (3.0 * ratio - 1.0).max(1.0))
+        if let Prepared::Diagonal(inverse) = &mut self.preconditioner {
+            self.problem.arrays.put(std::mem::take(inverse));
+        }
     }
 }
 
@@ -112,6 +89,7 @@ impl<'a, E: Element> TvLinearization<'a, E> {
             );
         });
         TvLinearization {
+            preconditioner: Prepared::new(problem, &blocks),
             problem,
             x,
             theta,
@@ -163,67 +141,29 @@ impl<'a, E: Element> TvLinearization<'a, E> {
         });
     }
 
-    fn hessian_change_of<const ISOTROPIC: bool, const PER_PIXEL: bool>(
-        &self,
-        q: &[E],
-        radius: f64,
-    ) -> f64 {
-        let n = self.problem.difference_norm();
-        let reach = self.problem.spread() * radius;
-        self.problem.with_parameters(self.theta, |p| {
-            let [_, _, largest] = self.problem.bands.totals(
-                self.x,
-                q,
-                #[inline(always)]
-                |i, [th, tv, qh, qv]| {
-                    let bound = if ISOTROPIC {
-                        let t = (th * th + tv * tv).sqrt();
-                        local_constants(t, reach, p.nu, true).0 * (qh * qh + qv * qv).sqrt()
-                    } else {
-                        let h = local_constants(th.abs(), reach, p.nu, false).0 * qh.abs();
-                        let v = local_constants(tv.abs(), reach, p.nu, false).0 * qv.abs();
-                        h.max(v)
-                    };
-                    [0.0, 0.0, p.at::<PER_PIXEL>(i) * bound]
-                },
-            );
-            (1.0 + 32.0 * E::UNIT_ROUNDOFF) * n * radius * largest
-        })
-    }
-
-    fn cross_change_of<const ISOTROPIC: bool, const PER_PIXEL: bool>(
-        &self,
-        q: &[E],
-        radius: f64,
-    ) -> f64 {
-        let n = self.problem.difference_norm();
-        let reach = self.problem.spread() * radius;
-        self.problem.with_parameters(self.theta, |p| {
-            // Sums of squares over the pixels for the two columns, and the largest square of the first.
-            let [first, smoothing, largest] = self.problem.bands.totals(
-                self.x,
-                q,
-                #[inline(always)]
-                |i, [th, tv, qh, qv]| {
-                    let (f2, s2) = if ISOTROPIC {
-                        let t = (th * th + tv * tv).sqrt();
-                        let (_, f, s) = local_constants(t, reach, p.nu, true);
-                        let q2 = qh * qh + qv * qv;
-                        (f * f * q2, s * s * q2)
-                    } else {
-                        let (_, fh, sh) = local_constants(th.abs(), reach, p.nu, false);
-                        let (_, fv, sv) = local_constants(tv.abs(), reach, p.nu, false);
-                        let (h2, v2) = (qh * qh, qv * qv);
-                        (fh * fh * h2 + fv * fv * v2, sh * sh * h2 + sv * sv * v2)
-                    };
-                    let w2 = p.at::<PER_PIXEL>(i) * p.at::<PER_PIXEL>(i);
-                    [w2 * f2, w2 * s2, w2 * f2]
-                },
-            );
-            // One weight a pixel makes the first column a diagonal: its norm is its largest entry.
-            let columns = smoothing + if PER_PIXEL { largest } else { first };
-            (1.0 + 32.0 * E::UNIT_ROUNDOFF) * radius * (n * columns).sqrt()
-        })
+    /// out_i ← wᵢ⟨∇Φ(Dᵢx), Dᵢw⟩; returns the entry of Bᵀw for the smoothing.
+    fn per_pixel(&self, w: &[E], p: &Parameters<'_, E>, out: &mut [f64]) -> f64 {
+        let cols = self.problem.cols;
+        let isotropic = self.problem.norm == Norm::Isotropic;
+        let nu2 = p.nu * p.nu;
+        self.problem.bands.rows(
+            out,
+            cols,
+            #[inline(always)]
+            |i, of_x: &mut Differences<E>, of_w: &mut Differences<E>, out: &mut [f64]| {
+                let (th, tv) = of_x.of(self.x, i);
+                let (wh, wv) = of_w.of(w, i);
+                let mut total = 0.0;
+                for j in 0..cols {
+                    let weight = p.at::<true>(i * cols + j);
+                    let d = [th[j], tv[j], wh[j], wv[j]].map(E::to_f64);
+                    let (s, r) = cross_products(d, nu2, isotropic);
+                    out[j] = weight * s;
+                    total += weight * r;
+                }
+                total
+            },
+        )
     }
 }
 
@@ -293,36 +233,31 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
                     out[1] = p.weight * b;
                 }
                 Weights::PerPixel => {
-                    let cols = self.problem.cols;
                     let (per_pixel, smoothing) = out.split_at_mut(last);
-                    smoothing[0] = self.problem.bands.rows(
-                        per_pixel,
-                        cols,
-                        #[inline(always)]
-                        |i,
-                         of_x: &mut Differences<E>,
-                         of_w: &mut Differences<E>,
-                         out: &mut [f64]| {
-                            let (th, tv) = of_x.of(self.x, i);
-                            let (wh, wv) = of_w.of(w, i);
-                            let mut total = 0.0;
-                            for j in 0..cols {
-                                let weight = p.at::<true>(i * cols + j);
-                                let d = [th[j], tv[j], wh[j], wv[j]].map(E::to_f64);
-                                let (s, r) = cross_products(d, nu2, isotropic);
-                                out[j] = weight * s;
-                                total += weight * r;
-                            }
-                            total
-                        },
-                    );
+                    smoothing[0] = self.per_pixel(w, p, per_pixel);
+                }
+                Weights::PerPatch { .. } => {
+                    let (per_patch, smoothing) = out.split_at_mut(last);
+                    let mut per_pixel = self.problem.numbers.take(self.x.len());
+                    smoothing[0] = self.per_pixel(w, p, &mut per_pixel);
+                    self.problem.patches().sum(&per_pixel, per_patch);
+                    self.problem.numbers.put(per_pixel);
                 }
             }
         });
     }
 
     fn cross_jvp(&self, u: &Vec<f64>, out: &mut Vec<E>) {
-        by_kind!(self.problem, self.cross_jvp_of(u, out));
+        if let Weights::PerPatch { .. } = self.problem.weights {
+            let mut spread = self.problem.numbers.take(self.x.len() + 1);
+            let patches = self.problem.patches();
+            let of_pixels = patches.spread(u).chain(u.last().copied());
+            spread.iter_mut().zip(of_pixels).for_each(|(s, u)| *s = u);
+            by_kind!(self.problem, self.cross_jvp_of(&spread, out));
+            self.problem.numbers.put(spread);
+        } else {
+            by_kind!(self.problem, self.cross_jvp_of(u, out));
+        }
     }
 
     fn hessian_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
@@ -333,10 +268,28 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
         Some(by_kind!(self.problem, self.cross_change_of(q, radius)))
     }
 
-    /// The spectral norm of the n×2 matrix, from its Gram matrix; the constant of the problem for one weight a pixel.
+    fn has_preconditioner(&self) -> bool {
+        !matches!(self.preconditioner, Prepared::None)
+    }
+
+    fn precondition(&self, r: &Vec<E>, out: &mut Vec<E>) {
+        self.apply_preconditioner(r, out);
+    }
+
+    /// The spectral norm of the n×2 matrix, from its Gram matrix; for several weights the norm of their columns is bounded by the
+    /// constant of the problem, and that of the last column computed.
     fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
-        if self.problem.weights == Weights::PerPixel {
-            return None;
+        // An entry of a column is a difference of four terms of at most w, which may cancel.
+        let weight = largest_weight(self.theta);
+        let rounding = 80.0 * E::UNIT_ROUNDOFF * weight * (self.x.len() as f64).sqrt();
+        if self.problem.weights != Weights::Global {
+            let mut last = self.problem.numbers.take(self.problem.theta_len());
+            last.fill(0.0);
+            last[self.problem.theta_len() - 1] = 1.0;
+            self.cross_jvp(&last, room);
+            self.problem.numbers.put(last);
+            let weights = weight * self.problem.weight_columns().sqrt();
+            return Some(weights.hypot(room.norm() + rounding));
         }
         let mut gram = [vec![1.0, 0.0], vec![0.0, 1.0]];
         for column in &mut gram {
@@ -345,9 +298,6 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
         }
         let (aa, ab, bb) = (gram[0][0], gram[0][1], gram[1][1]);
         let largest = 0.5 * (aa + bb) + (0.5 * (aa - bb)).hypot(ab);
-        // An entry of a column is a difference of four terms of at most w, which may cancel.
-        let weight = self.theta[0].exp();
-        let rounding = 80.0 * E::UNIT_ROUNDOFF * weight * (self.x.len() as f64).sqrt();
         Some(largest.max(0.0).sqrt() + 2.0 * rounding)
     }
 }

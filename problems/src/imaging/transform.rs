@@ -1,0 +1,340 @@
+//! Two-dimensional transforms of images in which some linear operators are diagonal, and products with such operators.
+//!
+//! ```text
+//! out ← T⁻¹ f(T x)        f: a function of the coefficients, one at a time
+//! ```
+//!
+//! T = [`Cosine`] diagonalises the differences and the symmetric blurs with a reflecting border, T = [`Fourier`] the periodic
+//! blurs. The one-dimensional transforms are those of rustdct, realfft and rustfft, planned once. They work in `f64` whatever
+//! the storage of the image: a product of an `f32` image is then rounded once, at its end.
+//!
+//! A product has three passes: rows forward; columns forward, f, columns back; rows back. Each is divided into blocks of
+//! [`BLOCK`] rows or columns, which make the transposition as they go. The result does not depend on the number of threads; it
+//! may differ in its last digits between processors, because the libraries choose their instructions by the processor.
+
+mod cosine;
+mod fourier;
+
+pub(super) use cosine::Cosine;
+pub(super) use fourier::Fourier;
+
+use bilevel::{Element, parallel};
+use rayon::prelude::*;
+use rustdct::rustfft::num_complex::Complex;
+use std::ops::{Add, Mul, Sub};
+
+use super::bands::Pool;
+
+/// Rows or columns that are worked on at once: those of a cache line.
+const BLOCK: usize = 8;
+
+/// A coefficient of a transform: real or complex.
+pub(super) trait Coefficient:
+    Copy
+    + Default
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Mul<f64, Output = Self>
+{
+    fn conjugate(self) -> Self;
+    /// |z|².
+    fn square(self) -> f64;
+}
+
+impl Coefficient for f64 {
+    fn conjugate(self) -> Self {
+        self
+    }
+
+    fn square(self) -> f64 {
+        self * self
+    }
+}
+
+impl Coefficient for Complex<f64> {
+    fn conjugate(self) -> Self {
+        self.conj()
+    }
+
+    fn square(self) -> f64 {
+        self.norm_sqr()
+    }
+}
+
+/// The one-dimensional transforms that a two-dimensional one consists of, without normalisation.
+pub(super) trait Axes: Send + Sync {
+    type Coefficient: Coefficient;
+    /// Coefficients in a row.
+    fn width(&self) -> usize;
+    /// Coefficients that the one-dimensional transforms need to work with.
+    fn room(&self) -> usize;
+    /// Pixels → coefficients; the pixels may be overwritten.
+    fn row(
+        &self,
+        pixels: &mut [f64],
+        out: &mut [Self::Coefficient],
+        room: &mut [Self::Coefficient],
+    );
+    /// Coefficients → pixels; the coefficients may be overwritten.
+    fn row_back(
+        &self,
+        from: &mut [Self::Coefficient],
+        pixels: &mut [f64],
+        room: &mut [Self::Coefficient],
+    );
+    fn column(&self, column: &mut [Self::Coefficient], room: &mut [Self::Coefficient]);
+    fn column_back(&self, column: &mut [Self::Coefficient], room: &mut [Self::Coefficient]);
+    /// What the transforms forth and back multiply an image by.
+    fn gain(&self) -> f64;
+    /// The share of |coefficient|² of row i and column j in the squared norm of the image.
+    fn share(&self, i: usize, j: usize) -> f64;
+}
+
+/// What a block is worked on with.
+struct Room<C> {
+    pixels: Vec<f64>,
+    block: Vec<C>,
+    work: Vec<C>,
+}
+
+/// A transform of images of one shape.
+pub(super) struct Transform<A: Axes> {
+    axes: A,
+    rows: usize,
+    cols: usize,
+    rooms: Pool<Room<A::Coefficient>>,
+    /// Coefficients row after row, and column after column.
+    planes: Pool<Vec<A::Coefficient>>,
+    sums: Pool<Vec<f64>>,
+}
+
+/// Calls `f` for the pieces of `data` of `size` entries, with their numbers, in parallel where that is allowed.
+fn pieces<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    if parallel::width() == 1 || data.len() <= size {
+        data.chunks_mut(size).enumerate().for_each(|(i, d)| f(i, d));
+    } else {
+        data.par_chunks_mut(size)
+            .enumerate()
+            .for_each(|(i, d)| f(i, d));
+    }
+}
+
+impl<A: Axes> Transform<A> {
+    pub(super) fn new(rows: usize, cols: usize, axes: A) -> Self {
+        Transform {
+            axes,
+            rows,
+            cols,
+            rooms: Pool::default(),
+            planes: Pool::default(),
+            sums: Pool::default(),
+        }
+    }
+
+    pub(super) fn axes(&self) -> &A {
+        &self.axes
+    }
+
+    /// The number of coefficients. They lie column after column.
+    pub(super) fn len(&self) -> usize {
+        self.rows * self.axes.width()
+    }
+
+    fn with_room(&self, f: impl FnOnce(&mut Room<A::Coefficient>)) {
+        let mut room = self.rooms.take_or(|| Room {
+            pixels: vec![0.0; self.cols],
+            block: vec![A::Coefficient::default(); BLOCK * self.axes.width()],
+            work: vec![A::Coefficient::default(); self.axes.room()],
+        });
+        f(&mut room);
+        self.rooms.put(room);
+    }
+
+    fn take_plane(&self) -> Vec<A::Coefficient> {
+        self.planes
+            .take_or(|| vec![A::Coefficient::default(); self.len()])
+    }
+
+    /// The rows of x forward, then its columns, each of which is given to `edit`; returns the sum of what it returns.
+    fn forward<E: Element>(
+        &self,
+        x: &[E],
+        columns: &mut [A::Coefficient],
+        edit: impl Fn(usize, &mut [A::Coefficient], &mut [A::Coefficient]) -> f64 + Sync,
+    ) -> f64 {
+        let (rows, cols, width) = (self.rows, self.cols, self.axes.width());
+        let mut plane = self.take_plane();
+        pieces(&mut plane, BLOCK * width, |block, plane| {
+            self.with_room(|room| {
+                for (k, out) in plane.chunks_exact_mut(width).enumerate() {
+                    let row = &x[(block * BLOCK + k) * cols..][..cols];
+                    for (p, x) in room.pixels.iter_mut().zip(row) {
+                        *p = x.to_f64();
+                    }
+                    self.axes.row(&mut room.pixels, out, &mut room.work);
+                }
+            });
+        });
+        let mut sums = self.sums.take_or(|| vec![0.0; width]);
+        {
+            // A column with its sum, so that both are written by the thread that works on them.
+            let work = |block: usize, columns: &mut [A::Coefficient], sums: &mut [f64]| {
+                self.with_room(|room| {
+                    let first = block * BLOCK;
+                    let count = sums.len();
+                    for i in 0..rows {
+                        let from = &plane[i * width + first..][..count];
+                        for (k, &c) in from.iter().enumerate() {
+                            columns[k * rows + i] = c;
+                        }
+                    }
+                    let each = columns.chunks_exact_mut(rows).zip(sums);
+                    for (k, (column, sum)) in each.enumerate() {
+                        self.axes.column(column, &mut room.work);
+                        *sum = edit(first + k, column, &mut room.work);
+                    }
+                });
+            };
+            let size = BLOCK * rows;
+            if parallel::width() == 1 || columns.len() <= size {
+                let blocks = columns.chunks_mut(size).zip(sums.chunks_mut(BLOCK));
+                blocks.enumerate().for_each(|(i, (c, s))| work(i, c, s));
+            } else {
+                columns
+                    .par_chunks_mut(size)
+                    .zip(sums.par_chunks_mut(BLOCK))
+                    .enumerate()
+                    .for_each(|(i, (c, s))| work(i, c, s));
+            }
+        }
+        let total = sums.iter().sum();
+        self.sums.put(sums);
+        self.planes.put(plane);
+        total
+    }
+
+    /// T x, column after column.
+    pub(super) fn coefficients<E: Element>(&self, x: &[E]) -> Vec<A::Coefficient> {
+        let mut columns = vec![A::Coefficient::default(); self.len()];
+        self.forward(x, &mut columns, |_, _, _| 0.0);
+        columns
+    }
+
+    /// out_i ← merge(i, (T⁻¹ f(T x))_i, out_i), where `edit` makes f of the j-th column of coefficients in place; returns the sum
+    /// of what `edit` returns.
+    pub(super) fn apply<E: Element>(
+        &self,
+        x: &[E],
+        out: &mut [E],
+        edit: impl Fn(usize, &mut [A::Coefficient]) -> f64 + Sync,
+        merge: impl Fn(usize, f64, E) -> E + Sync,
+    ) -> f64 {
+        let (rows, cols, width) = (self.rows, self.cols, self.axes.width());
+        let mut columns = self.take_plane();
+        let total = self.forward(x, &mut columns, |j, column, room| {
+            let sum = edit(j, column);
+            self.axes.column_back(column, room);
+            sum
+        });
+        let normalise = 1.0 / self.axes.gain();
+        pieces(out, BLOCK * cols, |block, out| {
+            self.with_room(|room| {
+                let first = block * BLOCK;
+                let count = out.len() / cols;
+                for j in 0..width {
+                    let from = &columns[j * rows + first..][..count];
+                    for (k, &c) in from.iter().enumerate() {
+                        room.block[k * width + j] = c;
+                    }
+                }
+                let each = out.chunks_exact_mut(cols);
+                for (k, (out, from)) in each.zip(room.block.chunks_exact_mut(width)).enumerate() {
+                    self.axes.row_back(from, &mut room.pixels, &mut room.work);
+                    let start = (first + k) * cols;
+                    for (j, (out, p)) in out.iter_mut().zip(&room.pixels).enumerate() {
+                        *out = merge(start + j, normalise * p, *out);
+                    }
+                }
+            });
+        });
+        self.planes.put(columns);
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bilevel::Vector;
+
+    fn ramp(n: usize) -> Vec<f64> {
+        (0..n).map(|i| (0.7 * i as f64 + 0.3).sin() + 0.2).collect()
+    }
+
+    fn forth_and_back<A: Axes>(rows: usize, cols: usize, axes: A) {
+        let transform = Transform::new(rows, cols, axes);
+        let x = ramp(rows * cols);
+        let mut out = vec![0.0; x.len()];
+        let squares = transform.apply(
+            &x,
+            &mut out,
+            |j, column| {
+                let terms = column.iter().enumerate();
+                terms
+                    .map(|(i, c)| transform.axes().share(i, j) * c.square())
+                    .sum()
+            },
+            |_, value, _| value,
+        );
+        let norm = x.dot(&x);
+        assert!(
+            (squares - norm).abs() <= 1e-12 * norm,
+            "the norm of an image of {rows}×{cols}: {squares} for {norm}"
+        );
+        out.axpy(-1.0, &x);
+        assert!(out.norm() <= 1e-13 * norm.sqrt(), "{rows}×{cols}");
+    }
+
+    #[test]
+    fn transforms_are_undone_and_keep_the_norm_for_all_shapes() {
+        for (rows, cols) in [
+            (1, 1),
+            (1, 7),
+            (9, 1),
+            (2, 2),
+            (8, 8),
+            (13, 21),
+            (30, 16),
+            (17, 9),
+        ] {
+            forth_and_back(rows, cols, Cosine::new(rows, cols));
+            forth_and_back(rows, cols, Fourier::new(rows, cols));
+        }
+    }
+
+    #[test]
+    fn the_threads_do_not_show_in_the_result() {
+        let x = ramp(61 * 47);
+        let result = |threads| {
+            bilevel::parallel::with_threads(threads, || {
+                let transform = Transform::new(61, 47, Fourier::new(61, 47));
+                let mut out = vec![0.0; x.len()];
+                let sum = transform.apply(
+                    &x,
+                    &mut out,
+                    |j, c| {
+                        c[0] *= 0.5;
+                        c[0].square() + j as f64
+                    },
+                    |_, value, _| value,
+                );
+                (sum, out)
+            })
+            .unwrap()
+        };
+        assert_eq!(result(1), result(3));
+    }
+}
