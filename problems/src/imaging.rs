@@ -2,6 +2,7 @@
 
 mod bands;
 pub mod foe;
+mod ssim;
 pub mod tv;
 
 pub use foe::{Experts, FoeDenoising, FoeOracle, Potential, foe_denoising};
