@@ -49,7 +49,9 @@ struct Product<E> {
 fn peak<E: Lanes + ComplexField>() -> f64 {
     const N: usize = 768;
     let make = |phase: f64| {
-        Mat::from_fn(N, N, |i, j| E::from_f64((i as f64 * 0.3 + j as f64 * phase).sin()))
+        Mat::from_fn(N, N, |i, j| {
+            E::from_f64((i as f64 * 0.3 + j as f64 * phase).sin())
+        })
     };
     let mut products: Vec<Product<E>> = (0..parallel::width())
         .map(|_| Product {
@@ -142,7 +144,11 @@ fn table<E: Lanes + ComplexField>(potential: Potential) {
             drop(s.problem.linearize(&s.x, &theta));
         });
     });
-    println!("| {kind} | {} | linearisation | {:.2} | | | | |", E::NAME, 1e3 * setup[0]);
+    println!(
+        "| {kind} | {} | linearisation | {:.2} | | | | |",
+        E::NAME,
+        1e3 * setup[0]
+    );
     row(
         "Hessian product",
         std::array::from_fn(|i| (products[i] - setup[i]) / PRODUCTS as f64),
@@ -152,7 +158,9 @@ fn table<E: Lanes + ComplexField>(potential: Potential) {
         seconds(|| {
             parallel::for_each(&mut samples, |_, s| {
                 let mut by_theta = vec![0.0; theta.len()];
-                s.problem.linearize(&s.x, &theta).cross_vjp(&s.x, &mut by_theta);
+                s.problem
+                    .linearize(&s.x, &theta)
+                    .cross_vjp(&s.x, &mut by_theta);
             });
         }),
     );

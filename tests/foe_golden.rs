@@ -79,7 +79,10 @@ fn the_derivatives_are_right_for_every_kind_of_experts() {
     let noisy = picture(21, 37, 0).with_noise(0.1, 3, 0);
     for potential in [Potential::Convex, Potential::weakly_convex()] {
         for zero_mean in [false, true] {
-            let mut experts = Experts::new(4, 3).unwrap().with_potential(potential).unwrap();
+            let mut experts = Experts::new(4, 3)
+                .unwrap()
+                .with_potential(potential)
+                .unwrap();
             if zero_mean {
                 experts = experts.zero_mean();
             }

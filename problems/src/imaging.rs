@@ -5,7 +5,7 @@ pub mod foe;
 mod ssim;
 pub mod tv;
 
-pub use foe::{Experts, FoeDenoising, FoeOracle, Potential, foe_denoising};
+pub use foe::{Experts, FoeDenoising, FoeModel, FoeOracle, Potential, foe_denoising};
 pub use tv::{Norm, TvDenoising, Weights};
 
 use bilevel::{Element, Error, Implicit, Sum, Trust, UpperCurvature, UpperLevel, Vector};

@@ -43,18 +43,18 @@ pub fn read_png(path: impl AsRef<Path>) -> Result<Image<f64>, DataError> {
     decode(path, &read_file(path)?)
 }
 
-/// Reads one PNG file, or all of a folder in the order of their names.
+/// The PNG files that a path stands for: the file itself, or all of a folder in the order of their names.
 ///
 /// # Errors
-/// [`DataError`].
-pub fn read_pngs(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
+/// [`DataError::Io`], [`DataError::NoImages`].
+pub fn png_files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>, DataError> {
     let path = path.as_ref();
     let io = |source| DataError::Io {
         path: path.to_owned(),
         source,
     };
     if !std::fs::metadata(path).map_err(io)?.is_dir() {
-        return Ok(vec![read_png(path)?]);
+        return Ok(vec![path.to_owned()]);
     }
     let mut files: Vec<PathBuf> = std::fs::read_dir(path)
         .map_err(io)?
@@ -68,7 +68,15 @@ pub fn read_pngs(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
             path: path.to_owned(),
         });
     }
-    files.iter().map(read_png).collect()
+    Ok(files)
+}
+
+/// Reads one PNG file, or all of a folder in the order of their names.
+///
+/// # Errors
+/// [`DataError`].
+pub fn read_pngs(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
+    png_files(path)?.iter().map(read_png).collect()
 }
 
 fn to_grey(image: &Image<f64>) -> GrayImage {

@@ -302,7 +302,11 @@ impl Parameters {
             .zip(&nu)
             .map(|(t, nu)| nu * (1.0 + t.exp()))
             .collect();
-        let ratios = || raw.iter().zip(&kappa).map(|(a, kappa)| a * concavity / kappa);
+        let ratios = || {
+            raw.iter()
+                .zip(&kappa)
+                .map(|(a, kappa)| a * concavity / kappa)
+        };
         let spectrum = Spectrum::new(&filters, experts.size, ratios());
         let (sum, derivative) = spectrum.smooth_bound();
         let budget = 1.0 - modulus;

@@ -159,9 +159,7 @@ impl<E: Lanes> Bank<E> {
         let count = filters.len() / s2;
         Bank {
             forwards: Packed::new(count, s, s, |a, b, k| filters[k * s2 + a * s + b]),
-            backwards: Packed::new(s, count, s, |k, b, a| {
-                filters[k * s2 + a * s + (s - 1 - b)]
-            }),
+            backwards: Packed::new(s, count, s, |k, b, a| filters[k * s2 + a * s + (s - 1 - b)]),
             count,
         }
     }
@@ -232,9 +230,7 @@ impl<E: Lanes> Field<E> {
     /// The image, reflected at its borders: lent by `arrays`.
     pub(super) fn extend(&self, x: &[E]) -> Vec<E> {
         let g = &self.geometry;
-        let mut out = self
-            .arrays
-            .take((g.rows + g.size - 1) * g.source_stride);
+        let mut out = self.arrays.take((g.rows + g.size - 1) * g.source_stride);
         let fill = |q: usize, out: &mut [E]| {
             let i = g.reflected(q, g.rows);
             let row = &x[i * g.cols..(i + 1) * g.cols];
@@ -323,13 +319,9 @@ impl<E: Lanes> Field<E> {
         out: &mut [E],
         change: impl Fn(usize, &mut [E], &mut [E]) -> f64 + Sync,
     ) -> f64 {
-        self.project_both(
-            [bank],
-            source,
-            base,
-            out,
-            |i, first, _, row| change(i, first, row),
-        )
+        self.project_both([bank], source, base, out, |i, first, _, row| {
+            change(i, first, row)
+        })
     }
 
     /// The same for one or two banks, whose responses are changed together and spread by their own filters.

@@ -52,9 +52,7 @@ impl<'a, E: Lanes> FoeLinearization<'a, E> {
             &mut [0.0],
             |range, out, room, _| {
                 for (i, out) in range.zip(out.chunks_exact_mut(count * g.cols)) {
-                    prepared
-                        .bank
-                        .respond(&g, &extended, i, &mut room.first);
+                    prepared.bank.respond(&g, &extended, i, &mut room.first);
                     let inside = problem.inside(i);
                     dispatch(
                         #[inline(always)]

@@ -112,7 +112,13 @@ impl Spectrum {
         }
         let rows = self.grid / 2 + 1;
         // The rows that stand for two of the full grid.
-        let twice = |u: usize| if u == 0 || 2 * u == self.grid { 1.0 } else { 2.0 };
+        let twice = |u: usize| {
+            if u == 0 || 2 * u == self.grid {
+                1.0
+            } else {
+                2.0
+            }
+        };
         let sum: f64 = self
             .values
             .chunks_exact(self.grid)
@@ -204,7 +210,10 @@ mod tests {
                 largest = largest.max(0.7 * (re * re + im * im));
             }
         }
-        assert!(largest <= bound && bound <= 1.1 * largest, "{largest} {bound}");
+        assert!(
+            largest <= bound && bound <= 1.1 * largest,
+            "{largest} {bound}"
+        );
     }
 
     #[test]
