@@ -8,7 +8,8 @@ use bilevel::{
 };
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Checkpoints, Failure};
 
@@ -126,7 +127,7 @@ impl<O: Oracle, S: Solver<O>> Runnable<O> for S {
         let mut run = Run::new(oracle, noted)
             .tolerance(settings.tolerance)
             .limits(settings.limits)
-            .stop_on(ctrl_c()?);
+            .stop_on(stop_flag()?);
         if settings.table {
             run = run.observe(Table::new(std::io::stdout()));
         }
@@ -142,6 +143,16 @@ impl<O: Oracle, S: Solver<O>> Runnable<O> for S {
             None => run.start(theta)?,
         })
     }
+}
+
+/// The flag that Ctrl-C sets: one for all runs of a program.
+fn stop_flag() -> Result<Arc<AtomicBool>, Error> {
+    static FLAG: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
+    let mut flag = FLAG.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(Arc::clone(match &mut *flag {
+        Some(flag) => flag,
+        none => none.insert(ctrl_c()?),
+    }))
 }
 
 /// A solver that notes θ before every step, as the trace does for a short one.
