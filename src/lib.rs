@@ -42,9 +42,10 @@
 //! | [`lower`] | argminₓ g to a given accuracy, certified: gradient descent, FISTA, Newton-CG, L-BFGS |
 //! | [`hypergradient`] | ∇F by implicit differentiation, and the bound of its error |
 //! | [`oracle`] | θ and an accuracy in, value and hypergradient out: [`Implicit`], and [`Sum`] over samples in parallel |
-//! | [`upper`] | what moves θ: [`Maid`], [`Hoag`], [`GradientDescent`] |
+//! | [`upper`] | what moves θ: [`Maid`], [`Hoag`], [`GradientDescent`]; without gradients [`DerivativeFree`], [`RandomSearch`], [`GridSearch`] |
 //! | [`run`] | the driver: stopping rules, budgets, observers, trace, report, checkpoints |
 //! | `plot` | convergence figures (feature `plot`) |
+//! | `argmin` | argmin's solvers and its Executor, in both directions (feature `argmin`) |
 //! | [`status`], [`error`], [`work`], [`parallel`], [`simd`] | how things end, what is refused, what was done, and on which threads and registers |
 //!
 //! # Features
@@ -54,6 +55,7 @@
 //! | `plot` | convergence figures as SVG | plotters |
 //! | `progress` | a progress bar for the terminal | indicatif |
 //! | `interrupt` | Ctrl-C ends a run cleanly | ctrlc |
+//! | `argmin` | argmin's solvers on our oracles, under its driver or ours, and ours under its Executor | argmin |
 //!
 //! None is on by default.
 //!
@@ -66,6 +68,8 @@
 //! - The same settings and seed give the same bytes in trace and figures, on any number of threads and after any number of
 //!   interruptions. Kernels do not depend on the width of the SIMD registers either; the platform's `exp` and `ln` may.
 
+#[cfg(feature = "argmin")]
+pub mod argmin;
 pub mod error;
 pub mod hypergradient;
 pub mod linear;
@@ -83,15 +87,23 @@ pub mod vector;
 pub mod work;
 
 pub use error::{CheckpointError, Error};
-pub use hypergradient::{Accuracy, Bounded, Evaluation, Hypergradient, Trust};
+pub use hypergradient::{Accuracy, Bounded, Estimator, Evaluation, Hypergradient, Trust};
 pub use oracle::{Implicit, ImplicitState, Oracle, Sum};
 pub use problem::check::{CheckReport, Checker, check_lower, check_upper};
 pub use problem::{Curvature, Linearization, LowerLevel, UpperCurvature, UpperLevel};
 pub use run::{Limits, Report, Run, Trace};
 pub use status::{Budget, SolveStatus, Status};
-pub use upper::{GradientDescent, Hoag, Iteration, Law, Maid, Solver, Step};
+pub use upper::{
+    DerivativeFree, GradientDescent, GridSearch, Hoag, Iteration, Law, Maid, RandomSearch, Region,
+    Solver, Step,
+};
 pub use vector::{Element, Vector};
 pub use work::Work;
+
+/// The programs of the chapter on argmin, compiled and run too.
+#[cfg(all(doctest, feature = "argmin"))]
+#[doc = include_str!("../docs/src/argmin.md")]
+struct ArgminChapter;
 
 /// The program of the README, compiled and run with the other examples of the documentation.
 #[cfg(doctest)]

@@ -4,6 +4,7 @@
 //! threads; what it remembers, the warm starts, is in its state, so that a checkpoint is (θ, solver state, oracle state).
 
 mod implicit;
+mod reference;
 mod sum;
 
 pub use implicit::{Implicit, ImplicitState};
@@ -14,6 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Evaluation, Hypergradient};
 use crate::vector::Vector;
+use crate::work::Work;
 
 /// Values and hypergradients of F, to an accuracy that is asked for.
 pub trait Oracle: Send + Sync {
@@ -49,6 +51,19 @@ pub trait Oracle: Send + Sync {
         accuracy: Accuracy,
         state: &mut Self::State,
     ) -> Result<Hypergradient<Self::Theta>, Error>;
+
+    /// ⟨q, ∇ₓg(x̃, θ)⟩, with x̃ from the `trial` that [`value`](Oracle::value) has just left at θ, and q the adjoint in `state`: what a
+    /// goal-oriented estimate of F(θ) takes off the computed value. The default is 0, which leaves that value as it is.
+    fn correction(
+        &self,
+        theta: &Self::Theta,
+        state: &Self::State,
+        trial: &Self::State,
+        work: &mut Work,
+    ) -> f64 {
+        let _ = (theta, state, trial, work);
+        0.0
+    }
 
     /// A state that [`value`](Oracle::value) can be called with as it could be with `state`. What only hypergradients need may be
     /// left out.

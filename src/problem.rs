@@ -115,6 +115,11 @@ pub trait Linearization {
         let _ = (q, radius);
         None
     }
+    /// A bound of ‖B(x+e) − B(x)‖ over ‖e‖ ≤ radius, where there is a better one than L_B · radius.
+    fn cross_change_norm(&self, radius: f64) -> Option<f64> {
+        let _ = radius;
+        None
+    }
     /// A bound of ‖B‖ at this x, where there is a better one than [`Curvature::cross_norm`]. `room` may be overwritten.
     fn cross_norm(&self, room: &mut Self::X) -> Option<f64> {
         let _ = room;

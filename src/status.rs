@@ -114,6 +114,9 @@ pub enum Status {
     Interrupted,
     /// The iterates run away, and no shorter step brings them back.
     Diverged,
+    /// The search did all that it was set to do: every point of a grid, or steps down to the shortest. No test of
+    /// stationarity was passed.
+    Completed,
 }
 
 impl Status {
@@ -127,6 +130,7 @@ impl Status {
             Status::BudgetExhausted(_) => "budget_exhausted",
             Status::Interrupted => "interrupted",
             Status::Diverged => "diverged",
+            Status::Completed => "completed",
         }
     }
 
@@ -154,6 +158,10 @@ impl Status {
             Status::Interrupted => "stopped on request: to go on, resume from a checkpoint, or start again at this θ".into(),
             Status::Diverged => {
                 "the iterates run away: take smaller steps, bound θ, or start closer to the solution"
+                    .into()
+            }
+            Status::Completed => {
+                "the search has done all that it was set to do, and θ is the best point it found: search finer around it, or start a gradient method there"
                     .into()
             }
         }

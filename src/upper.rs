@@ -5,21 +5,38 @@
 //! | [`Maid`] | adaptive, both ways | backtracking on bounds | every accepted step decreases the exact F |
 //! | [`GradientDescent`] | fixed | backtracking on computed values | none beyond the accuracy |
 //! | [`Hoag`] | a summable law, fixed in advance | adaptive, from observed decrease | convergence in the limit |
+//! | [`DerivativeFree`] | tied to the step | along coordinates, compared on bounds | every accepted step decreases the exact F |
+//! | [`RandomSearch`], [`GridSearch`] | fixed | none: points of a box | none |
 //!
 //! A solver sees an [`Oracle`], not a problem. [`Solver::step`] is public: call it in a loop of your own, or let
 //! [`Run`](crate::Run) add stopping rules, budgets, observers, a trace and checkpoints.
 
 pub mod accuracy;
+mod basis;
+pub mod constraint;
+pub mod derivative_free;
+pub mod direction;
 pub mod gradient_descent;
+pub mod grid_search;
 pub mod hoag;
+mod iterate;
 pub mod line_search;
 pub mod maid;
+pub mod random_search;
+pub mod search;
 
-pub use accuracy::{AdaptiveAccuracy, Law};
+pub use accuracy::{Adaptation, AdaptiveAccuracy, Law};
+pub use constraint::Constraint;
+pub use derivative_free::DerivativeFree;
+pub use direction::Direction;
 pub use gradient_descent::GradientDescent;
+pub use grid_search::GridSearch;
 pub use hoag::Hoag;
-pub use line_search::Backtracking;
+pub use iterate::Iterate;
+pub use line_search::{Acceptance, Backtracking, FirstStep, TrialStep, Values};
 pub use maid::Maid;
+pub use random_search::RandomSearch;
+pub use search::Region;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -40,15 +57,16 @@ pub struct Iteration {
     pub iteration: u64,
     /// F(θ_k) with its bounds, at the θ that the iteration started from.
     pub value: Bounded,
-    /// ‖z_k‖.
+    /// ‖z_k‖; where θ is constrained, the [measure of stationarity](constraint) π(z_k). Infinite where no hypergradient was
+    /// computed.
     pub gradient_norm: f64,
-    /// ω_k, the bound of ‖z_k − ∇F(θ_k)‖.
+    /// ω_k, the bound of ‖z_k − ∇F(θ_k)‖; infinite where it is not known.
     pub error_bound: f64,
     /// How sure ω_k is.
     pub trust: Trust,
-    /// ε and δ that z_k was computed with.
+    /// ε and δ that z_k was computed with; where no hypergradient was computed, δ is infinite.
     pub accuracy: Accuracy,
-    /// The accepted step α_k; `None` where θ did not move.
+    /// The accepted step α_k, for searches the length of the move; `None` where θ did not move.
     pub step: Option<f64>,
     /// Hypergradients computed in this iteration.
     pub hypergradients: u64,
@@ -73,19 +91,44 @@ impl Iteration {
             hypergradients: 0,
             trials: 0,
             work: Work::default(),
-            theta: if theta.len() <= THETA_IN_TRACE {
-                theta.to_f64()
-            } else {
-                Vec::new()
-            },
+            theta: in_trace(theta),
         }
+    }
+
+    /// The row of a search that knows F(θ) to `epsilon`, and no gradient.
+    pub(crate) fn without_gradient<T: Vector>(theta: &T, epsilon: f64, value: Bounded) -> Self {
+        Iteration {
+            iteration: 0,
+            value,
+            gradient_norm: f64::INFINITY,
+            error_bound: f64::INFINITY,
+            trust: Trust::Unknown,
+            accuracy: Accuracy {
+                epsilon,
+                delta: f64::INFINITY,
+            },
+            step: None,
+            hypergradients: 0,
+            trials: 0,
+            work: Work::default(),
+            theta: in_trace(theta),
+        }
+    }
+}
+
+/// θ as the trace has it.
+fn in_trace<T: Vector>(theta: &T) -> Vec<f64> {
+    if theta.len() <= THETA_IN_TRACE {
+        theta.to_f64()
+    } else {
+        Vec::new()
     }
 }
 
 /// What one call of [`Solver::step`] did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step<T> {
-    /// θ moved.
+    /// θ moved, or the search looked elsewhere and goes on.
     Moved(Iteration),
     /// θ stays: why, the iteration that found out, and the hypergradient at θ.
     Ended(Status, Iteration, Hypergradient<T>),
@@ -102,7 +145,7 @@ pub trait Solver<O: Oracle> {
     /// [`Error::InvalidArgument`].
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error>;
 
-    /// One iteration. It ends with [`Status::Converged`] when ‖z‖ + ω ≤ `tolerance`.
+    /// One iteration. It ends with [`Status::Converged`] when ‖z‖ + ω ≤ `tolerance` is found out.
     ///
     /// # Errors
     /// Those of the oracle at the current θ.
@@ -139,13 +182,13 @@ pub trait Solver<O: Oracle> {
     fn identity(&self) -> String;
 }
 
-/// ‖z‖ + ω ≤ tolerance, which bounds ‖∇F‖. Where no bound was asked for, ‖z‖ alone must do, of inner problems that were solved.
-pub(crate) fn converged<T: Vector>(z: &Hypergradient<T>, tolerance: f64) -> bool {
+/// π(z) + ω ≤ tolerance, which bounds π(∇F); without a constraint these are ‖z‖ and ‖∇F‖. Where no bound was asked for, ‖z‖ alone must do, of inner problems that were solved.
+pub(crate) fn converged<T>(measure: f64, z: &Hypergradient<T>, tolerance: f64) -> bool {
     let omega = match z.trust {
         Trust::Unknown if z.is_unbounded_by_choice() => 0.0,
         _ => z.error_bound,
     };
-    z.gradient.norm() + omega <= tolerance
+    measure + omega <= tolerance
 }
 
 /// Evaluates the oracle at θ, for [`Solver::evaluate`].

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
 
-use bilevel::{Accuracy, Hypergradient, Oracle, Trust, Vector};
+use bilevel::{Accuracy, Hypergradient, Linearization, LowerLevel, Oracle, Trust, Vector};
 use bilevel_problems::data::read_npy;
 use bilevel_problems::imaging::foe::Lanes;
 use bilevel_problems::imaging::{Experts, FoeDenoising, Image, Potential, foe_denoising};
@@ -96,5 +96,128 @@ fn the_derivatives_are_right_for_every_kind_of_experts() {
             println!("{report}");
             assert!(report.passed(), "{experts:?}\n{report}");
         }
+    }
+}
+
+/// Experts, a θ, a point x and a direction q, of every kind.
+fn cases() -> Vec<(FoeDenoising<f64>, Vec<f64>, Vec<f64>, Vec<f64>)> {
+    let mut cases = Vec::new();
+    for (rows, cols) in [(19, 70), (8, 8)] {
+        let noisy = picture(rows, cols, 0).with_noise(0.1, 3, 0);
+        for potential in [Potential::Convex, Potential::weakly_convex()] {
+            for zero_mean in [false, true] {
+                let mut experts = Experts::new(5, 7)
+                    .unwrap()
+                    .with_potential(potential)
+                    .unwrap();
+                if zero_mean {
+                    experts = experts.zero_mean();
+                }
+                let problem = FoeDenoising::new(&noisy, &experts).unwrap();
+                let mut theta = experts.random(1);
+                for (t, r) in theta.iter_mut().zip(random(300, 5)) {
+                    *t += 0.2 * r;
+                }
+                let x = picture(rows, cols, 1)
+                    .with_noise(0.02, 4, 0)
+                    .pixels()
+                    .to_vec();
+                cases.push((problem, theta, x, random(rows * cols, 8)));
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn the_bounds_hold_along_random_and_along_the_worst_directions() {
+    for (problem, theta, x, q) in cases() {
+        let at = problem.linearize(&x, &theta);
+        let mut room = x.clone();
+        // ‖B‖ by the power method on BᵀB, against its bound.
+        let norm_b = at.cross_norm(&mut room).unwrap();
+        let mut u = random(theta.len(), 2);
+        let mut found = 0.0;
+        for _ in 0..60 {
+            let length = u.norm();
+            u.iter_mut().for_each(|u| *u /= length);
+            at.cross_jvp(&u, &mut room);
+            found = room.norm();
+            at.cross_vjp(&room, &mut u);
+        }
+        assert!(found <= norm_b, "‖B‖ is {found}, its bound {norm_b}");
+        print!("‖B‖: {:.1}", norm_b / found);
+        for radius in [1e-4, 1e-2, 1.0] {
+            let bounds = [
+                at.hessian_change(&q, radius).unwrap(),
+                at.cross_change(&q, radius).unwrap(),
+                at.cross_change_norm(radius).unwrap(),
+            ];
+            let mut largest = [0.0f64; 3];
+            for seed in 0..12 {
+                // A direction that is random, or lies in the response of a filter to a pixel, which is the worst locally.
+                let mut e = random(x.len(), seed);
+                if seed % 2 == 1 {
+                    let mut delta = vec![0.0; x.len()];
+                    delta[(seed as usize * 31) % x.len()] = 1.0;
+                    at.hvp(&delta, &mut e);
+                }
+                let scale = radius / e.norm();
+                let there: Vec<f64> = x.iter().zip(&e).map(|(x, e)| x + scale * e).collect();
+                let moved = problem.linearize(&there, &theta);
+                let (mut a, mut b) = (x.clone(), x.clone());
+                at.hvp(&q, &mut a);
+                moved.hvp(&q, &mut b);
+                largest[0] = largest[0].max(distance(&a, &b));
+                let (mut a, mut b) = (theta.clone(), theta.clone());
+                at.cross_vjp(&q, &mut a);
+                moved.cross_vjp(&q, &mut b);
+                largest[1] = largest[1].max(distance(&a, &b));
+                let mut u = random(theta.len(), seed + 50);
+                for _ in 0..4 {
+                    let length = u.norm();
+                    u.iter_mut().for_each(|u| *u /= length);
+                    let (mut a, mut b) = (x.clone(), x.clone());
+                    at.cross_jvp(&u, &mut a);
+                    moved.cross_jvp(&u, &mut b);
+                    largest[2] = largest[2].max(distance(&a, &b));
+                    a.iter_mut().zip(&b).for_each(|(a, b)| *a -= b);
+                    let (mut c, mut d) = (theta.clone(), theta.clone());
+                    at.cross_vjp(&a, &mut c);
+                    moved.cross_vjp(&a, &mut d);
+                    u = c.iter().zip(&d).map(|(c, d)| c - d).collect();
+                }
+            }
+            for (bound, seen) in bounds.iter().zip(largest) {
+                assert!(
+                    seen <= *bound,
+                    "{seen} seen, bound {bound} at radius {radius}"
+                );
+                print!("  {:.1}", bound / seen);
+            }
+        }
+        println!();
+    }
+}
+
+#[test]
+fn the_true_errors_lie_within_the_certified_bounds() {
+    let golden = golden();
+    for accuracy in [1.0, 1e-1, 1e-2, 1e-3, 1e-4] {
+        for trust in [Trust::Certified, Trust::Estimated] {
+            let z = evaluate::<f64>(&golden.theta, trust, accuracy);
+            let error = distance(&z.gradient, &golden.hypergradient);
+            println!(
+                "{trust} {accuracy:e}: ‖z‖ {:.3}, error {error:.2e}, bound {:.2e}, looseness {:.1}",
+                z.gradient.norm(),
+                z.error_bound,
+                z.error_bound / error
+            );
+            assert!(error <= z.error_bound);
+            assert!(z.value.lower <= golden.value && golden.value <= z.value.upper);
+        }
+        let z = evaluate::<f32>(&golden.theta, Trust::Certified, accuracy);
+        assert!(distance(&z.gradient, &golden.hypergradient) <= z.error_bound);
+        assert!(z.value.lower <= golden.value && golden.value <= z.value.upper);
     }
 }

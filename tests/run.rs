@@ -14,8 +14,9 @@ use bilevel::lower::{Fista, NewtonCg};
 use bilevel::parallel::with_threads;
 use bilevel::run::{JsonLines, Observer, Table};
 use bilevel::{
-    Budget, CheckpointError, Error, GradientDescent, Hoag, Implicit, Iteration, Law, Limits, Maid,
-    Oracle, Report, Run, Solver, Status, Trust, Work,
+    Budget, CheckpointError, DerivativeFree, Error, GradientDescent, GridSearch, Hoag, Implicit,
+    Iteration, Law, Limits, Maid, Oracle, RandomSearch, Region, Report, Run, Solver, Status, Trust,
+    Work,
 };
 use bilevel_problems::imaging::{Norm, TvOracle, Weights, tv_denoising};
 use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
@@ -185,6 +186,24 @@ fn a_run_that_stops_and_resumes_writes_the_trace_of_one_that_did_not() {
         ..Hoag::new(Law::Quadratic)
     };
     assert_resumes(&oracle, &bold, &theta, 15);
+}
+
+#[test]
+fn searches_without_gradients_resume_to_the_same_trace_on_any_number_of_threads() {
+    let oracle = quadratic(0);
+    let theta = vec![2.0, -2.0, 2.0];
+    let region = Region::cube(3, -3.0, 3.0);
+    let images = small_images(Norm::Isotropic, Weights::Global);
+    let plane = Region::cube(2, -6.0, -1.0);
+    assert_resumes(&oracle, &DerivativeFree::default(), &theta, 15);
+    assert_resumes(&oracle, &RandomSearch::new(region.clone(), 12), &theta, 15);
+    assert_resumes(&oracle, &GridSearch::new(region, 2), &theta, 15);
+    let theta = vec![-4.0, -3.0];
+    assert_resumes(&images, &DerivativeFree::default(), &theta, 8);
+    assert_resumes(&images, &RandomSearch::new(plane.clone(), 7), &theta, 15);
+    assert_same_on_all_threads(&images, &DerivativeFree::default(), &theta, 6);
+    assert_same_on_all_threads(&images, &RandomSearch::new(plane.clone(), 9), &theta, 9);
+    assert_same_on_all_threads(&images, &GridSearch::new(plane, 3), &theta, 12);
 }
 
 #[test]

@@ -15,8 +15,8 @@
 //! [arXiv:1602.02355](https://arxiv.org/abs/1602.02355).
 
 use super::bound::{BoundTerms, error_bound};
-use super::sampled;
-use super::{Accuracy, AdjointPoint, Bounded, Hypergradient, LowerPoint, Trust};
+use super::{Accuracy, AdjointPoint, Bounded, Estimator, Hypergradient, LowerPoint, Trust};
+use super::{newton_step, sampled};
 use crate::error::Error;
 use crate::linear::{LinearReport, LinearSolver, System};
 use crate::problem::{Linearization, LowerLevel, UpperCurvature, UpperLevel};
@@ -37,6 +37,8 @@ pub struct ImplicitParts<'a, P, U, L> {
     pub linear_solver: &'a L,
     /// The trust that is wanted: it decides how the bound is computed.
     pub trust: Trust,
+    /// How estimated bounds come about.
+    pub estimator: Estimator,
 }
 
 impl<P, U, L> ImplicitParts<'_, P, U, L>
@@ -199,8 +201,22 @@ where
         } else {
             self.trust
         };
+        let better = match (trust, self.estimator) {
+            (Trust::Estimated, Estimator::NewtonStep) => newton_step::corrected(
+                self.lower,
+                self.upper,
+                at,
+                &linearization,
+                adjoint,
+                &lower_gradient,
+                &mut work,
+                scratch,
+            ),
+            _ => None,
+        };
         let terms = match trust {
             Trust::Unknown => None,
+            _ if better.is_some() => None,
             Trust::Certified => {
                 Some(self.certified(at, &linearization, &found, &mut lower_gradient)?)
             }
@@ -220,8 +236,19 @@ where
             epsilon: solved.epsilon.unwrap_or(solved.gradient_norm),
             delta: found.delta,
         };
-        let (error_bound, value) = match &terms {
-            Some(terms) => {
+        let mut correction = None;
+        let (error_bound, value) = match (&terms, better) {
+            (_, Some(better)) => {
+                gradient.axpby(1.0, &better, -1.0);
+                let error = newton_step::SHARE * gradient.norm()
+                    + ROUNDINGS * P::X::UNIT_ROUNDOFF * better.norm();
+                correction = Some(std::mem::replace(&mut gradient, better));
+                (
+                    error,
+                    self.bound_value(at, f, &rhs, rhs_norm, *mu, &mut work, scratch)?,
+                )
+            }
+            (Some(terms), None) => {
                 let rounding = ROUNDINGS
                     * P::X::UNIT_ROUNDOFF
                     * (terms.cross_norm * q_norm + gradient_theta_norm);
@@ -230,7 +257,7 @@ where
                     self.bound_value(at, f, &rhs, rhs_norm, *mu, &mut work, scratch)?,
                 )
             }
-            None => (f64::INFINITY, Bounded::unknown(f)),
+            (None, None) => (f64::INFINITY, Bounded::unknown(f)),
         };
         drop(linearization);
         scratch.put(rhs);
@@ -239,6 +266,7 @@ where
             gradient,
             error_bound,
             trust,
+            correction,
             value,
             goal_oriented,
             attained,
@@ -268,7 +296,10 @@ where
         let mu = known.strong_convexity.ok_or_else(missing_mu)?;
         // L stands in the rounding error of the residuals.
         need(known.smoothness, "L (Curvature::smoothness)")?;
-        let cross_change_norm = epsilon * need(known.cross_lipschitz, L_B)?;
+        let cross_change_norm = match linearization.cross_change_norm(epsilon) {
+            Some(change) => change,
+            None => epsilon * need(known.cross_lipschitz, L_B)?,
+        };
         let AdjointPoint { q, q_norm, .. } = *found;
         Ok(BoundTerms {
             delta: found.delta,

@@ -5,12 +5,15 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Oracle;
 use crate::error::{Error, positive};
-use crate::hypergradient::{Accuracy, Evaluation, Hypergradient, ImplicitParts, LowerPoint, Trust};
+use crate::hypergradient::{
+    Accuracy, Estimator, Evaluation, Hypergradient, ImplicitParts, LowerPoint, Trust,
+};
 use crate::linear::{Chain, LinearSolver};
 use crate::lower::{Fista, LowerReport, LowerSolver};
 use crate::problem::{LowerLevel, UpperLevel};
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
+use crate::work::Work;
 
 /// One lower level, one upper level, and the solvers of the inner problems.
 ///
@@ -24,6 +27,7 @@ where
     lower_solver: S,
     linear_solver: L,
     trust: Trust,
+    estimator: Estimator,
     /// Vectors lent to the solvers: one set for every thread that is inside a call.
     scratch: Mutex<Vec<Scratch<P::X>>>,
 }
@@ -64,6 +68,7 @@ where
             lower_solver: Fista::default(),
             linear_solver: Chain::default(),
             trust: Trust::Certified,
+            estimator: Estimator::default(),
             scratch: Mutex::new(Vec::new()),
         }
     }
@@ -81,6 +86,7 @@ where
             lower_solver,
             linear_solver: self.linear_solver,
             trust: self.trust,
+            estimator: self.estimator,
             scratch: self.scratch,
         }
     }
@@ -93,6 +99,7 @@ where
             lower_solver: self.lower_solver,
             linear_solver,
             trust: self.trust,
+            estimator: self.estimator,
             scratch: self.scratch,
         }
     }
@@ -100,6 +107,12 @@ where
     /// The same with bounds of another trust. [`Trust::Unknown`] computes no bounds.
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// The same with another way to estimated bounds; it matters for [`Trust::Estimated`] only.
+    pub fn with_estimator(mut self, estimator: Estimator) -> Self {
+        self.estimator = estimator;
         self
     }
 
@@ -127,6 +140,7 @@ where
             upper: &self.upper,
             linear_solver: &self.linear_solver,
             trust: self.trust,
+            estimator: self.estimator,
         }
     }
 
@@ -229,6 +243,26 @@ where
         })
     }
 
+    fn correction(
+        &self,
+        theta: &P::Theta,
+        state: &Self::State,
+        trial: &Self::State,
+        work: &mut Work,
+    ) -> f64 {
+        let Some(adjoint) = &state.adjoint else {
+            return 0.0;
+        };
+        self.with_scratch(|scratch| {
+            let mut gradient = scratch.take(&trial.x);
+            self.lower.gradient(&trial.x, theta, &mut gradient);
+            work.lower_gradients += 1;
+            let correction = adjoint.dot(&gradient);
+            scratch.put(gradient);
+            correction
+        })
+    }
+
     /// A trial needs the lower-level solution only, in a vector that the solvers use at other times.
     fn begin_trial(&self, state: &Self::State) -> Self::State {
         let mut trial = ImplicitState {
@@ -277,7 +311,11 @@ where
             self.upper.identity(),
             self.lower_solver.identity(),
             self.linear_solver.identity(),
-            self.trust,
+            match self.trust {
+                Trust::Estimated if self.estimator != Estimator::default() =>
+                    format!("estimated by {:?}", self.estimator),
+                trust => trust.to_string(),
+            },
         )
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Oracle;
 use crate::error::Error;
+use crate::hypergradient::newton_step::SHARE;
 use crate::hypergradient::{Accuracy, Bounded, Evaluation, Hypergradient};
 use crate::parallel;
 use crate::status::SolveStatus;
@@ -120,10 +121,20 @@ impl<O: Oracle> Oracle for Sum<O> {
         let mut total = parts.remove(0);
         total.gradient.scale(share);
         total.error_bound *= share;
+        if let Some(correction) = &mut total.correction {
+            correction.scale(share);
+        }
         total.goal_oriented *= share;
         for part in parts {
             total.gradient.axpy(share, &part.gradient);
             total.error_bound += share * part.error_bound;
+            total.correction = match (total.correction, &part.correction) {
+                (Some(mut sum), Some(correction)) => {
+                    sum.axpy(share, correction);
+                    Some(sum)
+                }
+                _ => None,
+            };
             total.goal_oriented += share * part.goal_oriented;
             total.trust = total.trust.min(part.trust);
             total.attained.epsilon = total.attained.epsilon.max(part.attained.epsilon);
@@ -136,7 +147,32 @@ impl<O: Oracle> Oracle for Sum<O> {
             total.work += part.work;
         }
         total.value = value;
+        if let Some(correction) = &total.correction {
+            // The errors of the samples are known with their signs, and cancel in part.
+            total.error_bound = total.error_bound.min(SHARE * correction.norm());
+        }
         Ok(total)
+    }
+
+    fn correction(
+        &self,
+        theta: &O::Theta,
+        states: &Self::State,
+        trials: &Self::State,
+        work: &mut Work,
+    ) -> f64 {
+        let mut slots: Vec<_> = states.iter().zip(trials).map(|pair| (pair, None)).collect();
+        parallel::for_each(&mut slots, |i, ((state, trial), result)| {
+            let mut work = Work::default();
+            let correction = self.terms[i].correction(theta, state, trial, &mut work);
+            *result = Some((correction, work));
+        });
+        let mut total = 0.0;
+        for (correction, done) in slots.into_iter().filter_map(|(_, result)| result) {
+            total += correction;
+            *work += done;
+        }
+        total / self.terms.len() as f64
     }
 
     fn begin_trial(&self, states: &Self::State) -> Self::State {

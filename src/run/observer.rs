@@ -42,6 +42,15 @@ impl<W: Write> Table<W> {
     }
 }
 
+/// A number with this many decimals; a dash for one that is not known, which a row holds as infinite.
+fn known(number: f64, decimals: usize) -> String {
+    if number.is_finite() {
+        format!("{number:.decimals$e}")
+    } else {
+        "-".into()
+    }
+}
+
 impl<W: Write> Observer for Table<W> {
     fn begin(&mut self, solver: &str, first: u64, _limit: Option<u64>) -> io::Result<()> {
         if first > 0 {
@@ -59,15 +68,15 @@ impl<W: Write> Observer for Table<W> {
     fn iteration(&mut self, row: &Iteration, seconds: f64) -> io::Result<()> {
         writeln!(
             self.out,
-            "{:>5} {:>14.8} {:>9.1e} {:>10.3e} {:>9.1e} {:>9.1e} {:>9.1e} {:>9} {:>9} {:>8.2}",
+            "{:>5} {:>14.8} {:>9} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8.2}",
             row.iteration,
             row.value.value,
-            row.value.error(),
-            row.gradient_norm,
-            row.error_bound,
-            row.accuracy.epsilon,
-            row.accuracy.delta,
-            row.step.map_or("-".into(), |s| format!("{s:.1e}")),
+            known(row.value.error(), 1),
+            known(row.gradient_norm, 3),
+            known(row.error_bound, 1),
+            known(row.accuracy.epsilon, 1),
+            known(row.accuracy.delta, 1),
+            row.step.map_or("-".into(), |s| known(s, 1)),
             row.work.iterations(),
             seconds,
         )
@@ -142,8 +151,10 @@ impl Observer for ProgressBar {
         self.bar
             .set_position(row.iteration + u64::from(row.step.is_some()));
         self.bar.set_message(format!(
-            "value {:.6} ‖z‖ {:.1e} ± {:.1e}",
-            row.value.value, row.gradient_norm, row.error_bound
+            "value {:.6} ‖z‖ {} ± {}",
+            row.value.value,
+            known(row.gradient_norm, 1),
+            known(row.error_bound, 1)
         ));
         Ok(())
     }

@@ -11,6 +11,8 @@ use crate::hypergradient::Accuracy;
 pub struct AdaptiveAccuracy {
     /// ε₀ and δ₀ (default 0.1 each).
     pub initial: Accuracy,
+    /// By how much (default geometric).
+    pub adaptation: Adaptation,
     /// ν̲ ∈ (0, 1): both are multiplied by it when a test fails (default 0.5).
     pub shrink: f64,
     /// ν̄ ≥ 1: both are multiplied by it after an accepted step (default 1.05), without an upper limit.
@@ -19,6 +21,21 @@ pub struct AdaptiveAccuracy {
     pub floor: f64,
 }
 
+/// By how much an accuracy is tightened when a test fails for want of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Adaptation {
+    /// By the factor ν̲, however far the test was from passing.
+    #[default]
+    Geometric,
+    /// By ν̲ and by the factor that the test was missed by, so that one more evaluation is enough; and a search ends with the first
+    /// trial that only the width of its bounds kept from passing.
+    Proportional,
+}
+
+/// The most that a proportional adaptation tightens by at once.
+const AT_MOST: f64 = 1e3;
+
 impl Default for AdaptiveAccuracy {
     fn default() -> Self {
         AdaptiveAccuracy {
@@ -26,6 +43,7 @@ impl Default for AdaptiveAccuracy {
                 epsilon: 0.1,
                 delta: 0.1,
             },
+            adaptation: Adaptation::default(),
             shrink: 0.5,
             growth: 1.05,
             floor: 1e-14,
@@ -48,9 +66,13 @@ impl AdaptiveAccuracy {
         Ok(())
     }
 
-    /// ε and δ times ν̲; `None` at the floor.
-    pub(crate) fn tightened(&self, accuracy: Accuracy) -> Option<Accuracy> {
-        let next = accuracy.scaled(self.shrink);
+    /// ε and δ tightened after a test that was missed by the factor `missed`; `None` at the floor.
+    pub(crate) fn tightened(&self, accuracy: Accuracy, missed: f64) -> Option<Accuracy> {
+        let factor = match self.adaptation {
+            Adaptation::Geometric => self.shrink,
+            Adaptation::Proportional => self.shrink / missed.clamp(1.0, AT_MOST),
+        };
+        let next = accuracy.scaled(factor);
         (next.epsilon.min(next.delta) >= self.floor).then_some(next)
     }
 }
@@ -97,7 +119,7 @@ mod tests {
         let schedule = AdaptiveAccuracy::default();
         let mut accuracy = schedule.initial;
         let mut times = 0;
-        while let Some(next) = schedule.tightened(accuracy) {
+        while let Some(next) = schedule.tightened(accuracy, 3.0) {
             accuracy = next;
             times += 1;
         }

@@ -9,8 +9,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::line_search::{Backtracking, Iterate};
-use super::{Iteration, Solver, Step, check_theta, converged, evaluate, probe};
+use super::iterate::{Iterate, Judge, Searched, Terms};
+use super::line_search::Backtracking;
+use super::{Iteration, Solver, Step, check_theta, converged, probe};
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Hypergradient};
 use crate::oracle::Oracle;
@@ -49,13 +50,13 @@ impl<O: Oracle> Solver<O> for GradientDescent {
 
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
         Accuracy::new(self.accuracy.epsilon, self.accuracy.delta)?;
-        self.line_search.check()?;
+        self.line_search.check(theta.len())?;
         if self.max_trials == 0 {
             return Err(Error::invalid("max_trials", 0, "at least 1"));
         }
         check_theta(&theta)?;
         let state = oracle.start(&theta)?;
-        Ok(Iterate::new(theta, state))
+        Ok(Iterate::new(&self.line_search, theta, state))
     }
 
     fn step(
@@ -64,32 +65,25 @@ impl<O: Oracle> Solver<O> for GradientDescent {
         s: &mut Self::State,
         tolerance: f64,
     ) -> Result<Step<O::Theta>, Error> {
-        let (mut iteration, z) = evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)?;
-        if converged(&z, tolerance) {
-            return Ok(Step::Ended(Status::Converged, iteration, z));
+        let rule = &self.line_search;
+        let (mut row, z) = s.evaluate(rule, oracle, self.accuracy)?;
+        if converged(row.gradient_norm, &z, tolerance) {
+            return Ok(Step::Ended(Status::Converged, row, z));
         }
-        let norm = z.gradient.norm();
-        if norm == 0.0 {
-            return Ok(Step::Ended(Status::Stalled, iteration, z));
+        if row.gradient_norm == 0.0 {
+            return Ok(Step::Ended(Status::Stalled, row, z));
         }
-        let lambda = self.line_search.decrease;
-        let moved = s.search(
-            &self.line_search,
-            oracle,
-            &z.gradient,
-            self.accuracy.epsilon,
-            self.max_trials,
-            &mut iteration,
-            // Strictly below, too: a decrease that drowns in rounding is none.
-            |alpha, there| {
-                there.value < z.value.value
-                    && there.value <= z.value.value - lambda * alpha * norm * norm
-            },
-        )?;
-        Ok(if moved {
-            Step::Moved(iteration)
-        } else {
-            Step::Ended(Status::Stalled, iteration, z)
+        let aim = s.aim(rule, &z, &row, |_| true);
+        let terms = Terms {
+            judge: Judge::Computed,
+            share: rule.decrease,
+            epsilon: self.accuracy.epsilon,
+            trials: self.max_trials,
+            blames_bounds: false,
+        };
+        Ok(match s.search(rule, oracle, &z, aim, &terms, &mut row)? {
+            Searched::Moved => Step::Moved(row),
+            _ => Step::Ended(Status::Stalled, row, z),
         })
     }
 
@@ -98,7 +92,7 @@ impl<O: Oracle> Solver<O> for GradientDescent {
         oracle: &O,
         s: &mut Self::State,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
+        s.evaluate(&self.line_search, oracle, self.accuracy)
     }
 
     fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {

@@ -141,7 +141,7 @@ impl<O: Oracle> Solver<O> for Hoag {
     ) -> Result<Step<O::Theta>, Error> {
         let accuracy = self.accuracy(s);
         let (mut iteration, z) = self.evaluate_or_go_back(oracle, s)?;
-        if converged(&z, tolerance) {
+        if converged(iteration.gradient_norm, &z, tolerance) {
             return Ok(Step::Ended(Status::Converged, iteration, z));
         }
         let norm = z.gradient.norm();

@@ -1,18 +1,60 @@
-//! Backtracking along −z: the trial steps, and which of them counts as a success.
+//! The line search along −p: which steps are tried, and which of them counts as a success.
+//!
+//! ```text
+//! θ⁺ = P_α(θ − αp);  Δ = α⟨z, p⟩, or the promise of the step where θ is constrained
+//! accept when  V(θ⁺) − R ≤ −λη Δ
+//! ```
+//!
+//! V and R are values at θ⁺ and before it:
+//!
+//! | values | V(θ⁺) | at an earlier θ | what an accepted step proves |
+//! |---|---|---|---|
+//! | bounds | U(θ⁺) ≥ F(θ⁺) | L(θ) ≤ F(θ) | F(θ⁺) ≤ R − ληΔ |
+//! | goal-oriented | f(x̃⁺) − ⟨q, ∇ₓg(x̃⁺, θ⁺)⟩ | f(x̃) − ⟨q, ∇ₓg(x̃, θ)⟩ | nothing: the trust is estimated |
+//!
+//! | acceptance | R | what holds of the exact F |
+//! |---|---|---|
+//! | monotone | L(θ_k) | F(θ⁺) < F(θ_k) |
+//! | max | the largest of the last M values L(θ_j) | F(θ⁺) < max F(θ_j) over these |
+//! | average | C_k = (wQ_{k−1}C_{k−1} + L(θ_k))/Q_k, Q_k = wQ_{k−1} + 1; at least L(θ_k) | F(θ⁺) < a weighted mean of all F(θ_j), or F(θ_k) |
+//!
+//! The proof is one line: R is a mean or a maximum of lower bounds, hence at most that of the exact values.
+//!
+//! # Goal-oriented values
+//! A trial has no adjoint of its own; q is the one at θ. With e = x̃⁺ − x*(θ⁺), f(x̃⁺) − F(θ⁺) = ⟨∇ₓf, e⟩ + O(ε²), and ∇ₓg(x̃⁺, θ⁺) = A⁺e + O(ε²).
+//! The adjoint q⁺ at θ⁺ would give ⟨q⁺, A⁺e⟩ = ⟨∇ₓf, e⟩; q differs from it by O(‖θ⁺ − θ‖ + ε + δ). The estimate is therefore in error
+//! by O(ε² + εδ + ε‖θ⁺ − θ‖): not of second order in ε alone. But the last term falls with the step as the decrease does, like the
+//! ω‖θ⁺ − θ‖ of the descent test, so a short step needs no more accuracy than its direction did, where bounds need ε ≪ Δ.
+//!
+//! # References
+//! J. Barzilai, J. Borwein: Two-point step size gradient methods. IMA J. Numer. Anal. 8 (1988),
+//! [doi:10.1093/imanum/8.1.141](https://doi.org/10.1093/imanum/8.1.141).
+//! H. Zhang, W. Hager: A nonmonotone line search technique. SIAM J. Optim. 14 (2004),
+//! [doi:10.1137/S1052623403428208](https://doi.org/10.1137/S1052623403428208).
+//! L. Grippo, F. Lampariello, S. Lucidi: A nonmonotone line search technique for Newton's method. SIAM J. Numer. Anal. 23 (1986),
+//! [doi:10.1137/0723046](https://doi.org/10.1137/0723046): the maximum.
 
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
+use super::constraint::Constraint;
+use super::direction::{Direction, Pair};
 use crate::error::{Error, in_unit_interval, positive};
-use crate::hypergradient::Bounded;
-use crate::oracle::Oracle;
-use crate::upper::Iteration;
 use crate::vector::Vector;
 
-/// Trial steps α = β ρⁱ, i = 0, 1, …; after a success β ← ρ̄ α.
+/// A Barzilai–Borwein step is at most this factor away from the last accepted one.
+const SAFEGUARD: f64 = 1e3;
+/// The alternating rule takes the short step where it is below this share of the long one.
+const ALTERNATE_BELOW: f64 = 0.5;
+/// An interpolated step is at least this share of the one that failed.
+const INTERPOLATE_AT_LEAST: f64 = 1e-3;
+
+/// Trial steps α = β ρⁱ, i = 0, 1, …; after a success β ← ρ̄ α, or as `trial` says. The line search is the direction, the steps along it,
+/// the test of acceptance, and the constraint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Backtracking {
-    /// β₀; `None` (the default) makes the first trial a step of length one in θ: β₀ = 1/‖z₀‖.
+    /// β₀; `None` (the default) leaves it to `first`.
     pub initial_step: Option<f64>,
     /// ρ ∈ (0, 1) (default 0.5).
     pub shrink: f64,
@@ -20,6 +62,21 @@ pub struct Backtracking {
     pub growth: f64,
     /// λ ∈ (0, 1): the share of the promised decrease that must be seen (default 1e-4).
     pub decrease: f64,
+    /// p (default z).
+    pub direction: Direction,
+    /// β₀ where `initial_step` does not say (default: a step of length one in θ).
+    pub first: FirstStep,
+    /// β after a success (default: growing). L-BFGS tries 1.
+    pub trial: TrialStep,
+    /// After a failed trial, whether to go to the minimum of the parabola through F(θ), its slope and F(θ⁺), where that is shorter
+    /// than ρα (default false).
+    pub interpolate: bool,
+    /// R (default monotone).
+    pub acceptance: Acceptance,
+    /// V (default bounds).
+    pub values: Values,
+    /// The constraint on θ (default none).
+    pub constraint: Constraint,
 }
 
 impl Default for Backtracking {
@@ -29,12 +86,76 @@ impl Default for Backtracking {
             shrink: 0.5,
             growth: 10.0 / 9.0,
             decrease: 1e-4,
+            direction: Direction::default(),
+            first: FirstStep::default(),
+            trial: TrialStep::default(),
+            interpolate: false,
+            acceptance: Acceptance::default(),
+            values: Values::default(),
+            constraint: Constraint::default(),
         }
     }
 }
 
+/// The first trial step of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstStep {
+    /// Length one in θ: 1/‖p‖. Right where the entries of θ are logarithms.
+    #[default]
+    Unit,
+    /// The shorter of that and F(θ₀)/⟨z, p⟩, the step that would bring F to zero were it linear. That one follows any scaling of θ and of F; on a
+    /// quadratic with F* ≥ 0 it is at least half of 1/L, so it is never far too short.
+    Value,
+}
+
+/// The first trial step after a success.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrialStep {
+    /// ρ̄ α.
+    #[default]
+    Growing,
+    /// Barzilai and Borwein's longer step ⟨s, s⟩/⟨s, y⟩.
+    Long,
+    /// Their shorter step ⟨s, y⟩/⟨y, y⟩.
+    Short,
+    /// The shorter one where it is below half of the longer one, else the longer one.
+    Alternating,
+}
+
+/// What an upper value is compared with. See the [module](self).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Acceptance {
+    /// The current value.
+    #[default]
+    Monotone,
+    /// The weighted average of all values.
+    Average {
+        /// w ∈ (0, 1): the weight of the past; small is nearly monotone.
+        weight: f64,
+    },
+    /// The largest of the last values.
+    Max {
+        /// M ≥ 1, how many, the current one included.
+        memory: usize,
+    },
+}
+
+/// Which values are compared. See the [module](self).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Values {
+    /// Bounds of F: what is accepted is proved, as surely as the bounds are.
+    #[default]
+    Bounds,
+    /// Goal-oriented estimates of F. A run with them is never certified.
+    GoalOriented,
+}
+
 impl Backtracking {
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self, theta_len: usize) -> Result<(), Error> {
         in_unit_interval("line_search.shrink", self.shrink)?;
         in_unit_interval("line_search.decrease", self.decrease)?;
         if let Some(step) = self.initial_step {
@@ -47,77 +168,104 @@ impl Backtracking {
                 "a finite number of at least 1",
             ));
         }
-        Ok(())
-    }
-}
-
-/// Where a backtracking solver stands: the part of its state that the line search reads and moves.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(bound(
-    serialize = "T: Serialize, S: Serialize",
-    deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
-))]
-pub struct Iterate<T, S> {
-    /// θ.
-    pub(crate) theta: T,
-    /// What the oracle remembers at θ.
-    pub(crate) oracle: S,
-    /// β, the first trial step; `None` before the first line search.
-    step: Option<f64>,
-}
-
-impl<T: Vector, S> Iterate<T, S> {
-    pub(crate) fn new(theta: T, oracle: S) -> Self {
-        Iterate {
-            theta,
-            oracle,
-            step: None,
-        }
-    }
-
-    /// Tries θ − αz for up to `trials` steps α = β ρⁱ, from warm starts at θ, and moves to the first that `accept` accepts.
-    /// Returns whether there was one; its α, the trials and their work go into `row`.
-    ///
-    /// A trial at which the problem is not defined or not finite is a step too long, not an error.
-    #[allow(clippy::too_many_arguments)] // the quantities of the algorithm box
-    pub(crate) fn search<O: Oracle<Theta = T, State = S>>(
-        &mut self,
-        rule: &Backtracking,
-        oracle: &O,
-        z: &T,
-        epsilon: f64,
-        trials: u64,
-        row: &mut Iteration,
-        accept: impl Fn(f64, &Bounded) -> bool,
-    ) -> Result<bool, Error> {
-        let first = rule.initial_step.unwrap_or(1.0 / row.gradient_norm);
-        let mut alpha = *self.step.get_or_insert(first);
-        let mut candidate = self.theta.clone();
-        let mut trial = oracle.begin_trial(&self.oracle);
-        for i in 0..trials {
-            if i > 0 {
-                alpha *= rule.shrink;
-                oracle.reset_trial(&self.oracle, &mut trial);
+        match self.acceptance {
+            Acceptance::Average { weight } => {
+                in_unit_interval("acceptance.weight", weight)?;
             }
-            candidate.copy_from(&self.theta);
-            candidate.axpy(-alpha, z);
-            row.trials += 1;
-            match oracle.value(&candidate, epsilon, &mut trial) {
-                Ok(evaluation) => {
-                    row.work += evaluation.work;
-                    if accept(alpha, &evaluation.value) {
-                        oracle.end_trial(&mut self.oracle, trial, true);
-                        self.theta = candidate;
-                        self.step = Some(rule.growth * alpha);
-                        row.step = Some(alpha);
-                        return Ok(true);
-                    }
+            Acceptance::Max { memory: 0 } => {
+                return Err(Error::invalid("acceptance.memory", 0, "at least 1"));
+            }
+            _ => {}
+        }
+        self.direction.check()?;
+        self.constraint.check(theta_len)
+    }
+
+    /// Whether the point before the current one is needed.
+    pub(crate) fn remembers(&self) -> bool {
+        self.trial != TrialStep::Growing || self.direction != Direction::Steepest
+    }
+
+    /// The first step along p with the value F at θ, the slope ⟨z, p⟩ and the length ‖p‖.
+    pub(crate) fn first_step(&self, value: f64, slope: f64, length: f64) -> f64 {
+        let unit = 1.0 / length;
+        self.initial_step.unwrap_or(match self.first {
+            FirstStep::Unit => unit,
+            FirstStep::Value => {
+                let step = value / slope;
+                if step > 0.0 && step.is_finite() {
+                    step.min(unit)
+                } else {
+                    unit
                 }
-                Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => {}
-                Err(error) => return Err(error),
             }
+        })
+    }
+
+    /// The next trial step along −z, `grown` being ρ̄ α.
+    pub(crate) fn next_step<T: Vector>(&self, grown: f64, pair: Option<&Pair<T>>) -> f64 {
+        let Some(pair) = pair else { return grown };
+        let (long, short) = (pair.long_step(), pair.short_step());
+        let step = match self.trial {
+            TrialStep::Growing => return grown,
+            TrialStep::Long => long,
+            TrialStep::Short => short,
+            TrialStep::Alternating if short < ALTERNATE_BELOW * long => short,
+            TrialStep::Alternating => long,
+        };
+        let last = grown / self.growth;
+        step.clamp(last / SAFEGUARD, last * SAFEGUARD)
+    }
+
+    /// The step after one of α failed, with the promise Δ of the failed one and the change of the computed value.
+    pub(crate) fn shorter(&self, alpha: f64, promise: f64, change: f64) -> f64 {
+        let rho = if self.interpolate {
+            // The parabola c(t) = −Δt + (change + Δ)t² on t = α⁺/α.
+            let t = 0.5 * promise / (change + promise);
+            t.clamp(INTERPOLATE_AT_LEAST, self.shrink)
+        } else {
+            self.shrink
+        };
+        alpha * if rho.is_nan() { self.shrink } else { rho }
+    }
+}
+
+/// The values before the current one, as far as the acceptance needs them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Past {
+    /// The last values, the newest at the back.
+    last: VecDeque<f64>,
+    /// Q and C of the average.
+    average: (f64, f64),
+}
+
+impl Past {
+    /// R, with `here` the value at the current θ.
+    pub(crate) fn reference(&self, rule: Acceptance, here: f64) -> f64 {
+        match rule {
+            Acceptance::Monotone => here,
+            Acceptance::Max { .. } => self.last.iter().copied().fold(here, f64::max),
+            Acceptance::Average { weight } => self.averaged(weight, here).1.max(here),
         }
-        oracle.end_trial(&mut self.oracle, trial, false);
-        Ok(false)
+    }
+
+    fn averaged(&self, weight: f64, here: f64) -> (f64, f64) {
+        let (q, c) = self.average;
+        let next = weight * q + 1.0;
+        (next, (weight * q * c + here) / next)
+    }
+
+    /// Takes in the value at the θ that is left.
+    pub(crate) fn commit(&mut self, rule: Acceptance, here: f64) {
+        match rule {
+            Acceptance::Monotone => {}
+            Acceptance::Max { memory } => {
+                self.last.push_back(here);
+                while self.last.len() >= memory {
+                    self.last.pop_front();
+                }
+            }
+            Acceptance::Average { weight } => self.average = self.averaged(weight, here),
+        }
     }
 }

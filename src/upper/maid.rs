@@ -34,8 +34,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::AdaptiveAccuracy;
-use super::line_search::{Backtracking, Iterate};
-use super::{Iteration, Solver, Step, check_theta, converged, evaluate, probe};
+use super::direction::Curvature;
+use super::iterate::{Iterate, Judge, Searched, Terms};
+use super::line_search::{Acceptance, Backtracking, FirstStep, TrialStep, Values};
+use super::{Adaptation, Direction, Iteration, Solver, Step, check_theta, converged, probe};
 use crate::error::{Error, in_unit_interval};
 use crate::hypergradient::{Accuracy, Hypergradient};
 use crate::oracle::Oracle;
@@ -78,6 +80,50 @@ impl Maid {
         };
         maid
     }
+
+    /// MAID with the L-BFGS direction: the first choice among its kin. Monotone and certified.
+    pub fn lbfgs() -> Self {
+        let mut maid = Maid::eager();
+        maid.line_search.direction = Direction::Lbfgs { memory: 20 };
+        maid
+    }
+
+    /// MAID with Barzilai–Borwein trial steps. Monotone and certified.
+    pub fn barzilai_borwein() -> Self {
+        let mut maid = Maid::eager();
+        maid.line_search.trial = TrialStep::Alternating;
+        maid
+    }
+
+    /// MAID with Barzilai–Borwein trial steps that are held against a weighted average of the past.
+    pub fn non_monotone() -> Self {
+        let mut maid = Maid::barzilai_borwein();
+        maid.line_search.acceptance = Acceptance::Average { weight: 0.85 };
+        maid
+    }
+
+    /// MAID with a diagonal scaling of the direction, as in AdaGrad. Monotone and certified.
+    pub fn diagonal() -> Self {
+        let mut maid = Maid::eager();
+        maid.line_search.direction = Direction::Diagonal { decay: 1.0 };
+        maid
+    }
+
+    /// [`lbfgs`](Maid::lbfgs) with goal-oriented values in its line search, which is estimated, never certified.
+    pub fn goal_oriented() -> Self {
+        let mut maid = Maid::lbfgs();
+        maid.line_search.values = Values::GoalOriented;
+        maid
+    }
+
+    /// What the kin share: they adapt to what was missed and not by fixed factors.
+    fn eager() -> Self {
+        let mut maid = Maid::default();
+        maid.accuracy.adaptation = Adaptation::Proportional;
+        maid.line_search.first = FirstStep::Value;
+        maid.line_search.interpolate = true;
+        maid
+    }
 }
 
 /// The state of [`Maid`].
@@ -96,7 +142,7 @@ impl<O: Oracle> Solver<O> for Maid {
 
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
         self.accuracy.check()?;
-        self.line_search.check()?;
+        self.line_search.check(theta.len())?;
         in_unit_interval("margin", self.margin)?;
         if self.first_trials == 0 {
             return Err(Error::invalid("first_trials", 0, "at least 1"));
@@ -104,7 +150,7 @@ impl<O: Oracle> Solver<O> for Maid {
         check_theta(&theta)?;
         let state = oracle.start(&theta)?;
         Ok(MaidState {
-            at: Iterate::new(theta, state),
+            at: Iterate::new(&self.line_search, theta, state),
             accuracy: self.accuracy.initial,
         })
     }
@@ -115,22 +161,17 @@ impl<O: Oracle> Solver<O> for Maid {
         s: &mut Self::State,
         tolerance: f64,
     ) -> Result<Step<O::Theta>, Error> {
-        let (eta, lambda) = (self.margin, self.line_search.decrease);
+        let (rule, eta) = (&self.line_search, self.margin);
         // What was done in this step so far.
         let (mut work, mut hypergradients, mut trials) = (Work::default(), 0, 0);
         let mut j = self.first_trials;
         loop {
             // InexactGradient
-            let (z, mut row) = loop {
-                let z = oracle.hypergradient(&s.at.theta, s.accuracy, &mut s.at.oracle)?;
+            let (z, mut row, aim) = loop {
+                let (mut row, z) = s.at.evaluate(rule, oracle, s.accuracy)?;
                 work += z.work;
                 hypergradients += 1;
-                let row = Iteration {
-                    work,
-                    hypergradients,
-                    trials,
-                    ..Iteration::new(&s.at.theta, s.accuracy, &z)
-                };
+                (row.work, row.hypergradients, row.trials) = (work, hypergradients, trials);
                 if z.is_unbounded_by_choice() {
                     return Err(Error::invalid(
                         "trust",
@@ -138,33 +179,45 @@ impl<O: Oracle> Solver<O> for Maid {
                         "certified or estimated bounds, which MAID rests on",
                     ));
                 }
-                if converged(&z, tolerance) {
+                if converged(row.gradient_norm, &z, tolerance) {
                     return Ok(Step::Ended(Status::Converged, row, z));
                 }
-                if z.error_bound <= (1.0 - eta) * z.gradient.norm() {
-                    break (z, row);
+                let steep_enough = |steepness| z.error_bound <= (1.0 - eta) * steepness;
+                let aim = s.at.aim(rule, &z, &row, steep_enough);
+                if steep_enough(aim.steepness) {
+                    break (z, row, aim);
                 }
-                match self.tighten(s.accuracy, &z) {
+                let missed = z.error_bound / ((1.0 - eta) * aim.steepness);
+                match self.tighten(s.accuracy, &z, missed) {
                     Some(tighter) => s.accuracy = tighter,
                     None => return Ok(Step::Ended(Status::AccuracyFloor, row, z)),
                 }
             };
             // Inexact line search
-            let norm = z.gradient.norm();
-            let moved = s.at.search(
-                &self.line_search,
-                oracle,
-                &z.gradient,
-                s.accuracy.epsilon,
-                j,
-                &mut row,
-                |alpha, there| there.upper - z.value.lower <= -lambda * eta * alpha * norm * norm,
-            )?;
-            if moved {
-                s.accuracy = s.accuracy.scaled(self.accuracy.growth);
-                return Ok(Step::Moved(row));
-            }
-            match self.tighten(s.accuracy, &z) {
+            let terms = Terms {
+                judge: match rule.values {
+                    Values::Bounds => Judge::Bounds,
+                    Values::GoalOriented => Judge::GoalOriented,
+                },
+                share: rule.decrease * eta,
+                epsilon: s.accuracy.epsilon,
+                trials: j,
+                blames_bounds: self.accuracy.adaptation == Adaptation::Proportional,
+            };
+            let noisy = matches!(aim.curvature, Curvature::Noisy);
+            let missed = match s.at.search(rule, oracle, &z, aim, &terms, &mut row)? {
+                Searched::Moved => {
+                    s.accuracy = match self.tighten(s.accuracy, &z, 1.0) {
+                        // The next pair is to be clearer.
+                        Some(tighter) if noisy && self.is_quasi_newton() => tighter,
+                        _ => s.accuracy.scaled(self.accuracy.growth),
+                    };
+                    return Ok(Step::Moved(row));
+                }
+                Searched::TooWide(missed) => missed,
+                Searched::Failed => 1.0,
+            };
+            match self.tighten(s.accuracy, &z, missed) {
                 Some(tighter) => s.accuracy = tighter,
                 None => return Ok(Step::Ended(Status::Stalled, row, z)),
             }
@@ -178,7 +231,7 @@ impl<O: Oracle> Solver<O> for Maid {
         oracle: &O,
         s: &mut Self::State,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.at.theta, s.accuracy, &mut s.at.oracle)
+        s.at.evaluate(&self.line_search, oracle, s.accuracy)
     }
 
     fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
@@ -190,7 +243,22 @@ impl<O: Oracle> Solver<O> for Maid {
     }
 
     fn name(&self) -> String {
-        "MAID".into()
+        let mut name = String::from("MAID");
+        match self.line_search.direction {
+            Direction::Steepest => {}
+            Direction::Diagonal { .. } => name.push_str(", diagonal"),
+            Direction::Lbfgs { .. } => name.push_str(", L-BFGS"),
+        }
+        if self.line_search.trial != TrialStep::Growing {
+            name.push_str(", BB");
+        }
+        if self.line_search.acceptance != Acceptance::Monotone {
+            name.push_str(", non-monotone");
+        }
+        if self.line_search.values == Values::GoalOriented {
+            name.push_str(", goal-oriented");
+        }
+        name
     }
 
     fn identity(&self) -> String {
@@ -199,10 +267,19 @@ impl<O: Oracle> Solver<O> for Maid {
 }
 
 impl Maid {
+    fn is_quasi_newton(&self) -> bool {
+        matches!(self.line_search.direction, Direction::Lbfgs { .. })
+    }
+
     /// The next tighter accuracy; `None` at the floor, or when the inner solvers could not reach the present one.
-    fn tighten<T>(&self, accuracy: Accuracy, z: &Hypergradient<T>) -> Option<Accuracy> {
+    fn tighten<T>(
+        &self,
+        accuracy: Accuracy,
+        z: &Hypergradient<T>,
+        missed: f64,
+    ) -> Option<Accuracy> {
         match z.status() {
-            SolveStatus::Converged => self.accuracy.tightened(accuracy),
+            SolveStatus::Converged => self.accuracy.tightened(accuracy, missed),
             _ => None,
         }
     }

@@ -31,6 +31,7 @@
 //! A. Goujon, S. Neumayer, M. Unser: Learning weakly convex regularizers for convergent image-reconstruction algorithms.
 //! SIAM J. Imaging Sci. 17 (2024), [doi:10.1137/23M1565243](https://doi.org/10.1137/23M1565243).
 
+mod bounds;
 mod correlation;
 mod experts;
 mod field;
@@ -46,7 +47,9 @@ pub use lanes::Lanes;
 pub use model::FoeModel;
 
 use bilevel::lower::Lbfgs;
-use bilevel::{Curvature, Error, Implicit, Linearization, LowerLevel, Sum, Trust};
+use bilevel::{
+    Curvature, Error, Estimator, Implicit, Linearization, LowerLevel, Sum, Trust, Vector,
+};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -84,6 +87,8 @@ struct Prepared<E> {
     bank: Bank<E>,
     experts: Vec<Expert<E>>,
     curvature: Curvature,
+    /// ‖cₖ‖
+    norms: Vec<f64>,
 }
 
 impl<E: Lanes> Prepared<E> {
@@ -103,16 +108,15 @@ impl<E: Lanes> Prepared<E> {
         let joint = |weight: &dyn Fn(usize) -> f64| {
             Spectrum::new(&p.filters, experts.size(), (0..k).map(weight)).bound()
         };
-        let s2 = experts.size() * experts.size();
+        let norms: Vec<f64> = p
+            .filters
+            .chunks_exact(experts.size() * experts.size())
+            .map(|c| c.iter().map(|c| c * c).sum::<f64>().sqrt())
+            .collect();
         let third = |i: usize| {
-            let norm = p.filters[i * s2..(i + 1) * s2]
-                .iter()
-                .map(|c| c * c)
-                .sum::<f64>()
-                .sqrt();
             let concave = p.kappa.get(i).map_or(0.0, |k| p.concavity / (k * k));
             let sup = MAX_THIRD * (1.0 / (p.nu[i] * p.nu[i]) + concave);
-            p.weights[i] * sup * EXTENSION * norm
+            p.weights[i] * sup * EXTENSION * norms[i]
         };
         let curvature = Curvature {
             strong_convexity: Some(1.0 - p.concave).filter(|mu| *mu > 0.0),
@@ -126,6 +130,7 @@ impl<E: Lanes> Prepared<E> {
             bank: Bank::new(&p.filters, experts.size()),
             experts: (0..k).map(expert).collect(),
             curvature,
+            norms,
             parameters: p,
         }
     }
@@ -143,7 +148,7 @@ impl<E: Lanes> FoeDenoising<E> {
     /// The problem of denoising `noisy` with `experts`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an image narrower or lower than the filters, or with entries that are not finite.
+    /// [`Error::InvalidArgument`] for an image no larger than the filters, or with entries that are not finite.
     pub fn new(noisy: &Image<E>, experts: &Experts) -> Result<Self, Error> {
         let model = Model {
             experts: experts.clone(),
@@ -163,11 +168,11 @@ impl<E: Lanes> FoeDenoising<E> {
     fn with_model(noisy: &Image<E>, model: Arc<Model<E>>) -> Result<Self, Error> {
         let (rows, cols) = (noisy.rows(), noisy.cols());
         let size = model.experts.size();
-        if rows < size || cols < size {
+        if rows <= size || cols <= size {
             return Err(Error::invalid(
                 "noisy",
                 format!("an image of {rows}×{cols} pixels"),
-                format!("one no smaller than the filters of {size}×{size}"),
+                format!("one larger than the filters of {size}×{size}"),
             ));
         }
         let unusable = |p: &E| p.to_f64().is_nan() || p.to_f64().abs() > MAX_PIXEL;
@@ -337,6 +342,26 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
         self.prepared(theta).curvature
     }
 
+    /// A response is a sum of size² products, whose roundings leave an error of about size u ‖cₖ‖ max|x|. The curvature hₖ = wₖψₖ'' at x
+    /// carries it on: large where the response is near its kink, and nearly zero along edges. As errors of different responses are
+    /// independent, their spread adds up in squares, ‖Σₖ Cₖᵀ(hₖ∘δₖ)‖² ≈ Σₖ ‖cₖ‖²‖hₖ∘δₖ‖². The bound is eight times that, as for
+    /// other problems; 8u L‖x‖, with the worst case L of the curvature, would be a thousand times the true error.
+    fn gradient_rounding(&self, x: &Vec<E>, theta: &Vec<f64>, gradient_norm: f64) -> f64 {
+        let prepared = self.prepared(theta);
+        let at = FoeLinearization::new(self, x, theta);
+        let largest = x.iter().fold(0.0f64, |m, x| m.max(x.to_f64().abs()));
+        let size = self.model.experts.size() as f64;
+        let norms = at.curvature_norms();
+        let spread: f64 = norms
+            .iter()
+            .zip(&prepared.norms)
+            .map(|(h, norm)| (norm * norm * h).powi(2))
+            .sum();
+        let responses = size * largest * EXTENSION * spread.sqrt();
+        // The difference to y and the sums over the filters are rounded as in any other problem.
+        8.0 * E::UNIT_ROUNDOFF * (responses + gradient_norm + 2.0 * x.norm())
+    }
+
     fn identity(&self) -> String {
         self.identity.clone()
     }
@@ -351,7 +376,7 @@ pub type FoeOracle<E> = Sum<Implicit<FoeDenoising<E>, SquaredError<E>, Lbfgs>>;
 /// ½‖x*ᵢ(θ) − cleanᵢ‖².
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] when there are no pairs, their shapes differ, an image is smaller than the filters, or an entry is
+/// [`Error::InvalidArgument`] when there are no pairs, their shapes differ, an image is no larger than the filters, or an entry is
 /// not finite.
 pub fn foe_denoising<E: Lanes>(
     clean: &[Image<E>],
@@ -373,7 +398,8 @@ pub fn foe_denoising<E: Lanes>(
             };
             Ok(Implicit::new(lower, SquaredError::new(clean))
                 .with_lower_solver(Lbfgs::default())
-                .with_trust(trust))
+                .with_trust(trust)
+                .with_estimator(Estimator::NewtonStep))
         })
         .collect::<Result<Vec<_>, Error>>()?;
     Sum::new(terms)

@@ -157,7 +157,7 @@ impl<E: Lanes> Group<'_, E> {
 
 /// Virtual lanes of the inner products: sums do not depend on the width of the registers.
 const VIRTUAL: usize = 16;
-/// Shifts of one pass of [`correlate_products`], at most.
+/// Shifts of one pass of [`shifted_products`], at most.
 const SHIFTS: usize = 7;
 
 /// out[b] += Σ_{j < wide} u[j] · x[j + b] for every shift b; u is zero beyond its columns.
@@ -195,25 +195,30 @@ fn shifted<S: Simd, E: Lanes, const B: usize>(
     out: &mut [f64],
 ) {
     let lanes = E::lanes::<S>();
-    let parts = VIRTUAL / lanes;
-    let mut sums = [[E::splat(simd, E::default()); VIRTUAL]; B];
-    let mut j = 0;
-    while j < wide {
-        for part in 0..parts {
-            let at = j + part * lanes;
-            let [v]: [E::V<S>; 1] = E::load(simd, &u[at..]);
+    let mut entries = [[E::default(); VIRTUAL]; B];
+    // One pass for each register that the virtual lanes are made of.
+    for part in (0..VIRTUAL).step_by(lanes) {
+        let mut sums = [E::splat(simd, E::default()); B];
+        for j in (part..wide).step_by(VIRTUAL) {
+            let [v]: [E::V<S>; 1] = E::load(simd, &u[j..j + lanes]);
+            let x = &x[j..j + lanes + B - 1];
             for b in 0..B {
-                let [x]: [E::V<S>; 1] = E::load(simd, &x[at + b..]);
-                sums[b][part] = E::plus(simd, sums[b][part], E::times(simd, v, x));
+                let [x]: [E::V<S>; 1] = E::load(simd, &x[b..b + lanes]);
+                sums[b] = E::plus(simd, sums[b], E::times(simd, v, x));
             }
         }
-        j += VIRTUAL;
-    }
-    for b in 0..B {
-        let mut entries = [E::default(); VIRTUAL];
-        for part in 0..parts {
-            E::store(simd, &mut entries[part * lanes..], [sums[b][part]]);
+        for (entries, sum) in entries.iter_mut().zip(sums) {
+            E::store(simd, &mut entries[part..], [sum]);
         }
-        out[b] += entries.iter().map(|e| e.to_f64()).sum::<f64>();
+    }
+    for (out, mut entries) in out.iter_mut().zip(entries) {
+        let mut half = VIRTUAL / 2;
+        while half > 0 {
+            for i in 0..half {
+                entries[i] = entries[i] + entries[i + half];
+            }
+            half /= 2;
+        }
+        *out += entries[0].to_f64();
     }
 }

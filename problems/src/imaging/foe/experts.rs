@@ -269,12 +269,59 @@ pub(super) struct Parameters {
 struct Scaling {
     /// a
     raw: Vec<f64>,
-    /// h and dh/dS.
     h: f64,
+    /// dh/dS
     slope: f64,
-    /// Q cₖ and cₖᵀQcₖ, with dS = Σ dbₖ cₖᵀQcₖ + 2 bₖ ⟨Qcₖ, dcₖ⟩ for bₖ = aₖρ/κₖ.
-    products: Vec<f64>,
-    forms: Vec<f64>,
+    /// dS/dθ
+    gradient: Vec<f64>,
+}
+
+impl Scaling {
+    /// Scales the weights a of filters with the budget B = 1 − μ for Σₖ bₖ|ĉₖ|², bₖ = aₖρ/κₖ. Returns the bound of that sum's maximum
+    /// after scaling, too.
+    fn new(
+        experts: &Experts,
+        raw: &[f64],
+        [nu, kappa, filters]: [&[f64]; 3],
+        concavity: f64,
+        budget: f64,
+    ) -> (Self, f64) {
+        let (k, s2) = (experts.count, experts.size * experts.size);
+        let b: Vec<f64> = raw
+            .iter()
+            .zip(kappa)
+            .map(|(a, k)| a * concavity / k)
+            .collect();
+        let spectrum = Spectrum::new(filters, experts.size, b.iter().copied());
+        let (sum, derivative) = spectrum.smooth_bound();
+        let h = budget / (budget + sum);
+        // dS = Σ dbₖ cₖᵀQcₖ + 2 bₖ ⟨Qcₖ, dcₖ⟩
+        let mut gradient = vec![0.0; experts.theta_len()];
+        let (head, tail) = gradient.split_at_mut(experts.first_filter());
+        for i in 0..k {
+            let filter = &filters[i * s2..(i + 1) * s2];
+            let product = quadratic_form(&derivative, experts.size, filter);
+            let form: f64 = product.iter().zip(filter).map(|(q, c)| q * c).sum();
+            head[0] += b[i] * form;
+            head[1 + i] = b[i] * form;
+            head[1 + k + i] = -b[i] * form;
+            head[1 + 2 * k + i] = -b[i] * form * (kappa[i] - nu[i]) / kappa[i];
+            let out = &mut tail[i * s2..(i + 1) * s2];
+            out.iter_mut()
+                .zip(&product)
+                .for_each(|(out, q)| *out = 2.0 * b[i] * q);
+            if experts.zero_mean {
+                subtract_mean(out);
+            }
+        }
+        let scaling = Scaling {
+            raw: raw.to_vec(),
+            h,
+            slope: -h * h / budget,
+            gradient,
+        };
+        (scaling, h * spectrum.bound())
+    }
 }
 
 impl Parameters {
@@ -302,36 +349,21 @@ impl Parameters {
             .zip(&nu)
             .map(|(t, nu)| nu * (1.0 + t.exp()))
             .collect();
-        let ratios = || {
-            raw.iter()
-                .zip(&kappa)
-                .map(|(a, kappa)| a * concavity / kappa)
-        };
-        let spectrum = Spectrum::new(&filters, experts.size, ratios());
-        let (sum, derivative) = spectrum.smooth_bound();
-        let budget = 1.0 - modulus;
-        let h = budget / (budget + sum);
-        let mut products = Vec::with_capacity(filters.len());
-        let mut forms = Vec::with_capacity(k);
-        for filter in filters.chunks_exact(s2) {
-            let product = quadratic_form(&derivative, experts.size, filter);
-            forms.push(product.iter().zip(filter).map(|(q, c)| q * c).sum());
-            products.extend(product);
-        }
+        let (scaling, concave) = Scaling::new(
+            experts,
+            &raw,
+            [&nu, &kappa, &filters],
+            concavity,
+            1.0 - modulus,
+        );
         Parameters {
-            weights: raw.iter().map(|a| a * h).collect(),
-            concave: h * spectrum.bound(),
+            weights: raw.iter().map(|a| a * scaling.h).collect(),
             nu,
             kappa,
             filters,
             concavity,
-            scaling: Some(Scaling {
-                raw,
-                h,
-                slope: -h * h / budget,
-                products,
-                forms,
-            }),
+            concave,
+            scaling: Some(scaling),
         }
     }
 
@@ -339,74 +371,67 @@ impl Parameters {
     pub(super) fn pull_back(&self, experts: &Experts, g: &Effective, out: &mut [f64]) {
         let (k, s2) = (experts.count, experts.size * experts.size);
         let (head, filters) = out.split_at_mut(experts.first_filter());
+        for i in 0..k {
+            head[1 + i] = g.weights[i] * self.weights[i];
+            head[1 + k + i] = g.nu[i] * self.nu[i];
+            if let Some(kappa) = self.kappa.get(i) {
+                head[1 + k + i] += g.kappa[i] * kappa;
+                head[1 + 2 * k + i] = g.kappa[i] * (kappa - self.nu[i]);
+            }
+        }
+        head[0] = head[1..=k].iter().sum();
         filters.copy_from_slice(&g.filters);
-        let mut by_raw = g.weights.clone();
-        let mut by_nu = g.nu.clone();
+        if experts.zero_mean {
+            filters.chunks_exact_mut(s2).for_each(subtract_mean);
+        }
         if let Some(scaling) = &self.scaling {
             let by_h: f64 = g.weights.iter().zip(&scaling.raw).map(|(g, a)| g * a).sum();
             let by_sum = by_h * scaling.slope;
-            for i in 0..k {
-                let ratio = self.concavity / self.kappa[i];
-                let b = scaling.raw[i] * ratio;
-                by_raw[i] = g.weights[i] * scaling.h + by_sum * ratio * scaling.forms[i];
-                let by_kappa = g.kappa[i] - by_sum * b / self.kappa[i] * scaling.forms[i];
-                by_nu[i] += by_kappa * self.kappa[i] / self.nu[i];
-                head[1 + 2 * k + i] = by_kappa * (self.kappa[i] - self.nu[i]);
-                for (out, q) in filters[i * s2..(i + 1) * s2]
-                    .iter_mut()
-                    .zip(&scaling.products[i * s2..])
-                {
-                    *out += 2.0 * by_sum * b * q;
-                }
-            }
-        }
-        let raw = self.scaling.as_ref().map_or(&self.weights, |s| &s.raw);
-        for i in 0..k {
-            head[1 + i] = by_raw[i] * raw[i];
-            head[1 + k + i] = by_nu[i] * self.nu[i];
-        }
-        head[0] = head[1..=k].iter().sum();
-        if experts.zero_mean {
-            filters.chunks_exact_mut(s2).for_each(subtract_mean);
+            let pairs = out.iter_mut().zip(&scaling.gradient);
+            pairs.for_each(|(out, s)| *out += by_sum * s);
         }
     }
 
     /// The change of the effective parameters along the direction u of θ.
     pub(super) fn push_forward(&self, experts: &Experts, u: &[f64]) -> Effective {
         let (k, s2) = (experts.count, experts.size * experts.size);
-        let raw = self.scaling.as_ref().map_or(&self.weights, |s| &s.raw);
         let mut filters = u[experts.first_filter()..].to_vec();
         if experts.zero_mean {
             filters.chunks_exact_mut(s2).for_each(subtract_mean);
         }
-        let mut weights: Vec<f64> = (0..k).map(|i| raw[i] * (u[0] + u[1 + i])).collect();
+        let all = u[0] + self.scaling_functional().map_or(0.0, |f| dot(&f, u));
         let nu: Vec<f64> = (0..k).map(|i| self.nu[i] * u[1 + k + i]).collect();
-        let mut kappa = Vec::new();
-        if let Some(scaling) = &self.scaling {
-            let mut sum = 0.0;
-            for i in 0..k {
-                let change = self.kappa[i] / self.nu[i] * nu[i]
-                    + (self.kappa[i] - self.nu[i]) * u[1 + 2 * k + i];
-                kappa.push(change);
-                let ratio = self.concavity / self.kappa[i];
-                let b = raw[i] * ratio;
-                let along: f64 = scaling.products[i * s2..(i + 1) * s2]
-                    .iter()
-                    .zip(&filters[i * s2..])
-                    .map(|(q, c)| q * c)
-                    .sum();
-                sum += (weights[i] * ratio - b * change / self.kappa[i]) * scaling.forms[i]
-                    + 2.0 * b * along;
-            }
-            for (w, a) in weights.iter_mut().zip(&scaling.raw) {
-                *w = *w * scaling.h + a * scaling.slope * sum;
-            }
-        }
         Effective {
-            weights,
+            weights: (0..k).map(|i| self.weights[i] * (all + u[1 + i])).collect(),
+            kappa: (0..self.kappa.len())
+                .map(|i| {
+                    self.kappa[i] * u[1 + k + i] + (self.kappa[i] - self.nu[i]) * u[1 + 2 * k + i]
+                })
+                .collect(),
             nu,
-            kappa,
             filters,
         }
     }
+
+    /// The derivative of log h by θ: what moves all weights of the weakly convex potential beside θ₀.
+    fn scaling_functional(&self) -> Option<Vec<f64>> {
+        let scaling = self.scaling.as_ref()?;
+        let factor = scaling.slope / scaling.h;
+        Some(scaling.gradient.iter().map(|s| factor * s).collect())
+    }
+
+    /// The norm of the functional u ↦ u₀ + d log h(u), which moves the logarithms of all weights together.
+    pub(super) fn common_norm(&self) -> f64 {
+        match self.scaling_functional() {
+            None => 1.0,
+            Some(mut f) => {
+                f[0] += 1.0;
+                dot(&f, &f).sqrt()
+            }
+        }
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

@@ -14,11 +14,13 @@ use bilevel::simd::dispatch;
 use bilevel::{Element, Linearization};
 use std::sync::Arc;
 
+use super::bounds::Bounds;
 use super::experts::Effective;
 use super::field::Bank;
 use super::lanes::Lanes;
 use super::potential::Expert;
 use super::{FoeDenoising, Prepared};
+use crate::imaging::bands::lane_sum;
 
 pub(super) struct FoeLinearization<'a, E: Element> {
     problem: &'a FoeDenoising<E>,
@@ -78,6 +80,34 @@ impl<'a, E: Lanes> FoeLinearization<'a, E> {
             prepared,
             curvatures,
         }
+    }
+}
+
+impl<E: Lanes> FoeLinearization<'_, E> {
+    /// ‖hₖ‖ for every expert.
+    pub(super) fn curvature_norms(&self) -> Vec<f64> {
+        let count = self.prepared.experts.len();
+        let cols = self.problem.field.geometry.cols;
+        let mut squares = vec![0.0; count];
+        dispatch(
+            #[inline(always)]
+            || {
+                for row in self.curvatures.chunks_exact(count * cols) {
+                    for (square, h) in squares.iter_mut().zip(row.chunks_exact(cols)) {
+                        *square += lane_sum(
+                            h,
+                            #[inline(always)]
+                            |_, h| h * h,
+                        );
+                    }
+                }
+            },
+        );
+        squares.into_iter().map(f64::sqrt).collect()
+    }
+
+    fn bounds(&self) -> Bounds<'_, E> {
+        Bounds::new(self.problem, &self.prepared, self.x)
     }
 }
 
@@ -146,17 +176,10 @@ impl<E: Lanes> Linearization for FoeLinearization<'_, E> {
                     for (k, (r, s)) in rows.enumerate() {
                         let r = &mut r[g.offset..g.offset + g.cols];
                         let s = &mut s[g.offset..g.offset + g.cols];
-                        let kappa = p.kappa.get(k).copied().unwrap_or(1.0);
+                        let expert = &self.prepared.experts[k];
                         let [by_w, by_nu, by_kappa] = dispatch(
                             #[inline(always)]
-                            || {
-                                cross_row(
-                                    r,
-                                    s,
-                                    &inside,
-                                    [p.weights[k], p.nu[k], p.concavity, kappa],
-                                )
-                            },
+                            || expert.cross(r, s, &inside),
                         );
                         scalars[k] += by_w;
                         scalars[count + k] += by_nu;
@@ -222,31 +245,20 @@ impl<E: Lanes> Linearization for FoeLinearization<'_, E> {
         );
         field.arrays.put(extended);
     }
-}
 
-/// The sums over a row of ψ's, w ∂ψ'/∂ν s and w ∂ψ'/∂κ s; then r ← wψ'(r) and s ← wψ''(r)s.
-#[inline(always)]
-fn cross_row<E: Element>(
-    r: &mut [E],
-    s: &mut [E],
-    inside: &std::ops::Range<usize>,
-    [weight, nu, concavity, kappa]: [f64; 4],
-) -> [f64; 3] {
-    const LANES: usize = 8;
-    let (nu2, kappa2) = (nu * nu, kappa * kappa);
-    let mut sums = [[0.0; LANES]; 3];
-    for (j, (r, s)) in r.iter_mut().zip(s).enumerate() {
-        let (t, v) = (r.to_f64(), s.to_f64());
-        let (mut first, mut second, by_nu) = Expert::<E>::parts(t, nu2);
-        let share = if inside.contains(&j) { concavity } else { 0.0 };
-        let (a, b, by_kappa) = Expert::<E>::parts(t, kappa2);
-        first -= share * a;
-        second -= share * b;
-        sums[0][j % LANES] += first * v;
-        sums[1][j % LANES] += weight * by_nu * v;
-        sums[2][j % LANES] -= share * weight * by_kappa * v;
-        *r = E::from_f64(weight * first);
-        *s = E::from_f64(weight * second * v);
+    fn hessian_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
+        Some(self.bounds().hessian_change(q, radius))
     }
-    sums.map(|lanes| lanes.iter().sum())
+
+    fn cross_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
+        Some(self.bounds().cross_change(q, radius))
+    }
+
+    fn cross_change_norm(&self, radius: f64) -> Option<f64> {
+        Some(self.bounds().cross_change_norm(radius))
+    }
+
+    fn cross_norm(&self, _room: &mut Vec<E>) -> Option<f64> {
+        Some(self.bounds().cross_norm())
+    }
 }

@@ -9,6 +9,8 @@
 use bilevel::Element;
 use std::ops::Range;
 
+use crate::imaging::bands::lane_sum;
+
 /// The largest |φ'''| is this over ν².
 pub(super) const MAX_THIRD: f64 = 0.858_650_103_355_036_9; // 48/(25√5)
 
@@ -97,6 +99,73 @@ impl<E: Element> Expert<E> {
                 }
             },
         );
+    }
+
+    /// The sums over a row of ψ's, w ∂ψ'/∂ν s and w ∂ψ'/∂κ s; then r ← wψ'(r) and s ← wψ''(r)s.
+    #[inline(always)]
+    pub(super) fn cross(&self, r: &mut [E], s: &mut [E], inside: &Range<usize>) -> [f64; 3] {
+        // In pieces, whose terms are stored and then summed up: a loop that does both is not vectorised.
+        const PIECE: usize = 64;
+        let mut sums = [0.0; 3];
+        columns(
+            r.len(),
+            inside,
+            #[inline(always)]
+            |range, concave| {
+                let (r, s) = (&mut r[range.clone()], &mut s[range]);
+                for (r, s) in r.chunks_mut(PIECE).zip(s.chunks_mut(PIECE)) {
+                    let [mut a, mut b, mut c] = [[E::default(); PIECE]; 3];
+                    let terms = a.iter_mut().zip(&mut b).zip(&mut c);
+                    if concave {
+                        for ((r, s), ((a, b), c)) in r.iter_mut().zip(s).zip(terms) {
+                            [*a, *b, *c] = self.cross_at(r, s, true);
+                        }
+                    } else {
+                        for ((r, s), ((a, b), c)) in r.iter_mut().zip(s).zip(terms) {
+                            [*a, *b, *c] = self.cross_at(r, s, false);
+                        }
+                    }
+                    for (sum, terms) in sums.iter_mut().zip([a, b, c]) {
+                        *sum += lane_sum(
+                            &terms,
+                            #[inline(always)]
+                            |_, t| t,
+                        );
+                    }
+                }
+            },
+        );
+        // What is summed up carries w, and ν or κ too much: w∂φ'/∂ν = −(t/ν) wν²/φ³.
+        let [first, by_nu, by_kappa] = sums;
+        [
+            first / self.weight.to_f64(),
+            by_nu / self.nu2.to_f64().sqrt(),
+            by_kappa / self.kappa2.to_f64().sqrt(),
+        ]
+    }
+
+    /// The terms of [`cross`](Expert::cross) at one position.
+    #[inline(always)]
+    fn cross_at(&self, r: &mut E, s: &mut E, concave: bool) -> [E; 3] {
+        let one = E::from_f64(1.0);
+        let (t, v) = (*r, *s);
+        let t2 = t * t;
+        // w/φ and wν²/φ³ of both parts.
+        let inverse = one / (t2 + self.nu2).sqrt();
+        let mut first = self.weight * inverse;
+        let mut second = self.weight * self.nu2 * inverse * inverse * inverse;
+        let by_nu = E::default() - t * second * v;
+        let mut by_kappa = E::default();
+        if concave {
+            let inverse = one / (t2 + self.kappa2).sqrt();
+            let other = self.concave * self.kappa2 * inverse * inverse * inverse;
+            first = first - self.concave * inverse;
+            second = second - other;
+            by_kappa = t * other * v;
+        }
+        *r = t * first;
+        *s = second * v;
+        [*r * v, by_nu, by_kappa]
     }
 
     /// What the derivatives by the parameters are made of, at one response t:

@@ -1,0 +1,194 @@
+//! Our solvers under argmin's `Executor`.
+
+use ::argmin::core::{
+    Error as ArgminError, IterState, KV, Problem, Solver as ArgminSolver, State, TerminationReason,
+};
+use ::argmin::kv;
+use serde::{Deserialize, Serialize};
+
+use crate::oracle::Oracle;
+use crate::run::Trace;
+use crate::status::Status;
+use crate::upper::{Iteration, Solver, Step};
+use crate::work::Work;
+
+/// A solver of ours as one of argmin's: its `Executor`, observers and checkpoints work. The problem of the executor is the
+/// oracle, borrowed or owned.
+///
+/// ```
+/// # use bilevel::{Implicit, Maid, Status, argmin::Driven};
+/// # use bilevel_problems::quadratic::Quadratic;
+/// use argmin::core::{Executor, State};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let problem = Quadratic::random(20, 3, 10.0, 0);
+/// let oracle = Implicit::new(problem.lower(), problem.upper());
+/// let result = Executor::new(&oracle, Driven::new(Maid::default(), 1e-3))
+///     .configure(|state| state.param(vec![0.0; 3]).max_iters(100))
+///     .run()?;
+/// println!("{:?} after {:?}", result.state().get_best_param(), result.solver().work());
+/// assert_eq!(result.solver().status(), Some(Status::Converged));
+/// # Ok(()) }
+/// ```
+///
+/// argmin's state shows θ_k with F(θ_k) as the k-th iteration began: the pair whose value is known. When our solver ends, or
+/// the last iteration that argmin allows has been made, it shows the last θ with its value and hypergradient, at the
+/// price of that hypergradient, which leaves no mark on a resumed run. An end that only argmin knows of (a timeout, Ctrl-C)
+/// shows the pair of the last iteration. `state.get_func_counts()` has our kinds of work, and observers are given the
+/// bounds, the accuracies and the step.
+///
+/// A checkpoint of argmin's holds everything, ours included. It brings back argmin's old iteration limit too: to go on
+/// further, load it yourself and give the state a new one, as the guide shows. `T` is the state of the solver.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Driven<S, T> {
+    solver: S,
+    tolerance: f64,
+    name: String,
+    state: Option<T>,
+    iterations: u64,
+    work: Work,
+    trace: Trace,
+    /// The row at the end, and why it is one.
+    closing: Option<(Iteration, Option<Status>)>,
+}
+
+impl<S, T> Driven<S, T> {
+    /// `solver` for argmin's `Executor`, converged when ‖z‖ + ω ≤ `tolerance`.
+    pub fn new(solver: S, tolerance: f64) -> Self {
+        Driven {
+            solver,
+            tolerance,
+            name: String::new(),
+            state: None,
+            iterations: 0,
+            work: Work::default(),
+            trace: Trace::default(),
+            closing: None,
+        }
+    }
+
+    /// Why our solver ended; `None` where it did not end by itself.
+    pub fn status(&self) -> Option<Status> {
+        self.closing.as_ref().and_then(|(_, status)| *status)
+    }
+
+    /// The trace, as our own driver would write it.
+    pub fn trace(&self) -> Trace {
+        let mut trace = self.trace.clone();
+        if let Some((row, _)) = &self.closing {
+            trace.push(row.clone());
+        }
+        trace
+    }
+
+    /// The work done so far, that before a checkpoint included.
+    pub fn work(&self) -> Work {
+        self.closing.as_ref().map_or(self.work, |(row, _)| row.work)
+    }
+
+    /// The row as the trace has it: numbered, its work counted from the start.
+    fn counted(&self, mut row: Iteration) -> Iteration {
+        row.iteration = self.iterations;
+        let mut work = self.work;
+        work += row.work;
+        row.work = work;
+        row
+    }
+}
+
+type Shown<T> = IterState<T, T, (), (), (), f64>;
+
+impl<O, S> ArgminSolver<O, Shown<O::Theta>> for Driven<S, S::State>
+where
+    O: Oracle,
+    S: Solver<O>,
+    S::State: Clone,
+{
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn init(
+        &mut self,
+        problem: &mut Problem<O>,
+        mut shown: Shown<O::Theta>,
+    ) -> Result<(Shown<O::Theta>, Option<KV>), ArgminError> {
+        let oracle = oracle_of(problem)?;
+        let Some(theta) = shown.take_param() else {
+            return Err(ArgminError::msg(
+                "no θ₀: give one with configure(|state| state.param(theta))",
+            ));
+        };
+        self.name = self.solver.name();
+        self.state = Some(self.solver.start(oracle, theta.clone())?);
+        Ok((shown.param(theta), None))
+    }
+
+    fn next_iter(
+        &mut self,
+        problem: &mut Problem<O>,
+        shown: Shown<O::Theta>,
+    ) -> Result<(Shown<O::Theta>, Option<KV>), ArgminError> {
+        let oracle = oracle_of(problem)?;
+        let Some(mut state) = self.state.take() else {
+            return Err(ArgminError::msg("a solver that was not initialised"));
+        };
+        self.closing = None;
+        let from = self.solver.theta(&state).clone();
+        let step = self.solver.step(oracle, &mut state, self.tolerance);
+        let to = self.solver.theta(&state).clone();
+        // On a copy: a resumed run goes on as if the hypergradient at the end had not been computed.
+        let is_last =
+            matches!(step, Ok(Step::Moved(_))) && shown.get_iter() + 1 >= shown.get_max_iters();
+        let mut copy = is_last.then(|| state.clone());
+        self.state = Some(state);
+        let (shown, row) = match step? {
+            Step::Ended(status, row, z) => {
+                let row = self.counted(row);
+                self.closing = Some((row.clone(), Some(status)));
+                let reason = match status {
+                    Status::Converged => TerminationReason::SolverConverged,
+                    other => TerminationReason::SolverExit(other.to_string()),
+                };
+                let shown = shown.param(to).cost(row.value.value).gradient(z.gradient);
+                (shown.terminate_with(reason), row)
+            }
+            Step::Moved(row) => {
+                let mut row = self.counted(row);
+                self.work = row.work;
+                self.iterations += 1;
+                self.trace.push(row.clone());
+                let mut shown = shown.param(from).cost(row.value.value);
+                if let Some(copy) = &mut copy {
+                    let (last, z) = self.solver.evaluate(oracle, copy)?;
+                    row = self.counted(last);
+                    self.closing = Some((row.clone(), None));
+                    let theta = self.solver.theta(copy).clone();
+                    shown = shown
+                        .param(theta)
+                        .cost(row.value.value)
+                        .gradient(z.gradient);
+                }
+                (shown, row)
+            }
+        };
+        for (kind, count) in Work::KINDS.into_iter().zip(self.work().counts()) {
+            problem.counts.insert(kind, count);
+        }
+        let told = kv!(
+            "value_lower" => row.value.lower;
+            "value_upper" => row.value.upper;
+            "gradient_norm" => row.gradient_norm;
+            "error_bound" => row.error_bound;
+            "epsilon" => row.accuracy.epsilon;
+            "delta" => row.accuracy.delta;
+            "step" => row.step.unwrap_or(0.0);
+        );
+        Ok((shown, Some(told)))
+    }
+}
+
+fn oracle_of<O>(problem: &Problem<O>) -> Result<&O, ArgminError> {
+    let oracle = problem.problem.as_ref();
+    oracle.ok_or_else(|| ArgminError::msg("the oracle was taken out of the problem"))
+}

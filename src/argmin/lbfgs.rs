@@ -1,0 +1,195 @@
+//! argmin's L-BFGS under our driver.
+
+use ::argmin::core::{IterState, Problem, Solver as ArgminSolver, State};
+use ::argmin::solver::linesearch::MoreThuenteLineSearch;
+use ::argmin::solver::quasinewton::LBFGS;
+use serde::{Deserialize, Serialize};
+
+use super::objective::Objective;
+use super::stepped::Stepped;
+use crate::error::Error;
+use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::oracle::Oracle;
+use crate::status::Status;
+use crate::upper::{Iteration, Solver, Step, check_theta, evaluate, probe};
+use crate::vector::Vector;
+
+/// argmin's L-BFGS with the line search of Moré and Thuente, on computed values and hypergradients of one accuracy.
+///
+/// An iteration is one of argmin's: a direction and a line search, every trial of which is a value and a hypergradient. F is
+/// scaled by 1/‖z₀‖, so the first trial step is of length one in θ; the method does not depend on the scale otherwise.
+/// It converges on ‖z‖ + ω ≤ tolerance as every solver here does. It ends as [`Status::Stalled`] when argmin's line search
+/// gives up (at a direction that does not descend, at a trial outside the domain of the problem, after `max_trials`), or by
+/// argmin's own tests of a value that has stopped changing and a scaled gradient that has vanished. Where the decrease drowns
+/// in the error of order ε it notices nothing, and wanders until a limit ends it.
+///
+/// Jorge Nocedal, Stephen J. Wright: Numerical Optimization. Springer 2006,
+/// [doi:10.1007/978-0-387-40065-5](https://doi.org/10.1007/978-0-387-40065-5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lbfgs {
+    /// ε and δ of every value and hypergradient.
+    pub accuracy: Accuracy,
+    /// Pairs of differences that are remembered, at least 1 (default 5).
+    pub memory: usize,
+    /// Evaluations in an iteration before its line search is given up, at least 2 (default 60).
+    pub max_trials: u64,
+}
+
+impl Lbfgs {
+    /// L-BFGS with ε = δ = `accuracy`.
+    pub fn with_accuracy(accuracy: f64) -> Self {
+        Lbfgs {
+            accuracy: Accuracy {
+                epsilon: accuracy,
+                delta: accuracy,
+            },
+            memory: 5,
+            max_trials: 60,
+        }
+    }
+}
+
+type Search = MoreThuenteLineSearch<Vec<f64>, Vec<f64>, f64>;
+
+/// argmin's solver, its state, and the factor of F.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LbfgsMethod {
+    solver: LBFGS<Search, Vec<f64>, Vec<f64>, f64>,
+    state: IterState<Vec<f64>, Vec<f64>, (), (), (), f64>,
+    scale: f64,
+}
+
+impl<O: Oracle> Solver<O> for Lbfgs {
+    type State = Stepped<O::Theta, LbfgsMethod, O::State>;
+
+    fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
+        Accuracy::new(self.accuracy.epsilon, self.accuracy.delta)?;
+        if self.memory == 0 {
+            return Err(Error::invalid("memory", 0, "at least 1"));
+        }
+        if self.max_trials < 2 {
+            return Err(Error::invalid("max_trials", self.max_trials, "at least 2"));
+        }
+        check_theta(&theta)?;
+        let state = oracle.start(&theta)?;
+        Ok(Stepped::new(theta, state))
+    }
+
+    fn step(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+        tolerance: f64,
+    ) -> Result<Step<O::Theta>, Error> {
+        let objective = s.objective(oracle, self.accuracy, self.max_trials);
+        let method = match s.method.take() {
+            Some(method) => method,
+            None => self.begin(s, &objective)?,
+        };
+        let LbfgsMethod {
+            mut solver,
+            state,
+            scale,
+        } = method;
+        let slope = s.here.as_ref().and_then(|here| here.slope);
+        if slope.is_some_and(|slope| slope.stationarity <= tolerance)
+            || scale == 0.0
+            || ArgminSolver::<Objective<&O>, _>::terminate(&mut solver, &state).terminated()
+        {
+            let first = s.finish(&objective, self.accuracy, None)?.work;
+            let mut end = s.end(oracle, self.accuracy, tolerance, Status::Stalled)?;
+            if let Step::Ended(_, row, _) = &mut end {
+                row.work += first;
+            }
+            return Ok(end);
+        }
+        let mut problem = Problem::new(objective.clone().scaled(scale)?);
+        let next = solver.next_iter(&mut problem, state);
+        // A line search that fails leaves argmin's state without θ.
+        let next = next.ok().map(|(state, _)| state);
+        let next = next.filter(|state| !state.terminated() && state.get_param().is_some());
+        let row = s.finish(
+            &objective,
+            self.accuracy,
+            next.as_ref()
+                .and_then(|state| state.get_param())
+                .map(Vec::as_slice),
+        )?;
+        let moved = row.step.is_some();
+        if let Some(mut state) = next
+            && moved
+        {
+            state.update();
+            state.increment_iter();
+            s.method = Some(LbfgsMethod {
+                solver,
+                state,
+                scale,
+            });
+            return Ok(Step::Moved(row));
+        }
+        let mut end = s.end(oracle, self.accuracy, tolerance, Status::Stalled)?;
+        if let Step::Ended(_, last, _) = &mut end {
+            last.work += row.work;
+            last.trials += row.trials;
+            last.hypergradients += row.hypergradients;
+        }
+        Ok(end)
+    }
+
+    fn evaluate(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
+        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
+    }
+
+    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
+        probe(oracle, &s.theta, &s.oracle)
+    }
+
+    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
+        &s.theta
+    }
+
+    fn name(&self) -> String {
+        "argmin L-BFGS".into()
+    }
+
+    fn identity(&self) -> String {
+        format!("argmin {self:?}")
+    }
+}
+
+impl Lbfgs {
+    /// argmin's solver at θ₀, with F and its gradient there.
+    fn begin<O: Oracle>(
+        &self,
+        s: &mut Stepped<O::Theta, LbfgsMethod, O::State>,
+        objective: &Objective<&O>,
+    ) -> Result<LbfgsMethod, Error> {
+        let theta = s.theta.to_f64();
+        let gradient = objective.differentiate(&theta)?;
+        s.here = objective.memory().last.clone();
+        let norm = gradient.norm();
+        // At a stationary θ₀ the run ends before the scale is used.
+        let scale = if norm > 0.0 { 1.0 / norm } else { 0.0 };
+        let value = s
+            .here
+            .as_ref()
+            .map_or(f64::INFINITY, |here| here.value.value);
+        let scaled = gradient.iter().map(|z| scale * z).collect();
+        let mut state = IterState::new()
+            .param(theta)
+            .cost(scale * value)
+            .gradient(scaled);
+        state.update();
+        Ok(LbfgsMethod {
+            solver: LBFGS::new(Search::new(), self.memory),
+            state,
+            scale,
+        })
+    }
+}

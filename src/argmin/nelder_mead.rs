@@ -1,0 +1,135 @@
+//! argmin's Nelder–Mead under our driver.
+
+use ::argmin::core::{IterState, Problem, Solver as ArgminSolver, State};
+use ::argmin::solver::neldermead;
+use serde::{Deserialize, Serialize};
+
+use super::objective::Objective;
+use super::stepped::Stepped;
+use crate::error::{Error, positive};
+use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::oracle::Oracle;
+use crate::status::Status;
+use crate::upper::{Iteration, Solver, Step, check_theta, evaluate, probe};
+use crate::vector::Vector;
+
+/// argmin's simplex method of Nelder and Mead, on computed values of one accuracy.
+///
+/// The first simplex is θ₀ and a step of `size` along every axis; the first iteration evaluates it, every other one is a move
+/// of argmin's. θ is the best vertex. A vertex where the problem is not defined counts as infinitely high. It ends when
+/// the values at the vertices have a standard deviation below `spread`, as converged if the hypergradient at θ says so,
+/// else as [`Status::Completed`]. There is no theory for more than one dimension; beyond ten it rarely works.
+///
+/// J. A. Nelder, R. Mead: A simplex method for function minimization. Comput. J. 7 (1965), 308–313,
+/// [doi:10.1093/comjnl/7.4.308](https://doi.org/10.1093/comjnl/7.4.308).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NelderMead {
+    /// ε of every value; δ is that of the hypergradient at the end.
+    pub accuracy: Accuracy,
+    /// The length of the first simplex along every axis (default 1).
+    pub size: f64,
+    /// The standard deviation of the values that ends the search (default: ε, about
+    /// what the values are known to).
+    pub spread: f64,
+}
+
+impl NelderMead {
+    /// Nelder–Mead with ε = δ = `accuracy`.
+    pub fn with_accuracy(accuracy: f64) -> Self {
+        NelderMead {
+            accuracy: Accuracy {
+                epsilon: accuracy,
+                delta: accuracy,
+            },
+            size: 1.0,
+            spread: accuracy,
+        }
+    }
+}
+
+/// argmin's solver and its state.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NelderMeadMethod {
+    solver: neldermead::NelderMead<Vec<f64>, f64>,
+    state: IterState<Vec<f64>, (), (), (), (), f64>,
+}
+
+impl<O: Oracle> Solver<O> for NelderMead {
+    type State = Stepped<O::Theta, NelderMeadMethod, O::State>;
+
+    fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
+        Accuracy::new(self.accuracy.epsilon, self.accuracy.delta)?;
+        positive("size", self.size)?;
+        positive("spread", self.spread)?;
+        check_theta(&theta)?;
+        let state = oracle.start(&theta)?;
+        Ok(Stepped::new(theta, state))
+    }
+
+    fn step(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+        tolerance: f64,
+    ) -> Result<Step<O::Theta>, Error> {
+        let objective = s.objective(oracle, self.accuracy, u64::MAX);
+        let mut problem = Problem::new(objective.clone());
+        let (solver, next) = match s.method.take() {
+            None => {
+                let theta = s.theta.to_f64();
+                let mut vertices = vec![theta.clone(); theta.len() + 1];
+                for (i, vertex) in vertices.iter_mut().skip(1).enumerate() {
+                    vertex[i] += self.size;
+                }
+                let mut solver = neldermead::NelderMead::new(vertices)
+                    .with_sd_tolerance(self.spread)
+                    .map_err(|e| Error::invalid("spread", self.spread, e.to_string()))?;
+                let next = solver.init(&mut problem, IterState::new());
+                (solver, next)
+            }
+            Some(NelderMeadMethod { mut solver, state }) => {
+                let status = ArgminSolver::<Objective<&O>, _>::terminate(&mut solver, &state);
+                if status.terminated() {
+                    return s.end(oracle, self.accuracy, tolerance, Status::Completed);
+                }
+                let next = solver.next_iter(&mut problem, state);
+                (solver, next)
+            }
+        };
+        let next = next.ok().map(|(state, _)| state);
+        let param = next.as_ref().and_then(|state| state.get_param());
+        let row = s.finish(&objective, self.accuracy, param.map(Vec::as_slice))?;
+        let Some(mut state) = next else {
+            return s.end(oracle, self.accuracy, tolerance, Status::Stalled);
+        };
+        state.update();
+        state.increment_iter();
+        s.method = Some(NelderMeadMethod { solver, state });
+        Ok(Step::Moved(row))
+    }
+
+    fn evaluate(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
+        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
+    }
+
+    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
+        probe(oracle, &s.theta, &s.oracle)
+    }
+
+    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
+        &s.theta
+    }
+
+    fn name(&self) -> String {
+        "argmin Nelder–Mead".into()
+    }
+
+    fn identity(&self) -> String {
+        format!("argmin {self:?}")
+    }
+}

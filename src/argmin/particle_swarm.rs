@@ -1,0 +1,173 @@
+//! argmin's particle swarm under our driver.
+
+use ::argmin::core::{CostFunction, PopulationState, Problem, Solver as ArgminSolver, State};
+use ::argmin::solver::particleswarm::{self, Particle};
+use rand_chacha_for_argmin::ChaCha8Rng;
+use rand_chacha_for_argmin::rand_core::{RngCore, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+use super::objective::Objective;
+use super::stepped::Stepped;
+use crate::error::Error;
+use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::oracle::Oracle;
+use crate::status::Status;
+use crate::upper::{Iteration, Region, Solver, Step, check_theta, evaluate, probe};
+use crate::vector::Vector;
+
+/// argmin's particle swarm in a box, on computed values of one accuracy.
+///
+/// One particle starts at θ₀, the others at random points of the box; velocities are random up to the width of the box. The
+/// first iteration evaluates the swarm, every other one moves it and evaluates it again. θ is the best point that any particle
+/// has seen. A point where the problem is not defined counts as infinitely high. The search has no end of its own: give the
+/// run a limit.
+///
+/// Iteration k draws its numbers from the k-th stream of ChaCha8, so a resumed run draws the same ones.
+///
+/// M. Zambrano-Bigiarini, M. Clerc, R. Rojas: Standard particle swarm optimisation 2011 at CEC-2013. IEEE Congress on
+/// Evolutionary Computation 2013, [doi:10.1109/CEC.2013.6557848](https://doi.org/10.1109/CEC.2013.6557848).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParticleSwarm {
+    /// Where the particles fly. θ₀ must lie inside.
+    pub region: Region,
+    /// Particles, at least 1 (default 20).
+    pub particles: usize,
+    /// The seed (default 0).
+    pub seed: u64,
+    /// ε of every value; δ is that of the hypergradient at the end.
+    pub accuracy: Accuracy,
+}
+
+impl ParticleSwarm {
+    /// 20 particles in a box, with ε = δ = `accuracy`.
+    pub fn with_accuracy(region: Region, accuracy: f64) -> Self {
+        ParticleSwarm {
+            region,
+            particles: 20,
+            seed: 0,
+            accuracy: Accuracy {
+                epsilon: accuracy,
+                delta: accuracy,
+            },
+        }
+    }
+
+    /// The generator of iteration `k`.
+    fn generator(&self, k: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(k);
+        rng
+    }
+
+    /// θ₀ and random points, each with its cost.
+    fn swarm<O: Oracle>(&self, objective: &Objective<&O>, theta: Vec<f64>) -> Vec<Swarming> {
+        let mut rng = self.generator(0);
+        // A multiple of 2⁻⁵³ in [0, 1).
+        let mut uniform = || (rng.next_u64() >> 11) as f64 * 2f64.powi(-53);
+        let entries = 0..theta.len();
+        let mut swarm = Vec::with_capacity(self.particles);
+        for particle in 0..self.particles {
+            let position: Vec<f64> = match particle {
+                0 => theta.clone(),
+                _ => entries
+                    .clone()
+                    .map(|i| self.region.at(i, uniform()))
+                    .collect(),
+            };
+            let velocity = entries
+                .clone()
+                .map(|i| (self.region.upper[i] - self.region.lower[i]) * (2.0 * uniform() - 1.0))
+                .collect();
+            let cost = objective.cost(&position).unwrap_or(f64::INFINITY);
+            swarm.push(Particle::new(position, cost, velocity));
+        }
+        swarm
+    }
+}
+
+type Swarming = Particle<Vec<f64>, f64>;
+
+impl<O: Oracle> Solver<O> for ParticleSwarm {
+    type State = Stepped<O::Theta, PopulationState<Swarming, f64>, O::State>;
+
+    fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
+        Accuracy::new(self.accuracy.epsilon, self.accuracy.delta)?;
+        if self.particles == 0 {
+            return Err(Error::invalid("particles", 0, "at least 1"));
+        }
+        check_theta(&theta)?;
+        self.region.check(theta.len())?;
+        for (i, value) in theta.to_f64().into_iter().enumerate() {
+            let (lower, upper) = (self.region.lower[i], self.region.upper[i]);
+            if !(lower..=upper).contains(&value) {
+                let expected = format!("a number of the box, from {lower} to {upper}");
+                return Err(Error::invalid(format!("theta[{i}]"), value, expected));
+            }
+        }
+        let state = oracle.start(&theta)?;
+        Ok(Stepped::new(theta, state))
+    }
+
+    fn step(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+        tolerance: f64,
+    ) -> Result<Step<O::Theta>, Error> {
+        let objective = s.objective(oracle, self.accuracy, u64::MAX);
+        let mut problem = Problem::new(objective.clone());
+        let bounds = (self.region.lower.clone(), self.region.upper.clone());
+        let solver = particleswarm::ParticleSwarm::new(bounds, self.particles);
+        let next = match s.method.take() {
+            None => {
+                let swarm = self.swarm(&objective, s.theta.to_f64());
+                let state = PopulationState::new().population(swarm);
+                solver
+                    .with_rng_generator(self.generator(0))
+                    .init(&mut problem, state)
+            }
+            Some(state) => solver
+                .with_rng_generator(self.generator(state.get_iter()))
+                .next_iter(&mut problem, state),
+        };
+        let next = next.ok().map(|(state, _)| state);
+        let best = next.as_ref().and_then(|state| state.get_param());
+        let row = s.finish(
+            &objective,
+            self.accuracy,
+            best.map(|p| p.position.as_slice()),
+        )?;
+        let Some(mut state) = next else {
+            return s.end(oracle, self.accuracy, tolerance, Status::Stalled);
+        };
+        state.update();
+        state.increment_iter();
+        s.method = Some(state);
+        Ok(Step::Moved(row))
+    }
+
+    fn evaluate(
+        &self,
+        oracle: &O,
+        s: &mut Self::State,
+    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
+        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
+    }
+
+    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
+        probe(oracle, &s.theta, &s.oracle)
+    }
+
+    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
+        &s.theta
+    }
+
+    fn name(&self) -> String {
+        "argmin particle swarm".into()
+    }
+
+    fn identity(&self) -> String {
+        format!("argmin {self:?}")
+    }
+}

@@ -1,0 +1,56 @@
+//! A borrowed oracle is an oracle, so that what takes one by value can be lent it.
+
+use super::Oracle;
+use crate::error::Error;
+use crate::hypergradient::{Accuracy, Evaluation, Hypergradient};
+
+impl<O: Oracle> Oracle for &O {
+    type Theta = O::Theta;
+    type State = O::State;
+
+    fn start(&self, theta: &O::Theta) -> Result<O::State, Error> {
+        (**self).start(theta)
+    }
+
+    fn value(
+        &self,
+        theta: &O::Theta,
+        epsilon: f64,
+        state: &mut O::State,
+    ) -> Result<Evaluation, Error> {
+        (**self).value(theta, epsilon, state)
+    }
+
+    fn hypergradient(
+        &self,
+        theta: &O::Theta,
+        accuracy: Accuracy,
+        state: &mut O::State,
+    ) -> Result<Hypergradient<O::Theta>, Error> {
+        (**self).hypergradient(theta, accuracy, state)
+    }
+
+    fn begin_trial(&self, state: &O::State) -> O::State {
+        (**self).begin_trial(state)
+    }
+
+    fn reset_trial(&self, state: &O::State, trial: &mut O::State) {
+        (**self).reset_trial(state, trial);
+    }
+
+    fn end_trial(&self, state: &mut O::State, trial: O::State, accepted: bool) {
+        (**self).end_trial(state, trial, accepted);
+    }
+
+    fn check(&self, theta: &O::Theta, state: &O::State) -> Result<(), Error> {
+        (**self).check(theta, state)
+    }
+
+    fn probe(&self, theta: &O::Theta, state: &O::State) -> f64 {
+        (**self).probe(theta, state)
+    }
+
+    fn identity(&self) -> String {
+        (**self).identity()
+    }
+}

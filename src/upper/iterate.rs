@@ -1,0 +1,328 @@
+//! Where a backtracking solver stands, and its step: aim, try, move.
+
+use serde::{Deserialize, Serialize};
+
+use super::constraint::Reduced;
+use super::direction::{Curvature, Direction, Memory};
+use super::line_search::{Backtracking, Past, Values};
+use crate::error::Error;
+use crate::hypergradient::{Accuracy, Evaluation, Hypergradient, Trust};
+use crate::oracle::Oracle;
+use crate::upper::Iteration;
+use crate::vector::Vector;
+
+/// A trial step is at most this many times as long as the last step, where that is remembered: beyond, its curvature says little.
+const REACH: f64 = 10.0;
+/// A step along which no positive curvature was seen is followed by one this many times as long.
+const EXPAND: f64 = 2.0;
+
+/// The part of a solver's state that the line search reads and moves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "T: Serialize, S: Serialize",
+    deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
+))]
+pub struct Iterate<T, S> {
+    /// θ.
+    pub(crate) theta: T,
+    /// What the oracle remembers at θ.
+    pub(crate) oracle: S,
+    /// β, the first trial step; `None` before the first line search.
+    step: Option<f64>,
+    /// θ, z and ω before the last step, where a part of the search reads them.
+    last: Option<(T, T, f64)>,
+    memory: Memory<T>,
+    past: Past,
+}
+
+/// What a search along −p rests on.
+pub(crate) struct Aim<T> {
+    /// p; `None` for z itself.
+    p: Option<T>,
+    /// What ω is held against: ⟨z, p⟩/‖p‖, or π(z) where θ is constrained.
+    pub(crate) steepness: f64,
+    /// ‖p‖.
+    length: f64,
+    /// The first trial step.
+    alpha: f64,
+    /// The curvature along the step that led to θ.
+    pub(crate) curvature: Curvature<T>,
+}
+
+/// Which values decide.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Judge {
+    /// Computed values, taken for exact.
+    Computed,
+    /// Bounds.
+    Bounds,
+    /// Goal-oriented estimates.
+    GoalOriented,
+}
+
+/// The terms of a search.
+pub(crate) struct Terms {
+    pub(crate) judge: Judge,
+    /// λη: the share of Δ that must be seen.
+    pub(crate) share: f64,
+    /// ε of the trials.
+    pub(crate) epsilon: f64,
+    /// How many, at most.
+    pub(crate) trials: u64,
+    /// Whether a trial that fails for the width of its bounds alone ends the search.
+    pub(crate) blames_bounds: bool,
+}
+
+/// How a search ended.
+pub(crate) enum Searched {
+    /// θ moved.
+    Moved,
+    /// No trial was accepted.
+    Failed,
+    /// A trial would have been accepted, were the bounds this factor narrower.
+    TooWide(f64),
+}
+
+impl<T: Vector, S> Iterate<T, S> {
+    /// At θ₀, which the constraint projects.
+    pub(crate) fn new(rule: &Backtracking, mut theta: T, oracle: S) -> Self {
+        if rule.constraint.penalty(&theta) == 0.0 {
+            rule.constraint.project(1.0, &mut theta);
+        }
+        Iterate {
+            theta,
+            oracle,
+            step: None,
+            last: None,
+            memory: Memory::new(),
+            past: Past::default(),
+        }
+    }
+
+    /// The hypergradient at θ, with the penalty in its values, and the row that describes it.
+    pub(crate) fn evaluate<O: Oracle<Theta = T, State = S>>(
+        &mut self,
+        rule: &Backtracking,
+        oracle: &O,
+        accuracy: Accuracy,
+    ) -> Result<(Iteration, Hypergradient<T>), Error> {
+        let mut z = oracle.hypergradient(&self.theta, accuracy, &mut self.oracle)?;
+        let penalty = rule.constraint.penalty(&self.theta);
+        z.value.value += penalty;
+        z.value.lower += penalty;
+        z.value.upper += penalty;
+        z.goal_oriented += penalty;
+        if rule.values == Values::GoalOriented {
+            z.trust = z.trust.min(Trust::Estimated);
+            z.value.trust = z.value.trust.min(Trust::Estimated);
+        }
+        let mut row = Iteration::new(&self.theta, accuracy, &z);
+        row.gradient_norm = rule.constraint.stationarity(&self.theta, &z.gradient);
+        row.hypergradients = 1;
+        row.work = z.work;
+        Ok((row, z))
+    }
+
+    /// The direction and the first step. An oblique p that is not steep enough gives way to z.
+    pub(crate) fn aim(
+        &self,
+        rule: &Backtracking,
+        z: &Hypergradient<T>,
+        row: &Iteration,
+        steep_enough: impl Fn(f64) -> bool,
+    ) -> Aim<T> {
+        let here = (&self.theta, &z.gradient, z.error_bound);
+        let (curvature, reach) = match &self.last {
+            None => (Curvature::None, f64::INFINITY),
+            Some((theta, gradient, omega)) => {
+                let mut s = self.theta.clone();
+                s.axpy(-1.0, theta);
+                (
+                    Curvature::between(rule.direction, (theta, gradient, *omega), here),
+                    REACH * s.norm(),
+                )
+            }
+        };
+        let pair = curvature.pair();
+        let grown = self.step.map(|step| match curvature {
+            Curvature::Negative => EXPAND * step / rule.growth,
+            Curvature::Noisy if self.memory.is_empty() => EXPAND * step / rule.growth,
+            _ => step,
+        });
+        let reduced = rule.constraint.reduced(&self.theta, &z.gradient);
+        let oblique = match (rule.direction, &reduced) {
+            (Direction::Steepest, _) | (_, Reduced::Unfit) => None,
+            (direction, Reduced::All) => self.memory.apply(direction, &z.gradient, pair),
+            (direction, Reduced::Face(face)) => self.memory.apply(direction, face, pair),
+        };
+        if let Some(mut p) = oblique {
+            if let Reduced::Face(face) = &reduced {
+                // Back into the face that z was reduced to.
+                let face = face.to_f64();
+                let entries = p.to_f64();
+                p.assign(&mut |i| if face[i] == 0.0 { 0.0 } else { entries[i] });
+            }
+            let length = p.norm();
+            let slope = z.gradient.dot(&p);
+            let alpha = match (rule.direction, &curvature, grown) {
+                (Direction::Lbfgs { .. }, Curvature::Negative, Some(grown)) => grown.max(1.0),
+                (Direction::Lbfgs { .. }, ..) => 1.0,
+                (_, _, Some(grown)) => grown,
+                (_, _, None) => rule.first_step(z.value.value, slope, length),
+            };
+            let alpha = alpha.min(reach / length);
+            let steepness = if rule.constraint.is_none() {
+                slope / length
+            } else {
+                let mut there = self.theta.clone();
+                there.axpy(-alpha, &p);
+                rule.constraint.project(alpha, &mut there);
+                let (promise, length) = self.promise(rule, &z.gradient, &there);
+                promise / length
+            };
+            if steepness > 0.0 && steepness.is_finite() && steep_enough(steepness) {
+                return Aim {
+                    p: Some(p),
+                    steepness,
+                    length,
+                    alpha,
+                    curvature,
+                };
+            }
+        }
+        let norm = z.gradient.norm();
+        let alpha = match (rule.direction, grown) {
+            (_, None) => rule.first_step(z.value.value, norm * norm, norm),
+            // The last step was not along −z: it has another scale.
+            (Direction::Lbfgs { .. }, Some(grown)) => self.memory.scale(pair).unwrap_or(grown),
+            (_, Some(grown)) => rule.next_step(grown, pair),
+        };
+        Aim {
+            p: None,
+            steepness: row.gradient_norm,
+            length: norm,
+            alpha,
+            curvature,
+        }
+    }
+
+    /// candidate ← P_α(θ − αp); returns `share`·Δ of that step.
+    fn place(
+        &self,
+        rule: &Backtracking,
+        z: &T,
+        aim: &Aim<T>,
+        alpha: f64,
+        share: f64,
+        candidate: &mut T,
+    ) -> f64 {
+        candidate.copy_from(&self.theta);
+        candidate.axpy(-alpha, aim.p.as_ref().unwrap_or(z));
+        if rule.constraint.is_none() {
+            return share * alpha * aim.steepness * aim.length;
+        }
+        rule.constraint.project(alpha, candidate);
+        share * self.promise(rule, z, candidate).0
+    }
+
+    /// Δ(s) and ‖s‖ of the step s to `there`.
+    fn promise(&self, rule: &Backtracking, z: &T, there: &T) -> (f64, f64) {
+        let mut s = there.clone();
+        s.axpy(-1.0, &self.theta);
+        let penalty = |theta| rule.constraint.penalty(theta);
+        (penalty(&self.theta) - penalty(there) - z.dot(&s), s.norm())
+    }
+
+    /// Tries steps from warm starts at θ and moves to the first that is accepted. Its α, the trials and their work go into `row`.
+    ///
+    /// A trial at which the problem is not defined or not finite is a step too long, not an error.
+    pub(crate) fn search<O: Oracle<Theta = T, State = S>>(
+        &mut self,
+        rule: &Backtracking,
+        oracle: &O,
+        z: &Hypergradient<T>,
+        aim: Aim<T>,
+        terms: &Terms,
+        row: &mut Iteration,
+    ) -> Result<Searched, Error> {
+        let mut alpha = aim.alpha;
+        self.step.get_or_insert(alpha);
+        let here = match terms.judge {
+            Judge::Computed => z.value.value,
+            Judge::Bounds => z.value.lower,
+            Judge::GoalOriented => z.goal_oriented,
+        };
+        let reference = self.past.reference(rule.acceptance, here);
+        let mut candidate = self.theta.clone();
+        let mut trial = oracle.begin_trial(&self.oracle);
+        let mut ended = Searched::Failed;
+        for i in 0..terms.trials {
+            if i > 0 {
+                oracle.reset_trial(&self.oracle, &mut trial);
+            }
+            let promised = self.place(rule, &z.gradient, &aim, alpha, terms.share, &mut candidate);
+            row.trials += 1;
+            let Evaluation { value, work, .. } =
+                match oracle.value(&candidate, terms.epsilon, &mut trial) {
+                    Ok(evaluation) => evaluation,
+                    Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => {
+                        alpha *= rule.shrink;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+            row.work += work;
+            let penalty = rule.constraint.penalty(&candidate);
+            let computed = value.value + penalty;
+            // Below the reference, too, where values are not bounds: a decrease that drowns in rounding is none.
+            let (there, accepted) = match terms.judge {
+                Judge::Computed => (
+                    computed,
+                    computed < reference && computed <= reference - promised,
+                ),
+                Judge::Bounds => {
+                    let upper = value.upper + penalty;
+                    (upper, upper - reference <= -promised)
+                }
+                Judge::GoalOriented => {
+                    let work = &mut row.work;
+                    let error = oracle.correction(&candidate, &self.oracle, &trial, work);
+                    let there = computed - error;
+                    (there, there < reference && there <= reference - promised)
+                }
+            };
+            if accepted && promised > 0.0 {
+                oracle.end_trial(&mut self.oracle, trial, true);
+                self.past.commit(rule.acceptance, here);
+                self.memory
+                    .commit(rule.direction, &z.gradient, aim.curvature);
+                let theta = std::mem::replace(&mut self.theta, candidate);
+                if rule.remembers() {
+                    self.last = Some((theta, z.gradient.clone(), z.error_bound));
+                }
+                self.step = Some(rule.growth * alpha);
+                row.step = Some(alpha);
+                return Ok(Searched::Moved);
+            }
+            if terms.judge == Judge::Bounds {
+                let width = (there - computed) + (z.value.value - here);
+                let seen = reference - there + width;
+                if seen > promised && width.is_finite() {
+                    ended = Searched::TooWide(width / (seen - promised));
+                    if terms.blames_bounds {
+                        break;
+                    }
+                }
+                alpha = rule.shorter(alpha, promised / terms.share, computed - z.value.value);
+            } else {
+                alpha = rule.shorter(alpha, promised / terms.share, there - here);
+            }
+        }
+        oracle.end_trial(&mut self.oracle, trial, false);
+        if matches!(ended, Searched::Failed) && aim.p.is_some() {
+            // The memory may be of another region: forget it.
+            self.memory.clear();
+        }
+        Ok(ended)
+    }
+}

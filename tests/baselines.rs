@@ -1,0 +1,566 @@
+//! Searches without gradients: against closed forms, what they promise, what they refuse, and that what they write can be read.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
+
+mod common;
+
+use bilevel::plot::{Axis, Figure};
+use bilevel::run::{JsonLines, Table};
+use bilevel::{
+    Accuracy, Bounded, Budget, DerivativeFree, Error, Evaluation, GridSearch, Hypergradient,
+    Implicit, Limits, Oracle, RandomSearch, Region, Report, Run, SolveStatus, Solver, Status,
+    Trust, UpperLevel, Work,
+};
+use bilevel_problems::imaging::{Norm, TvOracle, Weights, tv_denoising};
+use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
+use common::{distance, picture};
+
+fn oracle(problem: &Quadratic) -> Implicit<QuadraticLower, QuadraticUpper> {
+    Implicit::new(problem.lower(), problem.upper())
+}
+
+fn small_image() -> TvOracle<f64> {
+    let clean = picture(14, 12, 0);
+    let noisy = clean.with_noise(0.1, 1, 0);
+    tv_denoising(
+        &[clean],
+        &[noisy],
+        Norm::Isotropic,
+        Weights::Global,
+        Trust::Certified,
+    )
+    .unwrap()
+}
+
+fn accurate() -> Accuracy {
+    Accuracy::new(1e-6, 1e-6).unwrap()
+}
+
+#[test]
+fn derivative_free_search_finds_the_optimum_of_a_quadratic() {
+    for (p, condition) in [(1, 30.0), (2, 30.0), (10, 30.0), (50, 100.0)] {
+        let problem = Quadratic::random(100, p, condition, 0);
+        let oracle = oracle(&problem);
+        let report = Run::new(&oracle, DerivativeFree::default())
+            .tolerance(1e-3)
+            .start(vec![2.0; p])
+            .unwrap();
+        assert_eq!(report.status, Status::Converged, "p = {p}: {report}");
+        let optimum = problem.optimum();
+        let gap = problem.value(&report.theta) - problem.value(&optimum);
+        let values: u64 = report.trace.rows().iter().map(|row| row.trials).sum();
+        println!(
+            "p = {p}: gap {gap:.1e}, {values} values, {} sweeps",
+            report.iterations
+        );
+        assert!((0.0..1e-6).contains(&gap), "p = {p}: {gap}");
+        // Strong convexity with constant 0.1.
+        assert!(distance(&report.theta, &optimum) <= report.hypergradient_norm_bound() / 0.1);
+        assert!(values < 100 * p as u64 + 100, "p = {p}: {values}");
+    }
+}
+
+trait NormBound {
+    fn hypergradient_norm_bound(&self) -> f64;
+}
+
+impl NormBound for Report<Vec<f64>> {
+    fn hypergradient_norm_bound(&self) -> f64 {
+        self.hypergradient.iter().map(|z| z * z).sum::<f64>().sqrt() + self.error_bound
+    }
+}
+
+#[test]
+fn every_sweep_decreases_the_exact_value_by_what_its_steps_promise() {
+    let problem = Quadratic::random(30, 4, 100.0, 3);
+    let oracle = oracle(&problem);
+    let solver = DerivativeFree::default();
+    let theta = vec![1.0, -2.0, 2.0, 0.5];
+    let report = Run::new(&oracle, solver.clone())
+        .start(theta.clone())
+        .unwrap();
+    let unit = problem.value(&theta);
+    let rows = report.trace.rows();
+    let mut moves = 0;
+    for pair in rows.windows(2) {
+        let (from, to) = (problem.value(&pair[0].theta), problem.value(&pair[1].theta));
+        match pair[0].step {
+            // Each step αᵢ of a sweep promises λ F(θ₀) αᵢ²; orthogonal ones sum to the square of the move's length, and an
+            // expansion α, 2α, … to at least a third of it. The unit is the computed F(θ₀).
+            Some(step) => {
+                moves += 1;
+                let promised = solver.decrease * unit * step * step / 3.0;
+                assert!(from - to >= 0.99 * promised, "{from} {to} {promised}");
+            }
+            None => assert_eq!(pair[0].theta, pair[1].theta),
+        }
+        let (low, high) = (pair[0].value.lower, pair[0].value.upper);
+        assert!((low..=high).contains(&from), "the bounds hold {from}");
+    }
+    assert!(moves >= 5, "nothing was compared");
+}
+
+#[test]
+fn the_accuracy_of_derivative_free_search_follows_its_steps() {
+    let problem = Quadratic::random(30, 3, 30.0, 1);
+    let report = Run::new(&oracle(&problem), DerivativeFree::default())
+        .start(vec![2.0; 3])
+        .unwrap();
+    let rows = report.trace.rows();
+    let epsilon = |row: usize| rows[row].accuracy.epsilon;
+    // The search goes on until every step is a thousandth of the first, so intervals must shrink to about its square.
+    let (coarse, fine) = (epsilon(1), epsilon(rows.len() - 2));
+    assert!(
+        fine < 1e-2 * coarse,
+        "{coarse:e} at the beginning, {fine:e} at the end"
+    );
+    let loosened = rows
+        .windows(2)
+        .any(|pair| pair[1].accuracy.epsilon > pair[0].accuracy.epsilon);
+    assert!(loosened, "accuracy is given back after success");
+}
+
+#[test]
+fn derivative_free_search_learns_total_variation_as_maid_does() {
+    let oracle = small_image();
+    let theta = vec![-4.0, -3.0];
+    let report = Run::new(&oracle, DerivativeFree::default())
+        .max_iterations(12)
+        .start(theta.clone())
+        .unwrap();
+    let maid = Run::new(&oracle, bilevel::Maid::default())
+        .tolerance(1e-2)
+        .start(theta)
+        .unwrap();
+    println!("{report}\n{maid}");
+    assert!(
+        report.value.upper < 1.005 * maid.value.lower,
+        "{report}\n{maid}"
+    );
+}
+
+#[test]
+fn derivative_free_search_says_when_accuracy_is_what_it_lacks() {
+    let problem = Quadratic::random(20, 2, 30.0, 0);
+    let mut solver = DerivativeFree::default();
+    solver.accuracy.floor = 1e-2;
+    let report = Run::new(&oracle(&problem), solver)
+        .tolerance(1e-9)
+        .start(vec![2.0; 2])
+        .unwrap();
+    assert_eq!(report.status, Status::AccuracyFloor, "{report}");
+}
+
+#[test]
+fn derivative_free_search_needs_bounds() {
+    let problem = Quadratic::random(20, 2, 30.0, 0);
+    let oracle = oracle(&problem).with_trust(Trust::Unknown);
+    let error = Run::new(&oracle, DerivativeFree::default())
+        .start(vec![0.0; 2])
+        .unwrap_err();
+    assert!(error.to_string().contains("rests on"), "{error}");
+}
+
+#[test]
+fn random_search_keeps_the_best_of_its_points() {
+    let problem = Quadratic::random(20, 2, 10.0, 0);
+    let oracle = oracle(&problem);
+    let mut solver = RandomSearch::new(Region::cube(2, -3.0, 3.0), 60);
+    solver.accuracy = accurate();
+    let run = |solver: &RandomSearch| {
+        Run::new(&oracle, solver.clone())
+            .start(vec![2.5; 2])
+            .unwrap()
+    };
+    let report = run(&solver);
+    assert_eq!((report.status, report.iterations), (Status::Completed, 61));
+    let rows = report.trace.rows();
+    for pair in rows.windows(2) {
+        assert_eq!(pair[0].step.is_some(), pair[0].theta != pair[1].theta);
+        // The last row is a second look at the best point.
+        assert!(pair[1].value.value <= pair[0].value.value + 1e-5);
+        assert!(pair[0].theta.iter().all(|t| (-3.0..=3.0).contains(t)));
+        if let Some(step) = pair[0].step {
+            assert!((step - distance(&pair[0].theta, &pair[1].theta)).abs() < 1e-12);
+        }
+    }
+    let gap = |theta: &Vec<f64>| problem.value(theta) - problem.value(&problem.optimum());
+    assert!(
+        gap(&report.theta) < 0.1 * gap(&vec![2.5; 2]),
+        "{}",
+        gap(&report.theta)
+    );
+    // More points include those of fewer; another seed gives others.
+    let more = run(&RandomSearch {
+        points: 80,
+        ..solver.clone()
+    });
+    assert_eq!(more.trace.rows()[..61], rows[..61]);
+    let other = run(&RandomSearch { seed: 1, ..solver });
+    assert_ne!(other.theta, report.theta);
+}
+
+#[test]
+fn grid_search_finds_the_best_point_of_its_grid() {
+    let problem = Quadratic::random(20, 2, 10.0, 0);
+    let oracle = oracle(&problem);
+    let mut solver = GridSearch::new(Region::cube(2, -1.0, 1.0), 5);
+    solver.accuracy = accurate();
+    let report = Run::new(&oracle, solver).start(vec![9.0; 2]).unwrap();
+    assert_eq!((report.status, report.iterations), (Status::Completed, 26));
+    let coordinates = [-1.0, -0.5, 0.0, 0.5, 1.0];
+    let mut grid = coordinates
+        .iter()
+        .flat_map(|a| coordinates.map(|b| vec![*a, b]));
+    let best = grid.by_ref().reduce(|a, b| {
+        if problem.value(&b) < problem.value(&a) {
+            b
+        } else {
+            a
+        }
+    });
+    assert_eq!(Some(report.theta), best);
+    // One point: the middle of the box, which here is the optimum itself.
+    let optimum = problem.optimum();
+    let around = Region {
+        lower: optimum.iter().map(|t| t - 1.0).collect(),
+        upper: optimum.iter().map(|t| t + 1.0).collect(),
+    };
+    let report = Run::new(&oracle, GridSearch::new(around, 1))
+        .tolerance(1e-1)
+        .start(vec![1.0; 2])
+        .unwrap();
+    assert_eq!((report.status, report.iterations), (Status::Converged, 2));
+    assert!(distance(&report.theta, &optimum) < 1e-12);
+}
+
+#[test]
+fn budgets_end_a_search_and_name_themselves() {
+    let problem = Quadratic::random(20, 2, 10.0, 0);
+    let oracle = oracle(&problem);
+    let limits = Limits {
+        lower_gradients: Some(100),
+        ..Limits::default()
+    };
+    let ended = |report: Report<Vec<f64>>| {
+        assert_eq!(
+            report.status,
+            Status::BudgetExhausted(Budget::LowerGradients)
+        );
+        assert!(report.work.lower_gradients >= 100);
+        let last = report.trace.last().unwrap();
+        assert_eq!(last.work, report.work);
+        assert!(
+            last.gradient_norm.is_finite(),
+            "the last row has the report's hypergradient"
+        );
+    };
+    let region = Region::cube(2, -1.0, 1.0);
+    ended(
+        Run::new(&oracle, DerivativeFree::default())
+            .limits(limits)
+            .start(vec![1.0; 2])
+            .unwrap(),
+    );
+    let random = RandomSearch::new(region.clone(), 1_000_000);
+    ended(
+        Run::new(&oracle, random)
+            .limits(limits)
+            .start(vec![1.0; 2])
+            .unwrap(),
+    );
+    let grid = GridSearch::new(region, 1_000);
+    ended(
+        Run::new(&oracle, grid)
+            .limits(limits)
+            .start(vec![1.0; 2])
+            .unwrap(),
+    );
+}
+
+fn refusal<S: Solver<TvOracle<f64>>>(solver: S) -> String {
+    let error = Run::new(&small_image(), solver)
+        .start(vec![-3.0; 2])
+        .unwrap_err();
+    assert!(matches!(error, Error::InvalidArgument { .. }), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn settings_out_of_range_are_refused_by_name() {
+    let plane = Region::cube(2, -1.0, 1.0);
+    let says = |text: String, expected: &str| assert!(text.contains(expected), "{text}");
+    says(refusal(RandomSearch::new(plane.clone(), 0)), "points is 0");
+    says(refusal(GridSearch::new(plane.clone(), 0)), "points is 0");
+    says(
+        refusal(RandomSearch::new(Region::cube(2, 1.0, -1.0), 9)),
+        "region[0] is from 1 to -1",
+    );
+    says(
+        refusal(GridSearch::new(Region::cube(3, -1.0, 1.0), 9)),
+        "region.lower is 3 numbers",
+    );
+    says(
+        refusal(GridSearch::new(Region::default(), 9)),
+        "region.lower is 0 numbers",
+    );
+    says(
+        refusal(GridSearch::new(plane.clone(), 1 << 40)),
+        "draw points at random",
+    );
+    let mut coarse = RandomSearch::new(plane, 9);
+    coarse.accuracy.epsilon = f64::NAN;
+    says(refusal(coarse), "epsilon is NaN");
+    let default = DerivativeFree::default;
+    for (solver, name) in [
+        (
+            DerivativeFree {
+                initial_step: 0.0,
+                ..default()
+            },
+            "initial_step",
+        ),
+        (
+            DerivativeFree {
+                final_step: f64::INFINITY,
+                ..default()
+            },
+            "final_step",
+        ),
+        (
+            DerivativeFree {
+                decrease: 1.0,
+                ..default()
+            },
+            "decrease",
+        ),
+        (
+            DerivativeFree {
+                slack: -1.0,
+                ..default()
+            },
+            "slack",
+        ),
+    ] {
+        says(refusal(solver), name);
+    }
+}
+
+/// The quadratic with values that are wrong by up to ε, as badly as they may be.
+struct Misleading(Quadratic);
+
+impl Oracle for Misleading {
+    type Theta = Vec<f64>;
+    type State = ();
+
+    fn start(&self, _theta: &Vec<f64>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn value(&self, theta: &Vec<f64>, epsilon: f64, _s: &mut ()) -> Result<Evaluation, Error> {
+        let bits = theta.iter().fold(0u64, |h, t| {
+            (h ^ t.to_bits()).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        });
+        let value = self.0.value(theta) + if bits >> 63 == 0 { epsilon } else { -epsilon };
+        Ok(Evaluation {
+            value: Bounded {
+                value,
+                lower: value - epsilon,
+                upper: value + epsilon,
+                trust: Trust::Certified,
+            },
+            epsilon,
+            status: SolveStatus::Converged,
+            work: Work {
+                lower_solves: 1,
+                ..Work::default()
+            },
+        })
+    }
+
+    fn hypergradient(
+        &self,
+        theta: &Vec<f64>,
+        accuracy: Accuracy,
+        s: &mut (),
+    ) -> Result<Hypergradient<Vec<f64>>, Error> {
+        let at = self.value(theta, accuracy.epsilon, s)?;
+        Ok(Hypergradient {
+            gradient: self.0.gradient(theta),
+            error_bound: 1e-9,
+            trust: Trust::Certified,
+            value: at.value,
+            correction: None,
+            goal_oriented: at.value.value,
+            attained: accuracy,
+            lower_status: SolveStatus::Converged,
+            adjoint_status: SolveStatus::Converged,
+            attempts: Vec::new(),
+            work: at.work,
+        })
+    }
+
+    fn check(&self, _theta: &Vec<f64>, _s: &()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn identity(&self) -> String {
+        "misleading".into()
+    }
+}
+
+#[test]
+fn misleading_values_do_not_mislead_derivative_free_search() {
+    let problem = Quadratic::random(30, 3, 30.0, 5);
+    let oracle = Misleading(problem.clone());
+    let report = Run::new(&oracle, DerivativeFree::default())
+        .start(vec![2.0; 3])
+        .unwrap();
+    let rows = report.trace.rows();
+    for pair in rows.windows(2).filter(|pair| pair[0].step.is_some()) {
+        let fall = problem.value(&pair[0].theta) - problem.value(&pair[1].theta);
+        assert!(fall > 0.0, "{} rises by {}", pair[0].iteration, -fall);
+    }
+    let gap = problem.value(&report.theta) - problem.value(&problem.optimum());
+    assert!(gap < 1e-5, "{report}: {gap}");
+    // On values alone it goes wrong: the same numbers mislead random search.
+    let mut random = RandomSearch::new(Region::cube(3, -0.5, 0.5), 200);
+    random.accuracy = Accuracy::new(0.5, 0.5).unwrap();
+    let report = Run::new(&oracle, random).start(vec![0.0; 3]).unwrap();
+    let rises = report.trace.rows().windows(2);
+    let rises = rises.filter(|p| problem.value(&p[1].theta) > problem.value(&p[0].theta));
+    assert!(rises.count() > 0);
+}
+
+/// An oracle that is not defined for θ₁ > 0.
+struct HalfSpace(Implicit<QuadraticLower, QuadraticUpper>);
+
+impl HalfSpace {
+    fn defined(theta: &[f64]) -> Result<(), Error> {
+        match theta[0] {
+            t if t > 0.0 => Err(Error::invalid("theta[0]", t, "at most 0")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Oracle for HalfSpace {
+    type Theta = Vec<f64>;
+    type State = <Implicit<QuadraticLower, QuadraticUpper> as Oracle>::State;
+
+    fn start(&self, theta: &Vec<f64>) -> Result<Self::State, Error> {
+        self.0.start(theta)
+    }
+
+    fn value(
+        &self,
+        theta: &Vec<f64>,
+        epsilon: f64,
+        s: &mut Self::State,
+    ) -> Result<Evaluation, Error> {
+        Self::defined(theta)?;
+        self.0.value(theta, epsilon, s)
+    }
+
+    fn hypergradient(
+        &self,
+        theta: &Vec<f64>,
+        accuracy: Accuracy,
+        s: &mut Self::State,
+    ) -> Result<Hypergradient<Vec<f64>>, Error> {
+        Self::defined(theta)?;
+        self.0.hypergradient(theta, accuracy, s)
+    }
+
+    fn check(&self, theta: &Vec<f64>, s: &Self::State) -> Result<(), Error> {
+        self.0.check(theta, s)
+    }
+
+    fn identity(&self) -> String {
+        format!("half of {}", self.0.identity())
+    }
+}
+
+#[test]
+fn points_outside_the_domain_are_passed_over_and_a_theta_outside_is_an_error() {
+    let problem = Quadratic::random(20, 2, 10.0, 0);
+    let oracle = HalfSpace(oracle(&problem));
+    let region = Region::cube(2, -2.0, 2.0);
+    let random = RandomSearch::new(region.clone(), 40);
+    let grid = GridSearch::new(region, 5);
+    let theta = vec![-1.0; 2];
+    for report in [
+        Run::new(&oracle, random.clone())
+            .start(theta.clone())
+            .unwrap(),
+        Run::new(&oracle, grid).start(theta.clone()).unwrap(),
+        Run::new(&oracle, DerivativeFree::default())
+            .start(theta)
+            .unwrap(),
+    ] {
+        assert!(
+            report.theta[0] <= 0.0 && report.trace.rows().len() > 10,
+            "{report}"
+        );
+    }
+    assert!(Run::new(&oracle, random).start(vec![1.0; 2]).is_err());
+    assert!(
+        Run::new(&oracle, DerivativeFree::default())
+            .start(vec![1.0; 2])
+            .is_err()
+    );
+}
+
+#[test]
+fn rows_without_a_gradient_never_show_as_a_number() {
+    let problem = Quadratic::random(20, 2, 10.0, 0);
+    let oracle = oracle(&problem);
+    let (mut table, mut lines) = (Vec::new(), Vec::new());
+    let report = Run::new(&oracle, RandomSearch::new(Region::cube(2, -1.0, 1.0), 10))
+        .observe(Table::new(&mut table))
+        .observe(JsonLines::new(&mut lines))
+        .start(vec![1.0; 2])
+        .unwrap();
+    let table = String::from_utf8(table).unwrap();
+    assert!(!table.contains("inf") && !table.contains("NaN"), "{table}");
+    let widths: Vec<usize> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.chars().count())
+        .collect();
+    assert!(widths.iter().all(|w| *w == widths[0]), "{table}");
+    let lines = String::from_utf8(lines).unwrap();
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert!(
+        first["gradient_norm"].is_null() && first["accuracy"]["delta"].is_null(),
+        "{first}"
+    );
+    assert!(first["value"]["value"].is_number(), "{first}");
+    let csv = report.trace.to_csv();
+    assert!(
+        !csv.contains("NaN") && csv.lines().nth(1).unwrap().contains(",inf,inf,unknown,"),
+        "{csv}"
+    );
+    assert!(
+        !report.to_json(&[]).contains("null"),
+        "the report has a hypergradient"
+    );
+    let maid = Run::new(&oracle, bilevel::Maid::default())
+        .start(vec![1.0; 2])
+        .unwrap();
+    let svg = Figure::new()
+        .axis(Axis::Work)
+        .optimum(
+            problem
+                .upper()
+                .value(&problem.solution(&problem.optimum()), &problem.optimum()),
+        )
+        .run("random search", &report.trace)
+        .run("MAID", &maid.trace)
+        .to_svg()
+        .unwrap();
+    assert!(
+        !svg.contains("NaN") && !svg.contains("inf"),
+        "a figure of numbers only"
+    );
+}
