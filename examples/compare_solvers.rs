@@ -40,11 +40,11 @@ const ACCURACY: f64 = 1e-3;
 #[derive(Parser)]
 #[command(name = "compare_solvers")]
 struct Options {
-    /// Solvers: maid, hoag-exponential, hoag-quadratic, hoag-cubic, fixed, …, each with an accuracy behind it if you like.
+    /// Solvers, each with an accuracy behind it if you like; a name that is none lists them all.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "maid,hoag-quadratic,fixed-1e-1,fixed-1e-3"
+        default_value = "maid,maid-lbfgs,hoag-quadratic,fixed-1e-1,fixed-1e-3"
     )]
     solvers: Vec<String>,
     /// The imaging problem.
@@ -97,7 +97,7 @@ struct Options {
     #[arg(long, default_value_t = 0.1)]
     accuracy: f64,
     /// Lower gradients and Hessian products of each solver, for each image, at most.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 3000)]
     max_work: u64,
     /// Iterations of each solver, at most.
     #[arg(long)]

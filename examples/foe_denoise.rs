@@ -23,7 +23,8 @@ use bilevel_problems::imaging::{
 };
 use clap::{Parser, ValueEnum};
 use common::images::{
-    HELD_OUT, SHEET_ROWS, check_sigma, mean_psnr, read_all, shipped, stored, with_noise,
+    HEADER, HELD_OUT, SHEET_ROWS, check_sigma, mean_quality, quality, read_all, row, shipped,
+    stored, with_noise,
 };
 use common::solvers::{Settings, solver};
 use common::{Checkpoints, Failure, Precision, TrustName, prepare, watch};
@@ -57,10 +58,10 @@ struct Options {
     #[arg(long, value_name = "FILE_OR_DIR")]
     test: Vec<PathBuf>,
     /// Filters K, at most as many as one has coefficients.
-    #[arg(long, value_name = "K", default_value_t = 8)]
+    #[arg(long, value_name = "K", default_value_t = 24)]
     filters: usize,
     /// Width and height of a filter: an odd number.
-    #[arg(long, value_name = "S", default_value_t = 7)]
+    #[arg(long, value_name = "S", default_value_t = 5)]
     filter_size: usize,
     /// Patches of the training images, drawn at random.
     #[arg(long, value_name = "N", default_value_t = 16)]
@@ -89,7 +90,7 @@ struct Options {
     /// Leave the means of the filters free.
     #[arg(long)]
     free_mean: bool,
-    /// Upper-level solver: maid, hoag-exponential, hoag-quadratic, hoag-cubic, fixed, …
+    /// Upper-level solver: maid, maid-lbfgs, hoag-quadratic, fixed, …; a name that is none lists them all.
     #[arg(long, default_value = "maid")]
     solver: String,
     /// Error bounds from constants that hold for certain, from samples, or none.
@@ -289,21 +290,6 @@ fn denoise<E: Lanes>(
     Ok((Image::new(rows, cols, pixels)?, report))
 }
 
-/// PSNR and SSIM; the latter is NaN for images smaller than its window.
-fn quality(clean: &Image<f64>, image: &Image<f64>) -> (f64, f64) {
-    let ssim = clean.ssim(image.pixels()).unwrap_or(f64::NAN);
-    (clean.psnr(image.pixels()), ssim)
-}
-
-const HEADER: &str = "image                     PSNR noisy   denoised   SSIM noisy   denoised";
-
-fn row(name: &str, noisy: (f64, f64), denoised: (f64, f64)) -> String {
-    format!(
-        "{name:<24} {:>11.2} {:>10.2} {:>12.4} {:>10.4}",
-        noisy.0, denoised.0, noisy.1, denoised.1
-    )
-}
-
 fn write(
     options: &Options,
     model: &FoeModel,
@@ -313,12 +299,7 @@ fn write(
     noisy: &[Image<f64>],
     denoised: &[Image<f64>],
 ) -> Result<(), Failure> {
-    let mean_ssim = |images: &[Image<f64>]| {
-        let pairs = clean.iter().zip(images);
-        pairs.map(|(c, x)| quality(c, x).1).sum::<f64>() / clean.len() as f64
-    };
-    let before = (mean_psnr(clean, noisy), mean_ssim(noisy));
-    let after = (mean_psnr(clean, denoised), mean_ssim(denoised));
+    let (before, after) = (mean_quality(clean, noisy), mean_quality(clean, denoised));
     let out = &options.out;
     let extra = [
         ("psnr_noisy", before.0),

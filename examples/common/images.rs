@@ -105,3 +105,28 @@ pub(crate) fn mean_psnr(clean: &[Image<f64>], images: &[Image<f64>]) -> f64 {
     let pairs = clean.iter().zip(images);
     pairs.map(|(c, x)| c.psnr(x.pixels())).sum::<f64>() / clean.len() as f64
 }
+
+/// PSNR and SSIM; the latter is NaN for images smaller than its window.
+pub(crate) fn quality(clean: &Image<f64>, image: &Image<f64>) -> (f64, f64) {
+    let ssim = clean.ssim(image.pixels()).unwrap_or(f64::NAN);
+    (clean.psnr(image.pixels()), ssim)
+}
+
+/// The head of the table of qualities.
+pub(crate) const HEADER: &str =
+    "image                     PSNR noisy   denoised   SSIM noisy   denoised";
+
+/// A line of that table.
+pub(crate) fn row(name: &str, noisy: (f64, f64), denoised: (f64, f64)) -> String {
+    format!(
+        "{name:<24} {:>11.2} {:>10.2} {:>12.4} {:>10.4}",
+        noisy.0, denoised.0, noisy.1, denoised.1
+    )
+}
+
+/// The means of PSNR and SSIM.
+pub(crate) fn mean_quality(clean: &[Image<f64>], images: &[Image<f64>]) -> (f64, f64) {
+    let pairs = clean.iter().zip(images);
+    let ssim: f64 = pairs.map(|(c, x)| quality(c, x).1).sum();
+    (mean_psnr(clean, images), ssim / clean.len() as f64)
+}

@@ -1,7 +1,8 @@
 //! Upper-level solvers by name, and their runs.
 
+use bilevel::argmin;
 use bilevel::run::{ProgressBar, Table, ctrl_c};
-use bilevel::upper::AdaptiveAccuracy;
+use bilevel::upper::{AdaptiveAccuracy, DerivativeFree};
 use bilevel::{
     Accuracy, Error, GradientDescent, Hoag, Hypergradient, Iteration, Law, Limits, Maid, Oracle,
     Report, Run, Solver, Step,
@@ -34,12 +35,30 @@ fn known<O: Oracle + 'static>(accuracy: Accuracy) -> Vec<(&'static str, Box<dyn 
         accuracy,
         ..GradientDescent::with_accuracy(1.0)
     };
+    let mut derivative_free = DerivativeFree::default();
+    derivative_free.accuracy.initial = accuracy;
+    let argmin_lbfgs = argmin::Lbfgs {
+        accuracy,
+        ..argmin::Lbfgs::with_accuracy(1.0)
+    };
+    let nelder_mead = argmin::NelderMead {
+        accuracy,
+        ..argmin::NelderMead::with_accuracy(1.0)
+    };
     vec![
         ("maid", maid(Maid::default())),
+        ("maid-lbfgs", maid(Maid::lbfgs())),
+        ("maid-bb", maid(Maid::barzilai_borwein())),
+        ("maid-non-monotone", maid(Maid::non_monotone())),
+        ("maid-diagonal", maid(Maid::diagonal())),
+        ("maid-goal-oriented", maid(Maid::goal_oriented())),
         ("hoag-exponential", hoag(Law::Exponential)),
         ("hoag-quadratic", hoag(Law::Quadratic)),
         ("hoag-cubic", hoag(Law::Cubic)),
         ("fixed", boxed(fixed)),
+        ("derivative-free", boxed(derivative_free)),
+        ("argmin-lbfgs", boxed(argmin_lbfgs)),
+        ("argmin-nelder-mead", boxed(nelder_mead)),
     ]
 }
 
