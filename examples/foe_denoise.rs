@@ -91,7 +91,7 @@ struct Options {
     #[arg(long)]
     free_mean: bool,
     /// Upper-level solver: maid, maid-lbfgs, hoag-quadratic, fixed, …; a name that is none lists them all.
-    #[arg(long, default_value = "maid")]
+    #[arg(long, default_value = "maid-lbfgs")]
     solver: String,
     /// Error bounds from constants that hold for certain, from samples, or none.
     #[arg(long, value_enum, default_value_t = TrustName::Estimated)]
@@ -103,7 +103,7 @@ struct Options {
     #[arg(long, default_value_t = 0.1)]
     delta: f64,
     /// Iterations of the upper level, at most.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 40)]
     max_iterations: u64,
     /// Seconds of training, at most. A training that ends by it is not reproducible to the byte.
     #[arg(long)]

@@ -25,7 +25,7 @@ fn program(name: &str) -> &'static Path {
 }
 
 /// Runs the example, one and the same in a test program, with its output folder and further arguments.
-pub fn run(name: &str, out: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(name: &str, out: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(program(name));
     command.arg("--out").arg(out).args(arguments);
     command.output().unwrap()
@@ -33,7 +33,7 @@ pub fn run(name: &str, out: &Path, arguments: &[&str]) -> Output {
 
 /// Runs the example and returns what it printed.
 #[track_caller]
-pub fn succeeds(name: &str, out: &Path, arguments: &[&str]) -> String {
+pub(crate) fn succeeds(name: &str, out: &Path, arguments: &[&str]) -> String {
     let output = run(name, out, arguments);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {error}");
@@ -42,7 +42,7 @@ pub fn succeeds(name: &str, out: &Path, arguments: &[&str]) -> String {
 
 /// Asserts that the arguments are refused with exit code 2 and one line that holds every one of `words`.
 #[track_caller]
-pub fn refused(name: &str, out: &Path, arguments: &[&str], words: &[&str]) {
+pub(crate) fn refused(name: &str, out: &Path, arguments: &[&str], words: &[&str]) {
     let output = run(name, out, arguments);
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
