@@ -9,25 +9,22 @@
 //! `comparison.png` (clean, noisy and denoised side by side) into the output folder. Bad input ends it with one line on
 //! standard error and exit code 2.
 
+mod common;
+
 use bilevel::plot::Figure;
-use bilevel::run::{ProgressBar, Table, ctrl_c};
-use bilevel::upper::AdaptiveAccuracy;
-use bilevel::{
-    Accuracy, Element, GradientDescent, Hoag, Law, Maid, Oracle, Report, Run, Solver, Trust,
-    parallel,
-};
-use bilevel_problems::data::{photograph, read_npy, read_pngs, resized, write_png};
+use bilevel::{Accuracy, Element, Limits, Maid, Report, Run};
+use bilevel_problems::data::{photograph, read_npy, write_png};
 use bilevel_problems::imaging::{Image, Norm, TvOracle, Weights, tv_denoising};
 use clap::{Parser, ValueEnum};
-use std::error::Error;
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use common::images::{
+    SHEET_ROWS, check_sigma, denoised, mean_psnr, read_all, scaled, stored, with_noise,
+};
+use common::solvers::{Settings, solver};
+use common::{Checkpoints, Failure, Precision, TrustName, number, prepare};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Images on the comparison sheet, at most.
-const SHEET_ROWS: usize = 8;
-/// More noise than this hides an image from any storage type.
-const MAX_SIGMA: f64 = 1e6;
 /// What is written into the output folder.
 const OUTPUTS: [&str; 4] = [
     "report.json",
@@ -100,12 +97,8 @@ struct Options {
     /// Evaluate value and hypergradient at --theta to --epsilon and --delta, and stop.
     #[arg(long, conflicts_with_all = ["checkpoint", "resume"])]
     evaluate: bool,
-    /// Write a checkpoint into this file after every iteration.
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
-    /// Go on from a checkpoint, with the limits given here; it is kept up to date unless --checkpoint names another file.
-    #[arg(long, value_name = "FILE")]
-    resume: Option<PathBuf>,
+    #[command(flatten)]
+    checkpoints: Checkpoints,
     /// Output folder.
     #[arg(long, value_name = "DIR", default_value = "out/tv_denoise")]
     out: PathBuf,
@@ -131,64 +124,18 @@ enum LawName {
     Cubic,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum TrustName {
-    Certified,
-    Estimated,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Precision {
-    F64,
-    F32,
-}
-
-type Failure = Box<dyn Error + Send + Sync>;
 /// Clean and noisy images.
 type Pairs = (Vec<Image<f64>>, Vec<Image<f64>>);
 
-/// A number, with or without blanks around it.
-fn number(text: &str) -> Result<f64, std::num::ParseFloatError> {
-    text.trim().parse()
-}
-
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
-        Ok(options) => options,
-        // A mistake gets one line like every other one; help and version are printed as they are.
-        Err(error) if error.use_stderr() => {
-            let text = error.to_string();
-            let reason = text.split("Usage:").next().unwrap_or_default();
-            let reason = reason
-                .split("For more information")
-                .next()
-                .unwrap_or_default();
-            let words: Vec<&str> = reason
-                .trim_start_matches("error:")
-                .split_whitespace()
-                .collect();
-            return fail(&format!("{}; try --help", words.join(" ")));
-        }
-        Err(error) => error.exit(),
-    };
-    let threads = match options.threads {
-        Some(threads) => threads,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    let result = parallel::with_threads(threads, || match options.precision {
-        Precision::F64 => denoise::<f64>(&options),
-        Precision::F32 => denoise::<f32>(&options),
-    });
-    match result {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => fail(&error),
-        Err(error) => fail(&error),
-    }
-}
-
-fn fail(error: &impl std::fmt::Display) -> ExitCode {
-    eprintln!("tv_denoise: {error}");
-    ExitCode::from(2)
+    common::main(
+        "tv_denoise",
+        |options: &Options| options.threads,
+        |options| match options.precision {
+            Precision::F64 => denoise::<f64>(options),
+            Precision::F32 => denoise::<f32>(options),
+        },
+    )
 }
 
 /// The clean and the noisy images that the options ask for.
@@ -210,57 +157,14 @@ fn images(options: &Options) -> Result<Pairs, Failure> {
         }
         return Ok((a, b));
     }
-    if !(0.0..=MAX_SIGMA).contains(&options.sigma) {
-        return Err(format!(
-            "--sigma is {:?}; expected a number from 0 to {MAX_SIGMA:?}",
-            options.sigma
-        )
-        .into());
-    }
-    let mut clean = Vec::new();
-    for path in &options.images {
-        clean.extend(read_pngs(path)?);
-    }
+    check_sigma(options.sigma)?;
+    let mut clean = read_all(&options.images)?;
     if clean.is_empty() {
         clean.push(photograph("camera")?);
     }
-    if let Some(size) = options.size {
-        clean = clean
-            .iter()
-            .map(|image| resized(image, size))
-            .collect::<Result<_, _>>()?;
-    }
-    let noisy = clean
-        .iter()
-        .enumerate()
-        .map(|(i, image)| image.with_noise(options.sigma, options.seed, i as u64))
-        .collect();
+    let clean = scaled(clean, options.size)?;
+    let noisy = with_noise(&clean, options.sigma, options.seed, 0);
     Ok((clean, noisy))
-}
-
-/// Makes sure that the output folder can be written to, before any work is done.
-fn prepare(out: &Path) -> Result<(), Failure> {
-    let refuse = |e: std::io::Error| {
-        format!(
-            "{}: the output folder cannot be written to: {e}",
-            out.display()
-        )
-    };
-    std::fs::create_dir_all(out).map_err(refuse)?;
-    let probe = out.join(".tv_denoise.partial");
-    std::fs::write(&probe, b"").map_err(refuse)?;
-    std::fs::remove_file(&probe).map_err(refuse)?;
-    for name in OUTPUTS {
-        let path = out.join(name);
-        if path.is_dir() {
-            return Err(format!(
-                "{}: a folder lies where a file is to be written",
-                path.display()
-            )
-            .into());
-        }
-    }
-    Ok(())
 }
 
 fn denoise<E: Element>(options: &Options) -> Result<(), Failure> {
@@ -268,80 +172,39 @@ fn denoise<E: Element>(options: &Options) -> Result<(), Failure> {
         NormName::Anisotropic => Norm::Anisotropic,
         NormName::Isotropic => Norm::Isotropic,
     };
-    let trust = match options.trust {
-        TrustName::Certified => Trust::Certified,
-        TrustName::Estimated => Trust::Estimated,
-    };
     let (clean, noisy) = images(options)?;
-    prepare(&options.out)?;
-    let stored = |images: &[Image<f64>]| images.iter().map(Image::cast).collect::<Vec<Image<E>>>();
-    let oracle = tv_denoising(
+    prepare(&options.out, &OUTPUTS)?;
+    let oracle: TvOracle<E> = tv_denoising(
         &stored(&clean),
         &stored(&noisy),
         norm,
         Weights::Global,
-        trust,
+        options.trust.into(),
     )?;
     let accuracy = Accuracy::new(options.epsilon, options.delta)?;
-    let maid = Maid {
-        accuracy: AdaptiveAccuracy {
-            initial: accuracy,
-            ..AdaptiveAccuracy::default()
-        },
-        ..Maid::default()
-    };
-    let report = match options.solver {
+    let theta = options.theta.clone();
+    let report = if options.evaluate {
         // What is evaluated does not depend on the solver.
-        _ if options.evaluate => run(options, &oracle, maid)?,
-        SolverName::Maid => run(options, &oracle, maid)?,
-        SolverName::Fixed => {
-            let solver = GradientDescent {
-                accuracy,
-                ..GradientDescent::with_accuracy(options.epsilon)
-            };
-            run(options, &oracle, solver)?
-        }
-        SolverName::Hoag => {
-            let law = match options.law {
-                LawName::Exponential => Law::Exponential,
-                LawName::Quadratic => Law::Quadratic,
-                LawName::Cubic => Law::Cubic,
-            };
-            let solver = Hoag {
-                initial: accuracy,
-                ..Hoag::new(law)
-            };
-            run(options, &oracle, solver)?
-        }
+        let mut maid = Maid::default();
+        maid.accuracy.initial = accuracy;
+        let run = Run::new(&oracle, maid).tolerance(options.tolerance);
+        run.evaluate(theta)?
+    } else {
+        let name = match (options.solver, options.law) {
+            (SolverName::Maid, _) => "maid",
+            (SolverName::Fixed, _) => "fixed",
+            (SolverName::Hoag, LawName::Exponential) => "hoag-exponential",
+            (SolverName::Hoag, LawName::Quadratic) => "hoag-quadratic",
+            (SolverName::Hoag, LawName::Cubic) => "hoag-cubic",
+        };
+        let limits = Limits {
+            iterations: Some(options.max_iterations),
+            ..Limits::default()
+        };
+        let settings = Settings::of(&options.checkpoints, options.tolerance, limits);
+        solver(name, accuracy)?.run(&oracle, theta, &settings)?
     };
     write(options, &oracle, &clean, &noisy, &report)
-}
-
-/// Runs, resumes or evaluates.
-fn run<E: Element, S: Solver<TvOracle<E>>>(
-    options: &Options,
-    oracle: &TvOracle<E>,
-    solver: S,
-) -> Result<Report<Vec<f64>>, Failure> {
-    let mut run = Run::new(oracle, solver)
-        .tolerance(options.tolerance)
-        .max_iterations(options.max_iterations);
-    if options.evaluate {
-        return Ok(run.evaluate(options.theta.clone())?);
-    }
-    run = run
-        .observe(Table::new(std::io::stdout()))
-        .stop_on(ctrl_c()?);
-    if !std::io::stdout().is_terminal() && std::io::stderr().is_terminal() {
-        run = run.observe(ProgressBar::default());
-    }
-    if let Some(path) = options.checkpoint.as_ref().or(options.resume.as_ref()) {
-        run = run.checkpoint(path, 1);
-    }
-    Ok(match &options.resume {
-        Some(path) => run.resume(path)?,
-        None => run.start(options.theta.clone())?,
-    })
 }
 
 fn write<E: Element>(
@@ -352,28 +215,8 @@ fn write<E: Element>(
     report: &Report<Vec<f64>>,
 ) -> Result<(), Failure> {
     // The denoised images at the last θ, to the accuracy of the report.
-    let mut state = oracle.start(&report.theta)?;
-    oracle.value(&report.theta, report.attained.epsilon, &mut state)?;
-    let denoised: Vec<Image<f64>> = state
-        .iter()
-        .zip(clean)
-        .map(|(s, c)| {
-            Image::new(
-                c.rows(),
-                c.cols(),
-                s.x().iter().map(|x| x.to_f64()).collect(),
-            )
-        })
-        .collect::<Result<_, _>>()?;
-    let mean_psnr = |images: &[Image<f64>]| {
-        clean
-            .iter()
-            .zip(images)
-            .map(|(c, x)| c.psnr(x.pixels()))
-            .sum::<f64>()
-            / clean.len() as f64
-    };
-    let (psnr_noisy, psnr) = (mean_psnr(noisy), mean_psnr(&denoised));
+    let denoised = denoised(oracle, &report.theta, report.attained.epsilon, clean)?;
+    let (psnr_noisy, psnr) = (mean_psnr(clean, noisy), mean_psnr(clean, &denoised));
     let out = &options.out;
     report.write_json(
         out.join("report.json"),

@@ -1,6 +1,6 @@
 //! Convergence plots: one or several runs in one figure, as SVG.
 //!
-//! A [`Figure`] has up to four panels over a common horizontal [`Axis`]:
+//! A [`Figure`] has panels over a common horizontal [`Axis`]:
 //!
 //! | panel | shows | vertical axis |
 //! |---|---|---|
@@ -8,6 +8,7 @@
 //! | [`Panel::Hypergradient`] | ‖z‖ and its error bound ω | logarithmic |
 //! | [`Panel::Accuracy`] | ε and δ that z was computed with; one line where they are equal | logarithmic |
 //! | [`Panel::Step`] | the accepted steps α | logarithmic |
+//! | [`Panel::Series`] | a quantity of your own, added by [`Figure::series`] | as that of the values |
 //!
 //! A colour and a mark stand for a run, a dash for a quantity. Colours differ in lightness and are told apart by the colour
 //! blind (Okabe & Ito, <https://jfly.uni-koeln.de/color/>). What an axis cannot show is left out: infinities, NaN, and
@@ -93,10 +94,12 @@ pub enum Panel {
     Accuracy,
     /// α.
     Step,
+    /// The series of this number, from 0, in the order in which they were added by [`Figure::series`].
+    Series(usize),
 }
 
 impl Panel {
-    /// All panels, in the order of a figure.
+    /// The panels of every run, in the order of a figure.
     pub const ALL: [Panel; 4] = [
         Panel::Value,
         Panel::Hypergradient,
@@ -114,10 +117,18 @@ pub struct Figure<'a> {
     panels: Option<Vec<Panel>>,
     optimum: Option<f64>,
     runs: Vec<(String, &'a Trace)>,
+    series: Vec<Series>,
+}
+
+/// A quantity of the caller's: its name and, for each run, rows of the trace with a number.
+#[derive(Debug, Clone)]
+struct Series {
+    name: String,
+    runs: Vec<Vec<(usize, f64)>>,
 }
 
 impl<'a> Figure<'a> {
-    /// A figure without runs, with all panels over the iterations.
+    /// A figure without runs, with all panels over the iterations: the four of [`Panel::ALL`], then the series.
     pub fn new() -> Self {
         Figure::default()
     }
@@ -125,6 +136,14 @@ impl<'a> Figure<'a> {
     /// Adds a run with its name in the legend. The first one is drawn on top.
     pub fn run(mut self, name: impl Into<String>, trace: &'a Trace) -> Self {
         self.runs.push((name.into(), trace));
+        self
+    }
+
+    /// Adds a quantity of your own, which the solvers do not know: a panel of this name. For each run, in the order of the runs,
+    /// `runs` holds rows of its trace, counted from 0 and in growing order, each with a number; not every row needs one.
+    pub fn series(mut self, name: impl Into<String>, runs: Vec<Vec<(usize, f64)>>) -> Self {
+        let name = name.into();
+        self.series.push(Series { name, runs });
         self
     }
 
@@ -162,9 +181,13 @@ impl<'a> Figure<'a> {
     ///
     /// # Errors
     /// [`Error::Figure`] without a panel or where no run has an iteration; [`Error::InvalidArgument`] for an optimum that
-    /// is not finite.
+    /// is not finite, a panel of a series that was not added, or a series of other runs or rows than there are.
     pub fn to_svg(&self) -> Result<String, Error> {
-        let panels: &[Panel] = self.panels.as_deref().unwrap_or(&Panel::ALL);
+        let all = || {
+            let series = (0..self.series.len()).map(Panel::Series);
+            Panel::ALL.into_iter().chain(series).collect()
+        };
+        let panels = &self.panels.clone().unwrap_or_else(all)[..];
         self.check(panels)?;
         let plots: Vec<Plot> = panels.iter().map(|&p| Plot::new(self, p)).collect();
         let x = self.x_scale();
@@ -221,6 +244,25 @@ impl<'a> Figure<'a> {
         }
         if self.rows().next().is_none() {
             return missing("no run has an iteration; add a run that made at least one");
+        }
+        for panel in panels {
+            if let Panel::Series(i) = panel
+                && *i >= self.series.len()
+            {
+                let expected = format!("one of the {} that were added", self.series.len());
+                return Err(Error::invalid("the series of a panel", i, expected));
+            }
+        }
+        for Series { name, runs } in &self.series {
+            let rows = self.runs.iter().map(|(_, trace)| trace.rows().len());
+            let fits = |(run, rows): (&Vec<(usize, f64)>, usize)| {
+                run.is_sorted_by_key(|(row, _)| *row) && run.iter().all(|(row, _)| *row < rows)
+            };
+            if runs.len() != self.runs.len() || !runs.iter().zip(rows).all(fits) {
+                let expected = "numbers for rows, in order, of the trace of every run";
+                let found = format!("numbers for {} runs", runs.len());
+                return Err(Error::invalid(format!("series `{name}`"), found, expected));
+            }
         }
         match self.optimum {
             Some(f) if !f.is_finite() => Err(Error::invalid("optimum", f, "a finite number")),

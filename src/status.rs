@@ -71,6 +71,8 @@ pub enum Budget {
     LowerGradients,
     /// Products with the Hessian.
     HessianProducts,
+    /// Gradients of the lower level and products with the Hessian together.
+    Work,
     /// Products with the mixed derivative.
     CrossProducts,
     /// Lower-level problems solved.
@@ -85,6 +87,7 @@ impl fmt::Display for Budget {
             Budget::Iterations => "iterations",
             Budget::LowerGradients => "lower gradients",
             Budget::HessianProducts => "Hessian products",
+            Budget::Work => "lower gradients and Hessian products",
             Budget::CrossProducts => "cross products",
             Budget::LowerSolves => "lower solves",
             Budget::Seconds => "seconds",

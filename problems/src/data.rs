@@ -3,12 +3,14 @@
 //! Every reader refuses what it cannot use with an error that names the file, what was found and what was expected.
 
 mod npy;
+mod patches;
 mod photographs;
 mod png;
 
 pub use npy::read_npy;
+pub use patches::patches;
 pub use photographs::{PHOTOGRAPHS, photograph};
-pub use png::{read_png, read_pngs, resized, write_png};
+pub use png::{png_files, read_png, read_pngs, resized, write_png};
 
 use std::path::{Path, PathBuf};
 

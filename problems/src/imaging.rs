@@ -13,7 +13,7 @@ pub mod twice;
 
 pub use blur::{Blur, Boundary, Kernel};
 pub use deblurring::Deblurring;
-pub use foe::{Experts, FoeDenoising, FoeOracle, Potential, foe_denoising};
+pub use foe::{Experts, FoeDenoising, FoeModel, FoeOracle, Potential, foe_denoising};
 pub use sure::{Sure, SureOracle, sure};
 pub use tikhonov::Tikhonov;
 pub use tv::{Norm, Preconditioner, TvDenoising, Weights};

@@ -4,9 +4,9 @@ use plotters::style::RGBColor;
 use plotters::style::text_anchor::HPos;
 
 use super::axis::{Kind, Scale, Tick, extent};
-use super::canvas::{Canvas, Point, pieces, width};
+use super::canvas::{Canvas, Point, fitted, pieces, width};
 use super::style::{self, CAPTION, GREY, INK, LABEL, NUMBER};
-use super::{Figure, Panel, curve};
+use super::{Figure, Panel, Series, curve};
 use crate::error::Error;
 use crate::run::Trace;
 use crate::upper::Iteration;
@@ -45,9 +45,18 @@ impl Plot {
         let quantities = quantities(figure, panel);
         let mut lines = Vec::new();
         let mut bounds = Vec::new();
-        for (_, trace) in &figure.runs {
+        for (run, (_, trace)) in figure.runs.iter().enumerate() {
             let line = |(_, number): &Quantity| path(trace, &|row| height(number(row)));
-            lines.push(quantities.iter().map(line).collect::<Vec<_>>());
+            lines.push(match series(figure, panel) {
+                Some(series) => {
+                    let across =
+                        |row: &Iteration| figure.x_kind().coordinate(figure.axis.number(row));
+                    let points = series.runs[run].iter();
+                    let points = points.map(|(row, y)| (across(&trace.rows()[*row]), height(*y)));
+                    vec![points.filter(|point| !point.0.is_nan()).collect()]
+                }
+                None => quantities.iter().map(line).collect::<Vec<_>>(),
+            });
             if panel == Panel::Value {
                 let bound = |row: &Iteration| {
                     let known = row.value.lower.is_finite() && row.value.upper.is_finite();
@@ -154,7 +163,9 @@ impl Plot {
             Panel::Hypergradient => "Hypergradient",
             Panel::Accuracy => "Accuracy",
             Panel::Step => "Step",
+            Panel::Series(_) => series(figure, self.panel).map_or("", |series| &series.name),
         };
+        let name = &fitted(name, CAPTION, frame.right - frame.left);
         canvas.text(name, (frame.left, y), HPos::Left, CAPTION, INK)?;
 
         let drawn = |points: &Vec<Point>| points.iter().any(|point| !point.1.is_nan());
@@ -222,18 +233,31 @@ fn quantities(figure: &Figure, panel: Panel) -> &'static [Quantity] {
             ("adjoint δ", |row| row.accuracy.delta),
         ],
         Panel::Step => &[("accepted α", |row| row.step.unwrap_or(f64::NAN))],
+        Panel::Series(_) => &[],
     }
 }
 
-/// Logarithmic but for values that are not all positive, or within a factor of 3.
-fn kind(figure: &Figure, panel: Panel) -> Kind {
-    if panel != Panel::Value || figure.optimum.is_some() {
-        return Kind::Log;
+/// The series that a panel shows.
+fn series<'a>(figure: &'a Figure, panel: Panel) -> Option<&'a Series> {
+    match panel {
+        Panel::Series(i) => figure.series.get(i),
+        _ => None,
     }
-    let values = figure
-        .rows()
-        .map(|row| Kind::Linear.coordinate(row.value.value));
-    let (low, high) = extent(values);
+}
+
+/// Logarithmic but for values and series that are not all positive, or within a factor of 3.
+fn kind(figure: &Figure, panel: Panel) -> Kind {
+    let (low, high) = match (series(figure, panel), panel) {
+        (Some(series), _) => {
+            let numbers = series.runs.iter().flatten();
+            extent(numbers.map(|(_, number)| Kind::Linear.coordinate(*number)))
+        }
+        (None, Panel::Value) if figure.optimum.is_none() => {
+            let values = figure.rows().map(|row| row.value.value);
+            extent(values.map(|value| Kind::Linear.coordinate(value)))
+        }
+        _ => return Kind::Log,
+    };
     if low > 0.0 && high > 3.0 * low {
         Kind::Log
     } else {

@@ -268,3 +268,34 @@ fn a_file_is_written_or_the_path_is_reported() {
     let error = figure.write_svg(path.join("below/a/file.svg")).unwrap_err();
     assert!(matches!(error, Error::Io { .. }));
 }
+
+#[test]
+fn a_series_of_the_callers_has_a_panel_of_its_name() {
+    let (a, b) = (descent(40), descent(25));
+    let figure = Figure::new().run("MAID", &a).run("HOAG", &b);
+    let rows = |step: usize, rows: usize| (0..rows).step_by(step).map(|k| (k, 20.0 + k as f64));
+    let series = vec![rows(3, 40).collect(), rows(1, 25).collect()];
+    let one = figure.clone().series("PSNR (dB)", series.clone());
+    let svg = one.clone().panels([Panel::Series(0)]).to_svg().unwrap();
+    assert_eq!(svg.matches(">\nPSNR (dB)\n<").count(), 1);
+    assert!(!svg.contains("Upper value") && !svg.contains("no numbers"));
+    let all = one.to_svg().unwrap();
+    assert!(all.contains("PSNR (dB)") && all.contains("Step"));
+    // What does not fit is refused.
+    let refused = |figure: Figure, word: &str| {
+        let error = figure.to_svg().unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    refused(figure.clone().panels([Panel::Series(0)]), "series");
+    refused(figure.clone().series("s", vec![Vec::new()]), "`s`");
+    refused(
+        figure
+            .clone()
+            .series("s", vec![vec![(40, 1.0)], Vec::new()]),
+        "`s`",
+    );
+    refused(
+        figure.series("s", vec![vec![(2, 1.0), (1, 1.0)], Vec::new()]),
+        "`s`",
+    );
+}

@@ -16,6 +16,8 @@ pub struct Limits {
     pub lower_gradients: Option<u64>,
     /// Products with the Hessian, over all samples.
     pub hessian_products: Option<u64>,
+    /// Gradients of the lower level and products with the Hessian together, over all samples: [`Work::iterations`].
+    pub work: Option<u64>,
     /// Products with the mixed derivative, over all samples.
     pub cross_products: Option<u64>,
     /// Lower-level problems solved, over all samples.
@@ -49,6 +51,7 @@ impl Limits {
                 over(work.hessian_products, self.hessian_products),
                 Budget::HessianProducts,
             ),
+            (over(work.iterations(), self.work), Budget::Work),
             (
                 over(work.cross_products, self.cross_products),
                 Budget::CrossProducts,
@@ -86,5 +89,21 @@ mod tests {
             Some(Budget::HessianProducts)
         );
         assert_eq!(limits.exceeded(10, &work, 0.0), Some(Budget::Iterations));
+    }
+
+    #[test]
+    fn gradients_and_products_are_limited_together() {
+        let limits = Limits {
+            work: Some(10),
+            ..Limits::default()
+        };
+        let mut work = Work {
+            lower_gradients: 6,
+            hessian_products: 3,
+            ..Work::default()
+        };
+        assert_eq!(limits.exceeded(0, &work, 0.0), None);
+        work.hessian_products = 4;
+        assert_eq!(limits.exceeded(0, &work, 0.0), Some(Budget::Work));
     }
 }

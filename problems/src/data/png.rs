@@ -43,18 +43,18 @@ pub fn read_png(path: impl AsRef<Path>) -> Result<Image<f64>, DataError> {
     decode(path, &read_file(path)?)
 }
 
-/// Reads one PNG file, or all of a folder in the order of their names.
+/// The PNG files that a path stands for: the file itself, or all of a folder in the order of their names.
 ///
 /// # Errors
-/// [`DataError`].
-pub fn read_pngs(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
+/// [`DataError::Io`], [`DataError::NoImages`].
+pub fn png_files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>, DataError> {
     let path = path.as_ref();
     let io = |source| DataError::Io {
         path: path.to_owned(),
         source,
     };
     if !std::fs::metadata(path).map_err(io)?.is_dir() {
-        return Ok(vec![read_png(path)?]);
+        return Ok(vec![path.to_owned()]);
     }
     let mut files: Vec<PathBuf> = std::fs::read_dir(path)
         .map_err(io)?
@@ -68,12 +68,23 @@ pub fn read_pngs(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
             path: path.to_owned(),
         });
     }
-    files.iter().map(read_png).collect()
+    Ok(files)
 }
 
-fn to_grey(image: &Image<f64>) -> GrayImage {
-    GrayImage::from_fn(image.cols() as u32, image.rows() as u32, |col, row| {
-        let value = image.pixels()[row as usize * image.cols() + col as usize];
+/// Reads one PNG file, or all of a folder in the order of their names.
+///
+/// # Errors
+/// [`DataError`].
+pub fn read_pngs(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
+    png_files(path)?.iter().map(read_png).collect()
+}
+
+/// The image with every pixel `factor` × `factor` times. (A general scaling would go through copies of 16 bytes a pixel.)
+fn to_grey(image: &Image<f64>, factor: u32) -> GrayImage {
+    let (width, height) = (image.cols() as u32 * factor, image.rows() as u32 * factor);
+    GrayImage::from_fn(width, height, |col, row| {
+        let (col, row) = ((col / factor) as usize, (row / factor) as usize);
+        let value = image.pixels()[row * image.cols() + col];
         image::Luma([(value.clamp(0.0, 1.0) * 255.0).round() as u8])
     })
 }
@@ -140,9 +151,7 @@ pub fn write_png(path: impl AsRef<Path>, sheet: &[Vec<Image<f64>>]) -> Result<()
     for row in sheet {
         let mut left = 0;
         for (image, column) in row.iter().zip(&widths) {
-            let grey = to_grey(image);
-            let (w, h) = (grey.width() * factor, grey.height() * factor);
-            let grey = image::imageops::resize(&grey, w, h, FilterType::Nearest);
+            let grey = to_grey(image, factor);
             image::imageops::replace(&mut canvas, &grey, i64::from(left), i64::from(top));
             left += column;
         }

@@ -37,11 +37,14 @@ mod experts;
 mod field;
 mod lanes;
 mod linearization;
+mod model;
+mod picture;
 mod potential;
 mod spectrum;
 
 pub use experts::{Experts, Potential};
 pub use lanes::Lanes;
+pub use model::FoeModel;
 
 use bilevel::lower::Lbfgs;
 use bilevel::{

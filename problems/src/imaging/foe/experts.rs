@@ -62,7 +62,7 @@ impl Experts {
     /// # Errors
     /// [`Error::InvalidArgument`] for an even size or one below 3, no experts, or more of them than a filter has coefficients.
     pub fn new(count: usize, size: usize) -> Result<Self, Error> {
-        if size % 2 == 0 || size < 3 || size.saturating_mul(size) > MOST_COEFFICIENTS {
+        if size.is_multiple_of(2) || size < 3 || size.saturating_mul(size) > MOST_COEFFICIENTS {
             return Err(Error::invalid(
                 "filter size",
                 size,
