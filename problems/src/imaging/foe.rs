@@ -360,10 +360,9 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
     /// other problems; 8u L‖x‖, with the worst case L of the curvature, would be a thousand times the true error.
     fn gradient_rounding(&self, x: &Vec<E>, theta: &Vec<f64>, gradient_norm: f64) -> f64 {
         let prepared = self.prepared(theta);
-        let at = FoeLinearization::new(self, x, theta);
         let largest = x.iter().fold(0.0f64, |m, x| m.max(x.to_f64().abs()));
         let size = self.model.experts.size() as f64;
-        let norms = at.curvature_norms();
+        let norms = linearization::curvature_norms(self, &prepared, x);
         let spread: f64 = norms
             .iter()
             .zip(&prepared.norms)

@@ -83,29 +83,52 @@ impl<'a, E: Lanes> FoeLinearization<'a, E> {
     }
 }
 
-impl<E: Lanes> FoeLinearization<'_, E> {
-    /// ‖hₖ‖ for every expert.
-    pub(super) fn curvature_norms(&self) -> Vec<f64> {
-        let count = self.prepared.experts.len();
-        let cols = self.problem.field.geometry.cols;
-        let mut squares = vec![0.0; count];
-        dispatch(
-            #[inline(always)]
-            || {
-                for row in self.curvatures.chunks_exact(count * cols) {
-                    for (square, h) in squares.iter_mut().zip(row.chunks_exact(cols)) {
-                        *square += lane_sum(
-                            h,
-                            #[inline(always)]
-                            |_, h| h * h,
-                        );
-                    }
-                }
-            },
-        );
-        squares.into_iter().map(f64::sqrt).collect()
-    }
+/// ‖hₖ‖ for every expert, without an array of them.
+pub(super) fn curvature_norms<E: Lanes>(
+    problem: &FoeDenoising<E>,
+    prepared: &Prepared<E>,
+    x: &[E],
+) -> Vec<f64> {
+    let field = &problem.field;
+    let g = field.geometry;
+    let mut squares = vec![0.0; prepared.experts.len()];
+    let extended = field.extend(x);
+    field.each(
+        squares.len(),
+        &mut [] as &mut [E],
+        0,
+        &mut squares,
+        |range, _, room, squares| {
+            for i in range {
+                prepared.bank.respond(&g, &extended, i, &mut room.first);
+                let inside = problem.inside(i);
+                let (h, rows) = (&mut room.row, room.first.chunks_exact(g.response_stride));
+                dispatch(
+                    #[inline(always)]
+                    || {
+                        for ((expert, t), square) in prepared
+                            .experts
+                            .iter()
+                            .zip(rows.clone())
+                            .zip(squares.iter_mut())
+                        {
+                            expert.curvature(&t[g.offset..g.offset + g.cols], h, &inside);
+                            *square += lane_sum(
+                                h,
+                                #[inline(always)]
+                                |_, h| h * h,
+                            );
+                        }
+                    },
+                );
+            }
+        },
+    );
+    field.arrays.put(extended);
+    squares.into_iter().map(f64::sqrt).collect()
+}
 
+impl<E: Lanes> FoeLinearization<'_, E> {
     fn bounds(&self) -> Bounds<'_, E> {
         Bounds::new(self.problem, &self.prepared, self.x)
     }
