@@ -91,7 +91,7 @@ struct Options {
     #[arg(long)]
     free_mean: bool,
     /// Upper-level solver: maid, maid-lbfgs, hoag-quadratic, fixed, …; a name that is none lists them all.
-    #[arg(long, default_value = "maid-lbfgs")]
+    #[arg(long, default_value = "maid-goal-oriented")]
     solver: String,
     /// Error bounds from constants that hold for certain, from samples, or none.
     #[arg(long, value_enum, default_value_t = TrustName::Estimated)]

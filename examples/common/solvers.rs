@@ -146,7 +146,7 @@ impl<O: Oracle, S: Solver<O>> Runnable<O> for S {
         let mut run = Run::new(oracle, noted)
             .tolerance(settings.tolerance)
             .limits(settings.limits)
-            .stop_on(stop_flag()?);
+            .stop_on(stop_flag());
         if settings.table {
             run = run.observe(Table::new(std::io::stdout()));
         }
@@ -164,14 +164,11 @@ impl<O: Oracle, S: Solver<O>> Runnable<O> for S {
     }
 }
 
-/// The flag that Ctrl-C sets: one for all runs of a program.
-fn stop_flag() -> Result<Arc<AtomicBool>, Error> {
+/// The flag that Ctrl-C sets: one for all runs of a program. In the background, where the shell keeps Ctrl-C away, nothing sets it.
+fn stop_flag() -> Arc<AtomicBool> {
     static FLAG: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
     let mut flag = FLAG.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(Arc::clone(match &mut *flag {
-        Some(flag) => flag,
-        none => none.insert(ctrl_c()?),
-    }))
+    Arc::clone(flag.get_or_insert_with(|| ctrl_c().unwrap_or_default()))
 }
 
 /// A solver that notes θ before every step, as the trace does for a short one.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`quadratic`] | a quadratic whose F and ∇F are known in closed form: the ground truth of the tests | any number |
 //! | [`imaging::tv`] | total-variation denoising of images and signals, f64 or f32 | log weight (one, one a pixel, or one a patch), log smoothing |
+//! | [`imaging::foe`] | fields of experts: denoising by learned filters, convex or weakly convex | filters, weights and smoothings, thousands |
 //! | [`imaging::tikhonov`] | denoising with squared differences: linear, with the solution in closed form | three log weights |
 //! | [`imaging::deblurring`] | any of the denoising problems behind a blur | those of the denoising problem |
 //! | [`mod@imaging::sure`] | any of the denoising problems without clean images | likewise |

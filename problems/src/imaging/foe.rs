@@ -356,8 +356,8 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
 
     /// A response is a sum of size² products, whose roundings leave an error of about size u ‖cₖ‖ max|x|. The curvature hₖ = wₖψₖ'' at x
     /// carries it on: large where the response is near its kink, and nearly zero along edges. As errors of different responses are
-    /// independent, their spread adds up in squares, ‖Σₖ Cₖᵀ(hₖ∘δₖ)‖² ≈ Σₖ ‖cₖ‖²‖hₖ∘δₖ‖². The bound is eight times that, as for
-    /// other problems; 8u L‖x‖, with the worst case L of the curvature, would be a thousand times the true error.
+    /// independent, their spread adds up in squares, ‖Σₖ Cₖᵀ(hₖ∘δₖ)‖² ≈ Σₖ ‖cₖ‖²‖hₖ∘δₖ‖². The bound is twice that, and was seen
+    /// to be twenty times the true error or more; 8u L‖x‖, with the worst case L of the curvature, is thousands of times that.
     fn gradient_rounding(&self, x: &Vec<E>, theta: &Vec<f64>, gradient_norm: f64) -> f64 {
         let prepared = self.prepared(theta);
         let largest = x.iter().fold(0.0f64, |m, x| m.max(x.to_f64().abs()));
@@ -368,9 +368,9 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
             .zip(&prepared.norms)
             .map(|(h, norm)| (norm * norm * h).powi(2))
             .sum();
-        let responses = size * largest * EXTENSION * spread.sqrt();
+        let responses = 2.0 * size * largest * spread.sqrt();
         // The difference to y and the sums over the filters are rounded as in any other problem.
-        8.0 * E::UNIT_ROUNDOFF * (responses + gradient_norm + 2.0 * x.norm())
+        E::UNIT_ROUNDOFF * (responses + 8.0 * (gradient_norm + 2.0 * x.norm()))
     }
 
     fn identity(&self) -> String {
