@@ -99,8 +99,11 @@ fn the_derivatives_are_right_for_every_kind_of_experts() {
     }
 }
 
-/// Experts, a θ, a point x and a direction q, of every kind.
-fn cases() -> Vec<(FoeDenoising<f64>, Vec<f64>, Vec<f64>, Vec<f64>)> {
+/// A problem, a θ, a point x and a direction q.
+type Case = (FoeDenoising<f64>, Vec<f64>, Vec<f64>, Vec<f64>);
+
+/// Cases of every kind of experts.
+fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (rows, cols) in [(19, 70), (8, 8)] {
         let noisy = picture(rows, cols, 0).with_noise(0.1, 3, 0);
