@@ -16,7 +16,7 @@ use super::{Experts, Potential};
 const FORMAT: &str = "bilevel fields of experts";
 const VERSION: u32 = 1;
 
-/// Experts, their θ, and the noise that they were trained for. See the [module](self).
+/// Experts, their θ, and the noise that they were trained for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoeModel {
     experts: Experts,
