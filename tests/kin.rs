@@ -486,6 +486,8 @@ fn solution(problem: &Quadratic, constraint: &Constraint) -> Vec<f64> {
 
 #[test]
 fn constrained_runs_of_all_kin_end_at_the_known_solution() {
+    // A step that gains the square of this is still seen in a value that is known to 1e-11.
+    const TOLERANCE: f64 = 5e-6;
     let mut bound_somewhere = 0;
     for constraint in constraints() {
         for seed in 0..3 {
@@ -498,7 +500,7 @@ fn constrained_runs_of_all_kin_end_at_the_known_solution() {
             for maid in all() {
                 let maid = with_constraint(maid, &constraint);
                 let report = Run::new(&oracle(&problem), maid.clone())
-                    .tolerance(1e-6)
+                    .tolerance(TOLERANCE)
                     .start(vec![2.0, -2.0, 2.0])
                     .unwrap();
                 let case = format!("{constraint:?} seed {seed} {}", report.solver);
@@ -509,7 +511,7 @@ fn constrained_runs_of_all_kin_end_at_the_known_solution() {
                 // What the run proves: the exact measure is within the tolerance.
                 let exact =
                     constraint.stationarity(&report.theta, &problem.gradient(&report.theta));
-                assert!(exact <= 1e-6, "{case}: {exact:e}");
+                assert!(exact <= TOLERANCE, "{case}: {exact:e}");
                 let value = problem.value(&report.theta) + constraint.penalty(&report.theta);
                 assert!(
                     report.value.lower <= value && value <= report.value.upper,

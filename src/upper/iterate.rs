@@ -41,8 +41,6 @@ pub(crate) struct Aim<T> {
     p: Option<T>,
     /// What ω is held against: ⟨z, p⟩/‖p‖, or π(z) where θ is constrained.
     pub(crate) steepness: f64,
-    /// Whether there was a p that ω forbade.
-    pub(crate) refused: bool,
     /// ‖p‖.
     length: f64,
     /// The first trial step.
@@ -157,7 +155,6 @@ impl<T: Vector, S> Iterate<T, S> {
             (direction, Reduced::All) => self.memory.apply(direction, &z.gradient, pair),
             (direction, Reduced::Face(face)) => self.memory.apply(direction, face, pair),
         };
-        let refused = oblique.is_some();
         if let Some(mut p) = oblique {
             if let Reduced::Face(face) = &reduced {
                 // Back into the face that z was reduced to.
@@ -187,7 +184,6 @@ impl<T: Vector, S> Iterate<T, S> {
                 return Aim {
                     p: Some(p),
                     steepness,
-                    refused: false,
                     length,
                     alpha,
                     curvature,
@@ -204,7 +200,6 @@ impl<T: Vector, S> Iterate<T, S> {
         Aim {
             p: None,
             steepness: row.gradient_norm,
-            refused,
             length: norm,
             alpha,
             curvature,

@@ -215,11 +215,11 @@ impl<O: Oracle> Solver<O> for Maid {
                 trials: j,
                 blames_bounds: self.accuracy.adaptation == Adaptation::Proportional,
             };
-            let noisy = matches!(aim.curvature, Curvature::Noisy) || aim.refused;
+            let noisy = matches!(aim.curvature, Curvature::Noisy);
             let missed = match s.at.search(rule, oracle, &z, aim, &terms, &mut row)? {
                 Searched::Moved => {
                     s.accuracy = match self.tighten(s.accuracy, &z, 1.0) {
-                        // The next pair is to be clearer, the next direction is to pass.
+                        // The next pair is to be clearer.
                         Some(tighter) if noisy && self.is_quasi_newton() => tighter,
                         _ => s.accuracy.scaled(self.accuracy.growth),
                     };
