@@ -66,7 +66,8 @@
 //! - Not to converge is a [`Status`] with advice, not an error. An [`Error`] is invalid input, or a function of yours that
 //!   returned something that is not finite.
 //! - The same settings and seed give the same bytes in trace and figures, on any number of threads and after any number of
-//!   interruptions. Kernels do not depend on the width of the SIMD registers either; the platform's `exp` and `ln` may.
+//!   interruptions. Kernels do not depend on the width of the SIMD registers either; the platform's `exp` and `ln` and
+//!   the transforms of `bilevel-problems` may.
 
 #[cfg(feature = "argmin")]
 pub mod argmin;

@@ -2,44 +2,19 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// The example, built with the profile of the tests. (`cargo test` builds it too, but not with `--test tv_denoise`.)
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let mut folder = std::env::current_exe().unwrap();
-        folder.pop();
-        folder.pop();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "tv_denoise"]);
-        if folder.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(
-            build
-                .current_dir(env!("CARGO_MANIFEST_DIR"))
-                .status()
-                .unwrap()
-                .success()
-        );
-        folder
-            .join("examples")
-            .join(format!("tv_denoise{}", std::env::consts::EXE_SUFFIX))
-    })
-}
+#[path = "common/example.rs"]
+mod example;
 
 fn command(out: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program());
-    command.arg("--out").arg(out).args(arguments);
-    command
+    example::command("tv_denoise", out, arguments)
 }
 
 fn run(out: &Path, arguments: &[&str]) -> Output {
-    command(out, arguments).output().unwrap()
+    example::run("tv_denoise", out, arguments)
 }
 
 fn data(name: &str) -> String {
@@ -279,17 +254,7 @@ fn refused(arguments: &[&str], words: &[&str]) {
 
 #[track_caller]
 fn refused_into(out: &Path, arguments: &[&str], words: &[&str]) {
-    let output = run(out, arguments);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
-    assert!(!text.contains("panicked"), "{text}");
-    assert_eq!(text.trim_end().lines().count(), 1, "{arguments:?}: {text}");
-    for word in words {
-        assert!(
-            text.contains(word),
-            "{arguments:?}: `{word}` is not in: {text}"
-        );
-    }
+    example::refused("tv_denoise", out, arguments, words);
 }
 
 /// A `.npy` file of f64 with the given shape.

@@ -2,6 +2,7 @@
 
 mod bands;
 pub mod blur;
+mod checks;
 pub mod deblurring;
 pub mod foe;
 mod ssim;
@@ -27,6 +28,7 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::fingerprint::fingerprint;
+use checks::check_pixels;
 
 /// A grey image, row after row; black is 0, white is 1. A signal is an image of one row.
 #[derive(Debug, Clone, PartialEq)]
@@ -216,17 +218,7 @@ pub fn pairs<E: Element, P: Restoration<Theta = Vec<f64>, X = Vec<E>>>(
                 ),
             ));
         }
-        if let Some(at) = clean.pixels.iter().position(|p| !p.to_f64().is_finite()) {
-            return Err(Error::invalid(
-                format!(
-                    "clean image {i}, pixel ({}, {})",
-                    at / clean.cols,
-                    at % clean.cols
-                ),
-                clean.pixels[at].to_f64(),
-                "a finite number",
-            ));
-        }
+        check_pixels(clean, &format!("clean image {i}, pixel"), f64::MAX)?;
         Ok(Implicit::new(lower, SquaredError::new(clean)).with_trust(trust))
     });
     Sum::new(terms.collect::<Result<Vec<_>, Error>>()?)

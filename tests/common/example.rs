@@ -1,5 +1,7 @@
 //! An example as a user runs it.
 
+#![allow(dead_code)] // every test file uses a part of it
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -24,11 +26,16 @@ fn program(name: &str) -> &'static Path {
     })
 }
 
-/// Runs the example, one and the same in a test program, with its output folder and further arguments.
-pub(crate) fn run(name: &str, out: &Path, arguments: &[&str]) -> Output {
+/// The example, one and the same in a test program, with its output folder and further arguments.
+pub(crate) fn command(name: &str, out: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program(name));
     command.arg("--out").arg(out).args(arguments);
-    command.output().unwrap()
+    command
+}
+
+/// Runs the example.
+pub(crate) fn run(name: &str, out: &Path, arguments: &[&str]) -> Output {
+    command(name, out, arguments).output().unwrap()
 }
 
 /// Runs the example and returns what it printed.

@@ -54,6 +54,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bands::lane_sum;
+use super::checks::check_pixels;
 use super::{Denoiser, Image, Restoration, SquaredError, pairs};
 use crate::fingerprint::fingerprint;
 use experts::Parameters;
@@ -175,14 +176,7 @@ impl<E: Lanes> FoeDenoising<E> {
                 format!("one larger than the filters of {size}×{size}"),
             ));
         }
-        let unusable = |p: &E| p.to_f64().is_nan() || p.to_f64().abs() > MAX_PIXEL;
-        if let Some(i) = noisy.pixels().iter().position(unusable) {
-            return Err(Error::invalid(
-                format!("noisy pixel ({}, {})", i / cols, i % cols),
-                format!("{:?}", noisy.pixels()[i].to_f64()),
-                format!("a finite number of at most {MAX_PIXEL:e}"),
-            ));
-        }
+        check_pixels(noisy, "noisy pixel", MAX_PIXEL)?;
         Ok(FoeDenoising {
             identity: format!(
                 "{:?} denoising of {rows}×{cols} in {} ({:08x})",
@@ -224,7 +218,7 @@ impl<E: Lanes> FoeDenoising<E> {
     /// The columns of row i at which the concave part counts.
     fn inside(&self, i: usize) -> Range<usize> {
         let g = &self.field.geometry;
-        if !self.model.experts.is_convex() && g.inside(i, g.rows) && g.cols > 2 * g.pad {
+        if !self.model.experts.is_convex() && g.inside(i, g.rows) {
             g.pad..g.cols - g.pad
         } else {
             0..0

@@ -21,14 +21,12 @@ use faer::linalg::solvers::{Llt, Solve};
 use faer::{Col, Mat, Side};
 
 use super::bands::{Bands, Base, Pool};
+use super::checks::{check_logarithms, check_pixels};
 use super::{Denoiser, Image, Restoration};
 use crate::fingerprint::fingerprint;
 
 /// ‖D_k‖² is at most this.
 const NORMS: [f64; 3] = [1.0, 4.0, 4.0];
-/// Entries of θ beyond this size make the squares of weights leave the normal numbers of the type.
-const MAX_LOG_F64: f64 = 120.0;
-const MAX_LOG_F32: f64 = 20.0;
 /// Pixels of the largest image that is solved in closed form.
 const DENSE: usize = 4096;
 
@@ -48,14 +46,7 @@ impl<E: Element> Tikhonov<E> {
     /// [`Error::InvalidArgument`] for entries that are not finite.
     pub fn new(noisy: &Image<E>) -> Result<Self, Error> {
         let (rows, cols) = (noisy.rows(), noisy.cols());
-        let finite = |p: &E| p.to_f64().is_finite();
-        if let Some(i) = noisy.pixels().iter().position(|p| !finite(p)) {
-            return Err(Error::invalid(
-                format!("noisy pixel ({}, {})", i / cols, i % cols),
-                format!("{:?}", noisy.pixels()[i].to_f64()),
-                "a finite number",
-            ));
-        }
+        check_pixels(noisy, "noisy pixel", f64::MAX)?;
         Ok(Tikhonov {
             noisy: noisy.pixels().to_vec(),
             rows,
@@ -205,19 +196,7 @@ impl<E: Element> LowerLevel for Tikhonov<E> {
                 "3 numbers: the log weights of the image, of its horizontal and of its vertical differences",
             ));
         }
-        let limit = if E::NAME == "f32" {
-            MAX_LOG_F32
-        } else {
-            MAX_LOG_F64
-        };
-        match theta.iter().position(|t| t.is_nan() || t.abs() > limit) {
-            None => Ok(()),
-            Some(i) => Err(Error::invalid(
-                format!("theta[{i}]"),
-                format!("{:?}", theta[i]),
-                format!("a logarithm between -{limit} and {limit}"),
-            )),
-        }
+        check_logarithms::<E>(theta)
     }
 
     fn value(&self, x: &Vec<E>, theta: &Vec<f64>) -> f64 {

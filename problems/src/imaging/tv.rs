@@ -32,6 +32,7 @@
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
 
 use super::bands::{Bands, Base, Pool, lane_sum};
+use super::checks::{check_logarithms, check_pixels};
 use super::{Denoiser, Image, Restoration};
 use crate::fingerprint::fingerprint;
 use linearization::TvLinearization;
@@ -90,9 +91,6 @@ pub enum Weights {
 const MAX_THIRD: f64 = 0.858_650_103_355_036_9; // 48/(25√5)
 /// The largest |∂φ'/∂log ν| = |t| ν²/φ³, at t = ν/√2.
 const MAX_CROSS: f64 = 0.384_900_179_459_750_5; // 2/(3√3)
-/// Entries of θ beyond this size make e^θ, its powers up to the fifth and their products leave the normal numbers of the type.
-const MAX_LOG_F64: f64 = 120.0;
-const MAX_LOG_F32: f64 = 20.0;
 /// Pixels beyond this size make the squares of their differences leave them.
 const MAX_PIXEL: f64 = 1e15;
 
@@ -170,14 +168,7 @@ impl<E: Element> TvDenoising<E> {
                 "at least two pixels",
             ));
         }
-        let unusable = |p: &E| p.to_f64().is_nan() || p.to_f64().abs() > MAX_PIXEL;
-        if let Some(i) = noisy.pixels().iter().position(unusable) {
-            return Err(Error::invalid(
-                format!("noisy pixel ({}, {})", i / cols, i % cols),
-                format!("{:?}", noisy.pixels()[i].to_f64()),
-                format!("a finite number of at most {MAX_PIXEL:e}"),
-            ));
-        }
+        check_pixels(noisy, "noisy pixel", MAX_PIXEL)?;
         Ok(TvDenoising {
             identity: format!(
                 "{norm:?} TV denoising of {rows}×{cols} in {} ({:08x})",
@@ -413,19 +404,7 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
                 },
             ));
         }
-        let limit = if E::NAME == "f32" {
-            MAX_LOG_F32
-        } else {
-            MAX_LOG_F64
-        };
-        match theta.iter().position(|t| t.is_nan() || t.abs() > limit) {
-            None => Ok(()),
-            Some(i) => Err(Error::invalid(
-                format!("theta[{i}]"),
-                format!("{:?}", theta[i]),
-                format!("a logarithm between -{limit} and {limit}"),
-            )),
-        }
+        check_logarithms::<E>(theta)
     }
 
     fn value(&self, x: &Vec<E>, theta: &Vec<f64>) -> f64 {

@@ -5,7 +5,7 @@
 //! ```text
 //! ‖Σₖ Cₖᵀvₖ‖² ≤ J(b) Σₖ ‖vₖ‖²/bₖ   and   Σₖ bₖ‖Cₖe‖² ≤ J(b) ‖e‖²        J(b) = 4 max_ω Σₖ bₖ|ĉₖ(ω)|²
 //! |δₖ|ᵢ ≤ ρᵢ ‖cₖ‖ ‖e‖           ρᵢ = 1, √2 near one border, 2 near two
-//! ‖(Σᵢ uᵢ x̄_{i+a})_a‖² ≤ Σᵢ uᵢ²‖patchᵢ‖² / Σ …           by Cauchy-Schwarz, see each bound
+//! |(c ∗ x)ᵢ| ≤ ‖c‖ ‖patchᵢ‖,  ‖dCₖᵀv‖ ≤ 2 size ‖dcₖ‖ ‖v‖
 //! ```
 //!
 //! # ‖(A(x+e) − A(x))q‖
