@@ -424,13 +424,25 @@ fn bad_checkpoints_get_one_clear_line_and_exit_code_2() {
     refused(arguments, &["missing"]);
 }
 
+/// The same command with Ctrl-C as on a terminal: what was started in the background inherits that it is ignored.
+#[cfg(unix)]
+fn interruptible(command: &Command) -> Command {
+    let mut whole = Command::new("env");
+    if cfg!(target_os = "linux") {
+        whole.arg("--default-signal=INT");
+    }
+    whole.arg(command.get_program()).args(command.get_args());
+    whole
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_cleanly_with_a_report_and_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = folder.path().join("run.ckpt");
     let out = folder.path().join("out");
-    let child = command(&out, &["--tolerance", "0", "--max-iterations", "100000"])
+    let endless = command(&out, &["--tolerance", "0", "--max-iterations", "100000"]);
+    let child = interruptible(&endless)
         .arg("--checkpoint")
         .arg(&checkpoint)
         .stdout(Stdio::piped())
