@@ -6,14 +6,14 @@
 //!
 //! One kernel serves both directions. Forwards, `from_t` are the rows of the image under a filter and the outputs are the K
 //! responses of one row. Backwards, `from_t` are the K weighted responses of one row and the outputs are the rows of the image
-//! under the filter. A group of at most six outputs and two registers of columns stays in twelve accumulators, so that two loads
-//! of the input and six of coefficients feed twelve products: the multipliers bind, not the loads.
+//! under the filter. A group of at most eight outputs and two registers of columns stays in sixteen accumulators, so that two loads
+//! of the input and eight of coefficients feed sixteen products: the multipliers bind, not the loads.
 
 use super::lanes::Lanes;
 use pulp::Simd;
 
 /// Outputs that are computed together, at most.
-const GROUP: usize = 6;
+const GROUP: usize = 8;
 /// Columns are padded to a multiple of this: the width of the widest registers.
 pub(super) const GRANULE: usize = 16;
 
@@ -88,7 +88,9 @@ impl<E: Lanes> Packed<E> {
                 3 => group.run::<S, 3, ADD>(simd, out),
                 4 => group.run::<S, 4, ADD>(simd, out),
                 5 => group.run::<S, 5, ADD>(simd, out),
-                _ => group.run::<S, 6, ADD>(simd, out),
+                6 => group.run::<S, 6, ADD>(simd, out),
+                7 => group.run::<S, 7, ADD>(simd, out),
+                _ => group.run::<S, 8, ADD>(simd, out),
             }
         }
     }
@@ -109,7 +111,8 @@ impl<E: Lanes> Group<'_, E> {
     fn run<S: Simd, const F: usize, const ADD: bool>(&self, simd: S, out: &mut [E]) {
         let lanes = E::lanes::<S>();
         let mut j = 0;
-        while j + 2 * lanes <= self.wide {
+        // Where two registers of columns for every output would not stay in registers, one.
+        while 2 * F + 3 <= S::REGISTER_COUNT && j + 2 * lanes <= self.wide {
             self.columns::<S, F, 2, ADD>(simd, out, j);
             j += 2 * lanes;
         }
@@ -136,7 +139,7 @@ impl<E: Lanes> Group<'_, E> {
                 for f in 0..F {
                     let c = E::splat(simd, c[f]);
                     for n in 0..N {
-                        sums[f][n] = E::plus(simd, sums[f][n], E::times(simd, c, x[n]));
+                        sums[f][n] = E::multiply_add(simd, c, x[n], sums[f][n]);
                     }
                 }
             }
@@ -204,7 +207,7 @@ fn shifted<S: Simd, E: Lanes, const B: usize>(
             let x = &x[j..j + lanes + B - 1];
             for b in 0..B {
                 let [x]: [E::V<S>; 1] = E::load(simd, &x[b..b + lanes]);
-                sums[b] = E::plus(simd, sums[b], E::times(simd, v, x));
+                sums[b] = E::multiply_add(simd, v, x, sums[b]);
             }
         }
         for (entries, sum) in entries.iter_mut().zip(sums) {
