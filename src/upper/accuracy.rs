@@ -35,6 +35,22 @@ pub enum Adaptation {
 
 /// The most that a proportional adaptation tightens by at once.
 const AT_MOST: f64 = 1e3;
+/// A quasi-Newton direction is to pass its descent test with ω at most this share of what the test allows: the next one may be
+/// more oblique.
+const KEPT_ROOM: f64 = 0.5;
+/// The factor by which a success tightens at most: a single direction across z may be an accident.
+const AT_LEAST: f64 = 0.1;
+
+/// The room that an accepted step's direction left for ω.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Room {
+    /// The direction does not suffer from a lack of it.
+    Unasked,
+    /// ω might have been this many times as large; below one, the direction that was wanted was refused.
+    Factor(f64),
+    /// The pair that led there drowned in the noise: the next one is to be clearer.
+    Drowned,
+}
 
 impl Default for AdaptiveAccuracy {
     fn default() -> Self {
@@ -66,14 +82,29 @@ impl AdaptiveAccuracy {
         Ok(())
     }
 
+    /// ε and δ after an accepted step; `None` at the floor.
+    pub(crate) fn after_success(&self, accuracy: Accuracy, room: Room) -> Option<Accuracy> {
+        let factor = match room {
+            Room::Unasked => self.growth,
+            Room::Factor(room) => (KEPT_ROOM * room).clamp(AT_LEAST, self.growth),
+            Room::Drowned => self.shrink,
+        };
+        let next = accuracy.scaled(factor);
+        (factor >= 1.0 || self.allows(next)).then_some(next)
+    }
+
     /// ε and δ tightened after a test that was missed by the factor `missed`; `None` at the floor.
     pub(crate) fn tightened(&self, accuracy: Accuracy, missed: f64) -> Option<Accuracy> {
         let factor = match self.adaptation {
             Adaptation::Geometric => self.shrink,
             Adaptation::Proportional => self.shrink / missed.clamp(1.0, AT_MOST),
         };
-        let next = accuracy.scaled(factor);
-        (next.epsilon.min(next.delta) >= self.floor).then_some(next)
+        Some(accuracy.scaled(factor)).filter(|next| self.allows(*next))
+    }
+
+    /// Whether ε and δ are above the floor.
+    pub(crate) fn allows(&self, accuracy: Accuracy) -> bool {
+        accuracy.epsilon.min(accuracy.delta) >= self.floor
     }
 }
 

@@ -73,7 +73,7 @@ impl<O: Oracle> Solver<O> for GradientDescent {
         if row.gradient_norm == 0.0 {
             return Ok(Step::Ended(Status::Stalled, row, z));
         }
-        let aim = s.aim(rule, &z, &row, |_| true);
+        let aim = s.aim(rule, &z, &row, 0.0);
         let terms = Terms {
             judge: Judge::Computed,
             share: rule.decrease,

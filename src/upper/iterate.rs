@@ -41,6 +41,8 @@ pub(crate) struct Aim<T> {
     p: Option<T>,
     /// What ω is held against: ⟨z, p⟩/‖p‖, or π(z) where θ is constrained.
     pub(crate) steepness: f64,
+    /// The same of the p that was wanted: less than `steepness` where an oblique one gave way to z.
+    pub(crate) wanted: f64,
     /// ‖p‖.
     length: f64,
     /// The first trial step.
@@ -123,13 +125,13 @@ impl<T: Vector, S> Iterate<T, S> {
         Ok((row, z))
     }
 
-    /// The direction and the first step. An oblique p that is not steep enough gives way to z.
+    /// The direction and the first step. An oblique p that is less steep than `needed` gives way to z.
     pub(crate) fn aim(
         &self,
         rule: &Backtracking,
         z: &Hypergradient<T>,
         row: &Iteration,
-        steep_enough: impl Fn(f64) -> bool,
+        needed: f64,
     ) -> Aim<T> {
         let here = (&self.theta, &z.gradient, z.error_bound);
         let (curvature, reach) = match &self.last {
@@ -155,6 +157,7 @@ impl<T: Vector, S> Iterate<T, S> {
             (direction, Reduced::All) => self.memory.apply(direction, &z.gradient, pair),
             (direction, Reduced::Face(face)) => self.memory.apply(direction, face, pair),
         };
+        let mut wanted = row.gradient_norm;
         if let Some(mut p) = oblique {
             if let Reduced::Face(face) = &reduced {
                 // Back into the face that z was reduced to.
@@ -180,10 +183,14 @@ impl<T: Vector, S> Iterate<T, S> {
                 let (promise, length) = self.promise(rule, &z.gradient, &there);
                 promise / length
             };
-            if steepness > 0.0 && steepness.is_finite() && steep_enough(steepness) {
+            if steepness > 0.0 && steepness.is_finite() {
+                wanted = steepness;
+            }
+            if wanted == steepness && steepness >= needed {
                 return Aim {
                     p: Some(p),
                     steepness,
+                    wanted,
                     length,
                     alpha,
                     curvature,
@@ -200,6 +207,7 @@ impl<T: Vector, S> Iterate<T, S> {
         Aim {
             p: None,
             steepness: row.gradient_norm,
+            wanted,
             length: norm,
             alpha,
             curvature,

@@ -44,7 +44,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accuracy::AdaptiveAccuracy;
+use super::accuracy::{AdaptiveAccuracy, Room};
 use super::direction::Curvature;
 use super::iterate::{Iterate, Judge, Searched, Terms};
 use super::line_search::{Acceptance, Backtracking, FirstStep, TrialStep, Values};
@@ -193,13 +193,12 @@ impl<O: Oracle> Solver<O> for Maid {
                 if converged(row.gradient_norm, &z, tolerance) {
                     return Ok(Step::Ended(Status::Converged, row, z));
                 }
-                let steep_enough = |steepness| z.error_bound <= (1.0 - eta) * steepness;
-                let aim = s.at.aim(rule, &z, &row, steep_enough);
-                if steep_enough(aim.steepness) {
+                let needed = z.error_bound / (1.0 - eta);
+                let aim = s.at.aim(rule, &z, &row, needed);
+                if aim.steepness >= needed {
                     break (z, row, aim);
                 }
-                let missed = z.error_bound / ((1.0 - eta) * aim.steepness);
-                match self.tighten(s.accuracy, &z, missed) {
+                match self.tighten(s.accuracy, &z, needed / aim.steepness) {
                     Some(tighter) => s.accuracy = tighter,
                     None => return Ok(Step::Ended(Status::AccuracyFloor, row, z)),
                 }
@@ -215,14 +214,21 @@ impl<O: Oracle> Solver<O> for Maid {
                 trials: j,
                 blames_bounds: self.accuracy.adaptation == Adaptation::Proportional,
             };
-            let noisy = matches!(aim.curvature, Curvature::Noisy);
+            let room = match (rule.direction, &aim.curvature) {
+                (Direction::Lbfgs { .. }, Curvature::Noisy) => Room::Drowned,
+                (Direction::Lbfgs { .. }, _) => {
+                    Room::Factor((1.0 - eta) * aim.wanted / z.error_bound)
+                }
+                _ => Room::Unasked,
+            };
             let missed = match s.at.search(rule, oracle, &z, aim, &terms, &mut row)? {
                 Searched::Moved => {
-                    s.accuracy = match self.tighten(s.accuracy, &z, 1.0) {
-                        // The next pair is to be clearer.
-                        Some(tighter) if noisy && self.is_quasi_newton() => tighter,
-                        _ => s.accuracy.scaled(self.accuracy.growth),
-                    };
+                    if let Some(next) = self.accuracy.after_success(s.accuracy, room)
+                        && (next.epsilon >= s.accuracy.epsilon
+                            || z.status() == SolveStatus::Converged)
+                    {
+                        s.accuracy = next;
+                    }
                     return Ok(Step::Moved(row));
                 }
                 Searched::TooWide(missed) => missed,
@@ -278,10 +284,6 @@ impl<O: Oracle> Solver<O> for Maid {
 }
 
 impl Maid {
-    fn is_quasi_newton(&self) -> bool {
-        matches!(self.line_search.direction, Direction::Lbfgs { .. })
-    }
-
     /// The next tighter accuracy; `None` at the floor, or when the inner solvers could not reach the present one.
     fn tighten<T>(
         &self,
