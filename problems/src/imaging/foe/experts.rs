@@ -146,13 +146,11 @@ impl Experts {
 
     /// θ with the given filters, of equal weights and smoothings.
     fn with_filters(&self, filters: impl Iterator<Item = f64>) -> Vec<f64> {
-        // For noise of a tenth of white: a response below ν is noise, one beyond κ an edge.
-        #[allow(non_snake_case)]
-        let WEIGHT: f64 = std::env::var("W0").map_or(0.1, |v| v.parse().unwrap());
-        #[allow(non_snake_case)]
-        let SMOOTHING: f64 = std::env::var("N0").map_or(0.003, |v| v.parse().unwrap());
-        #[allow(non_snake_case)]
-        let RATIO: f64 = std::env::var("R0").map_or(8.0, |v| v.parse().unwrap());
+        // For noise of a tenth of white. Training takes ν further down: from ten times as large a ν it takes twice as long to the same
+        // value. A response beyond κ is an edge.
+        const WEIGHT: f64 = 0.1;
+        const SMOOTHING: f64 = 0.003;
+        const RATIO: f64 = 30.0;
         let k = self.count;
         let mut theta = vec![0.0; 1 + k];
         theta[0] = (WEIGHT / (k as f64).sqrt()).ln();
