@@ -17,7 +17,7 @@ use bilevel_problems::data::{photograph, read_npy, write_png};
 use bilevel_problems::imaging::{Image, Norm, TvOracle, Weights, tv_denoising};
 use clap::{Parser, ValueEnum};
 use common::images::{
-    SHEET_ROWS, check_sigma, denoised, mean_psnr, read_all, scaled, stored, with_noise,
+    SHEET_ROWS, check_sigma, denoised, mean_quality, read_all, scaled, stored, with_noise,
 };
 use common::solvers::{Settings, solver};
 use common::{Checkpoints, Failure, Precision, TrustName, number, prepare};
@@ -216,12 +216,15 @@ fn write<E: Element>(
 ) -> Result<(), Failure> {
     // The denoised images at the last θ, to the accuracy of the report.
     let denoised = denoised(oracle, &report.theta, report.attained.epsilon, clean)?;
-    let (psnr_noisy, psnr) = (mean_psnr(clean, noisy), mean_psnr(clean, &denoised));
+    let (before, after) = (mean_quality(clean, noisy), mean_quality(clean, &denoised));
     let out = &options.out;
-    report.write_json(
-        out.join("report.json"),
-        &[("psnr_noisy", psnr_noisy), ("psnr", psnr)],
-    )?;
+    let extra = [
+        ("psnr_noisy", before.0),
+        ("psnr", after.0),
+        ("ssim_noisy", before.1),
+        ("ssim", after.1),
+    ];
+    report.write_json(out.join("report.json"), &extra)?;
     report.trace.write_csv(out.join("trace.csv"))?;
     Figure::new()
         .run(report.solver.clone(), &report.trace)
@@ -233,8 +236,13 @@ fn write<E: Element>(
     // A closed pipe is no reason to fail: the files are written.
     let _ = writeln!(
         std::io::stdout(),
-        "\n{report}\n  PSNR           {psnr_noisy:.2} dB noisy, {psnr:.2} dB denoised\n\
+        "\n{report}\n  PSNR           {:.2} dB noisy, {:.2} dB denoised\n\
+         \x20 SSIM           {:.3} noisy, {:.3} denoised\n\
          wrote report.json, trace.csv, convergence.svg and comparison.png into {}",
+        before.0,
+        after.0,
+        before.1,
+        after.1,
         out.display()
     );
     Ok(())

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! For p = z this is ω ≤ (1 − η)‖z‖, the weakest such test: an oblique p asks for a smaller ω, as much as its angle says. A p that fails
-//! it where z passes gives way to z for this iteration, since another step is cheaper than more accurate inner solutions.
+//! it where z passes gives way to z for this iteration, since another step is cheaper than more accurate inner solutions; the accuracy of
+//! the next iteration then leaves room for its p.
 //!
 //! # Curvature pairs
 //! s = θ_k − θ_{k−1} and y = z_k − z_{k−1} come from inexact gradients, so ⟨s, y⟩ is uncertain by (ω_k + ω_{k−1})‖s‖. A pair is
