@@ -10,8 +10,8 @@ use bilevel::upper::{
     Acceptance, Backtracking, Constraint, Direction, FirstStep, TrialStep, Values,
 };
 use bilevel::{
-    Accuracy, Error, GradientDescent, Implicit, Iteration, Maid, Oracle, Report, Run, Solver,
-    Status, Sum, Trust, Vector,
+    Accuracy, Error, GradientDescent, Implicit, ImplicitState, Iteration, Maid, Oracle, Report,
+    Run, Solver, Status, Sum, Trust, Vector,
 };
 use bilevel_problems::data::read_npy;
 use bilevel_problems::imaging::{Norm, Weights, tv_denoising};
@@ -242,6 +242,23 @@ fn the_correction_of_a_trial_is_of_second_order_in_accuracy_and_step() {
         }
     }
     assert!(plain_is_worse > 30, "{plain_is_worse} of 60");
+}
+
+/// Goal-oriented runs among them: what is added to a computed value comes from the oracle, too.
+#[test]
+fn a_borrowed_oracle_of_unknown_type_runs_as_the_oracle_itself() {
+    let problem = Quadratic::random(20, 3, 30.0, 0);
+    let oracle = oracle(&problem);
+    let borrowed: &dyn Oracle<Theta = Vec<f64>, State = ImplicitState<Vec<f64>>> = &oracle;
+    for maid in all() {
+        let start = || vec![5.0; 3];
+        let run = Run::new(&oracle, maid.clone()).max_iterations(10);
+        let direct = run.start(start()).unwrap();
+        let run = Run::new(&borrowed, maid).max_iterations(10);
+        let lent = run.start(start()).unwrap();
+        assert_eq!(lent.theta, direct.theta, "{}", direct.solver);
+        assert_eq!(lent.work, direct.work, "{}", direct.solver);
+    }
 }
 
 fn refusal(line_search: Backtracking) -> String {

@@ -1,10 +1,11 @@
-//! A borrowed oracle is an oracle, so that what takes one by value can be lent it.
+//! A borrowed oracle is an oracle, so that what takes one by value can be lent it, and so that one behind `dyn` can be used.
 
 use super::Oracle;
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Evaluation, Hypergradient};
+use crate::work::Work;
 
-impl<O: Oracle> Oracle for &O {
+impl<O: Oracle + ?Sized> Oracle for &O {
     type Theta = O::Theta;
     type State = O::State;
 
@@ -28,6 +29,16 @@ impl<O: Oracle> Oracle for &O {
         state: &mut O::State,
     ) -> Result<Hypergradient<O::Theta>, Error> {
         (**self).hypergradient(theta, accuracy, state)
+    }
+
+    fn correction(
+        &self,
+        theta: &O::Theta,
+        state: &O::State,
+        trial: &O::State,
+        work: &mut Work,
+    ) -> f64 {
+        (**self).correction(theta, state, trial, work)
     }
 
     fn begin_trial(&self, state: &O::State) -> O::State {
