@@ -15,7 +15,7 @@ use bilevel_problems::imaging::{
     Blur, Boundary, Deblurring, Denoiser, Image, Kernel, Norm, Pair, Preconditioner, SquaredError,
     Sure, Tikhonov, TvDenoising, Twice, Weights, pairs, sure, tv_denoising,
 };
-use common::{distance, picture, random};
+use common::{agree, distance, picture, random};
 use faer::linalg::solvers::Solve;
 
 /// A point near `x` and not on it.
@@ -469,33 +469,6 @@ fn learning_without_clean_images_comes_close_to_learning_with_them() {
     println!("{:?} {best} {:?} {found}", with.theta, without.theta);
     assert!(found <= 1.03 * best, "{found} {best}");
     assert!((with.theta[0] - without.theta[0]).abs() <= 0.3);
-}
-
-/// Coarse answers are within their certified bounds of the one at 1e-10, whose own bound is small.
-fn agree<O: Oracle<Theta = Vec<f64>>>(oracle: &O, theta: &Vec<f64>) {
-    let answer = |accuracy: f64| {
-        let mut state = oracle.start(theta).unwrap();
-        let accuracy = Accuracy::new(accuracy, accuracy).unwrap();
-        let z = oracle.hypergradient(theta, accuracy, &mut state).unwrap();
-        assert_eq!(
-            (z.trust, z.status()),
-            (Trust::Certified, SolveStatus::Converged)
-        );
-        z
-    };
-    let exact = answer(1e-10);
-    assert!(exact.error_bound <= 1e-3 * exact.gradient.norm());
-    for accuracy in [1.0, 1e-1, 1e-2, 1e-4, 1e-6] {
-        let z = answer(accuracy);
-        let error = distance(&z.gradient, &exact.gradient);
-        assert!(
-            error <= z.error_bound + exact.error_bound,
-            "{accuracy:e}: {error:e} ± {:e}",
-            z.error_bound
-        );
-        let value = (z.value.value - exact.value.value).abs();
-        assert!(value <= z.value.error() + exact.value.error());
-    }
 }
 
 #[test]

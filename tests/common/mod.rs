@@ -5,7 +5,9 @@
 
 use bilevel::lower::{Fista, GradientDescent, Lbfgs, LowerReport, LowerSolver, NewtonCg};
 use bilevel::vector::Scratch;
-use bilevel::{Curvature, Error, Linearization, LowerLevel, Vector};
+use bilevel::{
+    Accuracy, Curvature, Error, Linearization, LowerLevel, Oracle, SolveStatus, Trust, Vector,
+};
 use bilevel_problems::imaging::Image;
 
 /// Uniform numbers in (−1, 1), the same for the same seed (SplitMix64).
@@ -49,6 +51,35 @@ pub(crate) fn picture(rows: usize, cols: usize, variant: u64) -> Image<f64> {
         })
         .collect();
     Image::new(rows, cols, pixels).expect("as many pixels as the shape says")
+}
+
+/// Coarse answers are within their certified bounds of the one at 1e-10, whose own bound is small.
+pub(crate) fn agree<O: Oracle<Theta = Vec<f64>>>(oracle: &O, theta: &Vec<f64>) {
+    let answer = |accuracy: f64| {
+        let mut state = oracle.start(theta).expect("θ is of the domain");
+        let accuracy = Accuracy::new(accuracy, accuracy).expect("θ is of the domain");
+        let z = oracle
+            .hypergradient(theta, accuracy, &mut state)
+            .expect("θ is of the domain");
+        assert_eq!(
+            (z.trust, z.status()),
+            (Trust::Certified, SolveStatus::Converged)
+        );
+        z
+    };
+    let exact = answer(1e-10);
+    assert!(exact.error_bound <= 1e-3 * exact.gradient.norm());
+    for accuracy in [1.0, 1e-1, 1e-2, 1e-4, 1e-6] {
+        let z = answer(accuracy);
+        let error = distance(&z.gradient, &exact.gradient);
+        assert!(
+            error <= z.error_bound + exact.error_bound,
+            "{accuracy:e}: {error:e} ± {:e}",
+            z.error_bound
+        );
+        let value = (z.value.value - exact.value.value).abs();
+        assert!(value <= z.value.error() + exact.value.error());
+    }
 }
 
 /// The lower level s·g: the same minimiser, other constants.

@@ -216,6 +216,10 @@ where
         self.of_denoiser.cross_change(q, radius)
     }
 
+    fn cross_change_norm(&self, radius: f64) -> Option<f64> {
+        self.of_denoiser.cross_change_norm(radius)
+    }
+
     fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
         self.of_denoiser.cross_norm(room)
     }

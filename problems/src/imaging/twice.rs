@@ -116,6 +116,12 @@ where
         Some(self.0.cross_change(&q.0, radius)? + self.1.cross_change(&q.1, radius)?)
     }
 
+    /// One B stands above the other.
+    fn cross_change_norm(&self, radius: f64) -> Option<f64> {
+        let first = self.0.cross_change_norm(radius);
+        together(first, self.1.cross_change_norm(radius))
+    }
+
     fn cross_norm(&self, room: &mut Self::X) -> Option<f64> {
         let first = self.0.cross_norm(&mut room.0);
         together(first, self.1.cross_norm(&mut room.1))
