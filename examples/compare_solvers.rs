@@ -23,7 +23,7 @@ use clap::{Parser, ValueEnum};
 use common::images::{
     HELD_OUT, check_sigma, mean_psnr, read_all, scaled, shipped, solutions, stored, with_noise,
 };
-use common::solvers::{Runnable, Settings, solver};
+use common::solvers::{AnySolver, HALF_WIDTH, Settings, around, solver};
 use common::{Failure, Precision, TrustName, number, prepare};
 use std::io::Write;
 use std::path::PathBuf;
@@ -218,10 +218,11 @@ where
 {
     let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
     // All names are read before the first run.
-    let solvers: Vec<(String, Box<dyn Runnable<O>>)> = options
+    let region = around(theta, HALF_WIDTH)?;
+    let solvers: Vec<(String, AnySolver<O>)> = options
         .solvers
         .iter()
-        .map(|name| Ok((name.trim().to_owned(), solver(name.trim(), accuracy)?)))
+        .map(|name| Ok((name.trim().to_owned(), solver(name.trim(), accuracy, &region)?)))
         .collect::<Result<_, Failure>>()?;
     let start = training.start(&theta.to_vec())?;
     prepare(&options.out, &OUTPUTS)?;

@@ -26,7 +26,7 @@ use common::images::{
     HEADER, HELD_OUT, SHEET_ROWS, check_sigma, mean_quality, quality, read_all, row, shipped,
     stored, with_noise,
 };
-use common::solvers::{Settings, solver};
+use common::solvers::{HALF_WIDTH, Settings, around, solver};
 use common::{Checkpoints, Failure, Precision, TrustName, prepare, watch};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -257,7 +257,8 @@ fn train<E: Lanes>(options: &Options) -> Result<(), Failure> {
     };
     let settings = Settings::of(&options.checkpoints, options.tolerance, limits);
     let accuracy = Accuracy::new(options.epsilon, options.delta)?;
-    let report = solver(&options.solver, accuracy)?.run(&oracle, theta, &settings)?;
+    let region = around(&theta, HALF_WIDTH)?;
+    let report = solver(&options.solver, accuracy, &region)?.run(&oracle, theta, &settings)?;
     drop(oracle);
     let model = FoeModel::new(experts, report.theta.clone(), sigma)?;
     let denoised = names

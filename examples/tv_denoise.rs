@@ -19,7 +19,7 @@ use clap::{Parser, ValueEnum};
 use common::images::{
     SHEET_ROWS, check_sigma, denoised, mean_quality, read_all, scaled, stored, with_noise,
 };
-use common::solvers::{Settings, solver};
+use common::solvers::{HALF_WIDTH, Settings, around, solver};
 use common::{Checkpoints, Failure, Precision, TrustName, number, prepare};
 use std::io::Write;
 use std::path::PathBuf;
@@ -202,7 +202,8 @@ fn denoise<E: Element>(options: &Options) -> Result<(), Failure> {
             ..Limits::default()
         };
         let settings = Settings::of(&options.checkpoints, options.tolerance, limits);
-        solver(name, accuracy)?.run(&oracle, theta, &settings)?
+        let region = around(&theta, HALF_WIDTH)?;
+        solver(name, accuracy, &region)?.run(&oracle, theta, &settings)?
     };
     write(options, &oracle, &clean, &noisy, &report)
 }

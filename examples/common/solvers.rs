@@ -4,8 +4,8 @@ use bilevel::argmin;
 use bilevel::run::{ProgressBar, Table, ctrl_c};
 use bilevel::upper::{AdaptiveAccuracy, DerivativeFree};
 use bilevel::{
-    Accuracy, Error, GradientDescent, Hoag, Hypergradient, Iteration, Law, Limits, Maid, Oracle,
-    Report, Run, Solver, Step,
+    Accuracy, Error, GradientDescent, GridSearch, Hoag, Hypergradient, Iteration, Law, Limits,
+    Maid, Oracle, RandomSearch, Region, Report, Run, Solver, Step,
 };
 use std::io::IsTerminal;
 use std::path::Path;
@@ -14,8 +14,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Checkpoints, Failure};
 
-/// The solvers by name, with their first or constant accuracies. A new one is a new line.
-fn known<O: Oracle + 'static>(accuracy: Accuracy) -> Vec<(&'static str, Box<dyn Runnable<O>>)> {
+/// Half of the width of the box that random search, grid search and the particle swarm look at, where no option says it.
+pub(crate) const HALF_WIDTH: f64 = 3.0;
+/// Points of grid search along every entry of θ: an odd number, so that the start is one of them.
+const GRID_POINTS: u64 = 9;
+/// Grid search takes θ of at most so many entries: 9⁴ = 6,561 points.
+const GRID_ENTRIES: usize = 4;
+
+/// The box around a first θ.
+pub(crate) fn around(theta: &[f64], half_width: f64) -> Result<Region, Failure> {
+    if !(half_width > 0.0 && half_width.is_finite()) {
+        return Err(format!(
+            "the half width of the box is {half_width:?}; expected a positive number"
+        )
+        .into());
+    }
+    Ok(Region {
+        lower: theta.iter().map(|t| t - half_width).collect(),
+        upper: theta.iter().map(|t| t + half_width).collect(),
+    })
+}
+
+/// A solver of any type.
+pub(crate) type AnySolver<'a, O> = Box<dyn Runnable<O> + 'a>;
+
+/// The solvers by name, with their first or constant accuracies and the box of those that search one. A new one is a new line.
+fn known<'a, O: Oracle + 'a>(
+    accuracy: Accuracy,
+    region: &Region,
+) -> Vec<(&'static str, AnySolver<'a, O>)> {
     let maid = |maid: Maid| {
         boxed(Maid {
             accuracy: AdaptiveAccuracy {
@@ -45,6 +72,18 @@ fn known<O: Oracle + 'static>(accuracy: Accuracy) -> Vec<(&'static str, Box<dyn 
         accuracy,
         ..argmin::NelderMead::with_accuracy(1.0)
     };
+    let random = RandomSearch {
+        accuracy,
+        ..RandomSearch::new(region.clone(), u64::MAX)
+    };
+    let grid = GridSearch {
+        accuracy,
+        ..GridSearch::new(region.clone(), GRID_POINTS)
+    };
+    let swarm = argmin::ParticleSwarm {
+        accuracy,
+        ..argmin::ParticleSwarm::with_accuracy(region.clone(), 1.0)
+    };
     vec![
         ("maid", maid(Maid::default())),
         ("maid-lbfgs", maid(Maid::lbfgs())),
@@ -57,16 +96,21 @@ fn known<O: Oracle + 'static>(accuracy: Accuracy) -> Vec<(&'static str, Box<dyn 
         ("hoag-cubic", hoag(Law::Cubic)),
         ("fixed", boxed(fixed)),
         ("derivative-free", boxed(derivative_free)),
+        ("random", boxed(random)),
+        ("grid", boxed(grid)),
         ("argmin-lbfgs", boxed(argmin_lbfgs)),
         ("argmin-nelder-mead", boxed(nelder_mead)),
+        ("argmin-swarm", boxed(swarm)),
     ]
 }
 
-/// The solver called `name`. A number behind the name is its accuracy, as in `fixed-1e-3`; without one it is `accuracy`.
-pub(crate) fn solver<O: Oracle + 'static>(
+/// The solver called `name`. A number behind the name is its accuracy, as in `fixed-1e-3`; without one it is `accuracy`. Those that
+/// search a box look at `region`.
+pub(crate) fn solver<'a, O: Oracle + 'a>(
     name: &str,
     accuracy: Accuracy,
-) -> Result<Box<dyn Runnable<O>>, Failure> {
+    region: &Region,
+) -> Result<AnySolver<'a, O>, Failure> {
     let split = |(at, _)| (&name[..at], Some(&name[at + 1..]));
     let readings = [(name, None)]
         .into_iter()
@@ -77,12 +121,20 @@ pub(crate) fn solver<O: Oracle + 'static>(
             Some(Ok(number)) => Accuracy::new(number, number)?,
             Some(Err(_)) => continue,
         };
-        let mut all = known::<O>(accuracy).into_iter();
+        let mut all = known::<O>(accuracy, region).into_iter();
         if let Some((_, found)) = all.find(|(known, _)| *known == head) {
+            let entries = region.lower.len();
+            if head == "grid" && entries > GRID_ENTRIES {
+                return Err(format!(
+                    "a grid over the {entries} entries of theta has {GRID_POINTS}^{entries} points; it is for at most {GRID_ENTRIES} entries: take `random`"
+                )
+                .into());
+            }
             return Ok(found);
         }
     }
-    let names: Vec<&str> = known::<O>(accuracy).iter().map(|(name, _)| *name).collect();
+    let all = known::<O>(accuracy, region);
+    let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
     Err(format!(
         "no solver is called `{name}`; there are {}, each with an accuracy behind it if you like, as in fixed-1e-3",
         names.join(", ")
@@ -128,7 +180,7 @@ pub(crate) trait Runnable<O: Oracle> {
     ) -> Result<Report<O::Theta>, Failure>;
 }
 
-fn boxed<O: Oracle, S: Solver<O> + 'static>(solver: S) -> Box<dyn Runnable<O>> {
+fn boxed<'a, O: Oracle + 'a, S: Solver<O> + 'a>(solver: S) -> AnySolver<'a, O> {
     Box::new(solver)
 }
 
