@@ -105,7 +105,7 @@ fn row<S: Solver<TvOracle<f64>> + Clone>(
             let trials: u64 = trace.rows()[..k].iter().map(|r| r.trials).sum();
             let points = if trials == 0 { evaluations } else { 1 + trials };
             println!(
-                "| {name} | {trust} | {k} | {evaluations} | {points} | {:.0} | {:.0} | {:.2} | {:.2} … {:.2} |",
+                "| {name} | {trust} | {k} | {evaluations} | {points} | {:.0} | {:.0} | {:.3} | {:.3} … {:.3} |",
                 row.work.lower_gradients as f64 / samples,
                 row.work.hessian_products as f64 / samples,
                 seconds[REPETITIONS / 2],

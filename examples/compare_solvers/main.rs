@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It prints a table, a solver a line, and writes it as `compare.csv` and `compare.json`, beside a figure of the upper value and of
-//! the mean PSNR of images that were not trained on against the work, `compare.svg`. Losses at the end and PSNR are computed to the
+//! the mean PSNR of images that were not trained on against the work, whole and near the end, `compare.svg`. Losses at the end and PSNR are computed to the
 //! same accuracy for all solvers, and that work is not counted. A solver that fails has its reason in the table. Bad input ends it
 //! with one line on standard error and exit code 2.
 

@@ -133,16 +133,38 @@ pub(crate) fn write(
     if outcomes.is_empty() {
         return Err("no solver ended with a result; the table says why".into());
     }
-    let mut figure = Figure::new()
-        .axis(Axis::Work)
-        .panels([Panel::Value, Panel::Series(0)]);
+    let mut figure = Figure::new().axis(Axis::Work).panels([
+        Panel::Value,
+        Panel::Series(0),
+        Panel::Series(1),
+        Panel::Series(2),
+    ]);
     for outcome in outcomes {
         figure = figure.run(outcome.name.clone(), &outcome.report.trace);
     }
-    let psnr = outcomes.iter().map(|outcome| outcome.psnr.clone());
-    figure
-        .series("Mean PSNR of the test images (dB)", psnr.collect())
-        .write_svg(out.join("compare.svg"))?;
+    let psnr: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| outcome.psnr.clone())
+        .collect();
+    let values = outcomes.iter().map(|outcome| {
+        let rows = outcome.report.trace.rows().iter().enumerate();
+        rows.map(|(i, row)| (i, row.value.value)).collect()
+    });
+    let near = [
+        (
+            "Upper value, the last twentieth",
+            near_the_end(values.collect()),
+        ),
+        (
+            "Mean PSNR, the last twentieth (dB)",
+            near_the_end(psnr.clone()),
+        ),
+    ];
+    figure = figure.series("Mean PSNR of the test images (dB)", psnr);
+    for (name, series) in near {
+        figure = figure.series(name, series);
+    }
+    figure.write_svg(out.join("compare.svg"))?;
     let _ = writeln!(
         std::io::stdout(),
         "wrote {} into {}",
@@ -150,4 +172,21 @@ pub(crate) fn write(
         out.display()
     );
     Ok(())
+}
+
+/// Of all series the numbers in the twentieth of their common range where they end: where solvers that all arrive soon are told
+/// apart.
+fn near_the_end(mut series: Vec<Vec<(usize, f64)>>) -> Vec<Vec<(usize, f64)>> {
+    let ends = |s: &Vec<(usize, f64)>| Some((s.first()?.1, s.last()?.1));
+    let (first, last): (Vec<f64>, Vec<f64>) = series.iter().filter_map(ends).unzip();
+    let falls = first.iter().sum::<f64>() > last.iter().sum::<f64>();
+    // Falling numbers are turned around.
+    let sign = if falls { -1.0 } else { 1.0 };
+    let numbers = || series.iter().flatten().map(|(_, number)| sign * number);
+    let best = numbers().fold(f64::NEG_INFINITY, f64::max);
+    let worst = numbers().fold(f64::INFINITY, f64::min);
+    for series in &mut series {
+        series.retain(|(_, number)| sign * number >= best - 0.05 * (best - worst));
+    }
+    series
 }

@@ -134,23 +134,34 @@ impl<T: Vector, S> Iterate<T, S> {
         needed: f64,
     ) -> Aim<T> {
         let here = (&self.theta, &z.gradient, z.error_bound);
-        let (curvature, reach) = match &self.last {
-            None => (Curvature::None, f64::INFINITY),
+        // ‖s‖, of the last step.
+        let (curvature, last) = match &self.last {
+            None => (Curvature::None, None),
             Some((theta, gradient, omega)) => {
                 let mut s = self.theta.clone();
                 s.axpy(-1.0, theta);
                 (
                     Curvature::between(rule.direction, (theta, gradient, *omega), here),
-                    REACH * s.norm(),
+                    Some(s.norm()),
                 )
             }
         };
+        let reach = last.map_or(f64::INFINITY, |last| REACH * last);
         let pair = curvature.pair();
-        let grown = self.step.map(|step| match curvature {
-            Curvature::Negative => EXPAND * step / rule.growth,
-            Curvature::Noisy if self.memory.is_empty() => EXPAND * step / rule.growth,
-            _ => step,
-        });
+        // The step along a direction of this length that follows from the last one. L-BFGS has steps of other scales along z and along p:
+        // it goes by their lengths.
+        let grown = |length: f64| {
+            let unknown = match curvature {
+                Curvature::Negative => true,
+                Curvature::Noisy => self.memory.is_empty(),
+                _ => false,
+            };
+            match (rule.direction, last) {
+                _ if !unknown => self.step,
+                (Direction::Lbfgs { .. }, Some(last)) => Some(EXPAND * last / length),
+                _ => self.step.map(|step| EXPAND * step / rule.growth),
+            }
+        };
         let reduced = rule.constraint.reduced(&self.theta, &z.gradient);
         let oblique = match (rule.direction, &reduced) {
             (Direction::Steepest, _) | (_, Reduced::Unfit) => None,
@@ -167,7 +178,7 @@ impl<T: Vector, S> Iterate<T, S> {
             }
             let length = p.norm();
             let slope = z.gradient.dot(&p);
-            let alpha = match (rule.direction, &curvature, grown) {
+            let alpha = match (rule.direction, &curvature, grown(length)) {
                 (Direction::Lbfgs { .. }, Curvature::Negative, Some(grown)) => grown.max(1.0),
                 (Direction::Lbfgs { .. }, ..) => 1.0,
                 (_, _, Some(grown)) => grown,
@@ -198,7 +209,7 @@ impl<T: Vector, S> Iterate<T, S> {
             }
         }
         let norm = z.gradient.norm();
-        let alpha = match (rule.direction, grown) {
+        let alpha = match (rule.direction, grown(norm)) {
             (_, None) => rule.first_step(z.value.value, norm * norm, norm),
             // The last step was not along −z: it has another scale.
             (Direction::Lbfgs { .. }, Some(grown)) => self.memory.scale(pair).unwrap_or(grown),
