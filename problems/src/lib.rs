@@ -26,5 +26,6 @@
 
 pub mod data;
 mod fingerprint;
+pub mod finite_sum;
 pub mod imaging;
 pub mod quadratic;
