@@ -404,6 +404,8 @@ impl<M> Stochastic<M> {
 ))]
 pub struct StochasticState<T: Vector, X: Vector, Memory> {
     at: Iterate<T, X>,
+    /// θ₀, which is known to be sound.
+    first: T,
     /// γ₀ and η₀.
     steps: [f64; 2],
     memory: Memory,
@@ -467,6 +469,7 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
         self.check(levels)?;
         check_theta(&theta)?;
         levels.lower.check(&theta)?;
+        let first = theta.clone();
         let x = levels.lower.start();
         let sampler =
             |samples, batch, stream| Sampler::new(samples, batch, self.sampling, self.seed, stream);
@@ -486,7 +489,12 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
         at.work += steps.work;
         let steps = steps.first;
         let memory = self.method.start(levels, &mut at, self.now(steps, 0));
-        Ok(StochasticState { at, steps, memory })
+        Ok(StochasticState {
+            at,
+            first,
+            steps,
+            memory,
+        })
     }
 
     fn step(
@@ -505,11 +513,17 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
             s.at.k += 1;
         }
         if !s.at.is_finite() || levels.lower.check(&s.at.theta).is_err() {
-            // The last θ that was sound is what the run ends with.
-            s.at.theta = before;
+            // The run ends with the θ before this block, or, where that was out of reach already, with the first one.
             s.at.x = levels.lower.start();
             s.at.v = s.at.x.zeros_like();
-            let (mut row, z) = Solver::<O>::evaluate(self, oracle, s)?;
+            s.at.theta = before;
+            let (mut row, z) = match Solver::<O>::evaluate(self, oracle, s) {
+                Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => {
+                    s.at.theta.copy_from(&s.first);
+                    Solver::<O>::evaluate(self, oracle, s)?
+                }
+                evaluated => evaluated?,
+            };
             row.work += std::mem::take(&mut s.at.work);
             return Ok(Step::Ended(Status::Diverged, row, z));
         }
