@@ -7,11 +7,14 @@
 mod harness;
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower};
-use bilevel::stochastic::{AccBo, BoRep, Bome, F2sa, Method, Mrbo, Slip, StepSize, Sustain, Vrbo};
-use bilevel::{
-    Implicit, Linearization, LowerLevel, Report, Run, Soba, Status, Stochastic, check_lower,
-    check_upper,
+use bilevel::stochastic::{
+    AccBo, BoRep, Bome, F2sa, Method, Mrbo, Sampling, Slip, StepSize, Sustain, Vrbo,
 };
+use bilevel::{
+    Implicit, Linearization, LowerLevel, Report, Run, Soba, Solver, Status, Stochastic, Trust,
+    check_lower, check_upper,
+};
+use bilevel_problems::finite_sum::FiniteSum;
 use bilevel_problems::unbounded_smoothness::UnboundedSmoothness;
 use harness::{Dense, ETA, GAMMA, Reference, agrees, descends, plus, times, transposed};
 
@@ -342,6 +345,7 @@ fn bome_is_its_update_box() {
             let squared = dot(&q_x, &q_x) + dot(&q_theta, &q_theta);
             let along = dot(&f_x, &q_x) + dot(&f_theta, &q_theta);
             let lambda = ((0.4 * squared - along) / squared).max(0.0);
+            let lambda = lambda.min(GAMMA / ETA);
             r.x = plus(&r.x, -ETA, &plus(&f_x, lambda, &q_x));
             r.theta = plus(&r.theta, -ETA, &plus(&f_theta, lambda, &q_theta));
         },
@@ -447,7 +451,7 @@ fn where_smoothness_grows_with_the_gradient_soba_diverges_and_bo_rep_descends() 
     // At the start the gradient is large, and the smoothness is as large.
     assert!(squared(&theta) > 1e6);
     fn run<M: Method>(problem: &UnboundedSmoothness, method: M) -> Report<Vec<f64>> {
-        let oracle = Implicit::new(problem.lower(), problem.upper());
+        let oracle = Implicit::new(problem.lower(), problem.upper()).with_trust(Trust::Estimated);
         let solver = Stochastic {
             lower_batch: 8,
             upper_batch: 8,
@@ -472,5 +476,183 @@ fn where_smoothness_grows_with_the_gradient_soba_diverges_and_bo_rep_descends() 
         squared(&bo_rep.theta) <= 1e-1,
         "{:.1e}",
         squared(&bo_rep.theta)
+    );
+}
+
+/// Asserts that a state that is stored and read goes on as if nothing had happened, to the last bit.
+fn resumes<M: Method>(method: M) {
+    let problem = FiniteSum::coupled(6, 4, 40, 10.0, 1);
+    let oracle = Implicit::new(problem.lower(), problem.upper());
+    let solver = Stochastic {
+        lower_batch: 7,
+        upper_batch: 9,
+        sampling: Sampling::Shuffled,
+        block: 5,
+        ..Stochastic::new(method)
+    };
+    let mut state = solver.start(&oracle, vec![0.5; 4]).unwrap();
+    let step = |state: &mut _| {
+        solver.step(&oracle, state, 0.0).unwrap();
+    };
+    step(&mut state);
+    let stored = serde_json::to_string(&state).unwrap();
+    let mut read = serde_json::from_str(&stored).unwrap();
+    step(&mut state);
+    step(&mut read);
+    let (a, b) = (state.iterate(), read.iterate());
+    assert_eq!((&a.theta, &a.x, &a.v), (&b.theta, &b.x, &b.v));
+    assert_ne!(a.theta, vec![0.5; 4]);
+    assert_eq!(
+        serde_json::to_string(&state).unwrap(),
+        serde_json::to_string(&read).unwrap()
+    );
+}
+
+#[test]
+fn every_method_resumes_to_the_last_bit() {
+    resumes(BoRep::default());
+    resumes(Slip::default());
+    resumes(AccBo::default());
+    resumes(Mrbo::default());
+    resumes(Sustain::default());
+    resumes(Vrbo::default());
+    resumes(F2sa::default());
+    resumes(Bome::default());
+}
+
+#[test]
+fn settings_outside_their_range_are_refused_by_name() {
+    let named = |error: Result<(), bilevel::Error>, name: &str| {
+        let message = error.unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{name} is ")), "{message}");
+    };
+    let default = BoRep::default;
+    named(
+        BoRep {
+            period: 0,
+            ..default()
+        }
+        .check(),
+        "period",
+    );
+    named(
+        BoRep {
+            inner_steps: 0,
+            ..default()
+        }
+        .check(),
+        "inner_steps",
+    );
+    named(
+        BoRep {
+            radius: Some(0.0),
+            ..default()
+        }
+        .check(),
+        "radius",
+    );
+    named(
+        BoRep {
+            momentum: 1.0,
+            ..default()
+        }
+        .check(),
+        "momentum",
+    );
+    named(
+        BoRep {
+            epochs: 33,
+            ..default()
+        }
+        .check(),
+        "epochs",
+    );
+    named(
+        BoRep {
+            adjoint_ratio: 0.0,
+            ..default()
+        }
+        .check(),
+        "adjoint_ratio",
+    );
+    named(
+        Slip {
+            momentum: -0.1,
+            ..Slip::default()
+        }
+        .check(),
+        "momentum",
+    );
+    named(
+        AccBo {
+            averaging: 0.0,
+            ..AccBo::default()
+        }
+        .check(),
+        "averaging",
+    );
+    named(
+        AccBo {
+            extrapolation: 1.0,
+            ..AccBo::default()
+        }
+        .check(),
+        "extrapolation",
+    );
+    named(
+        Mrbo {
+            terms: 0,
+            ..Mrbo::default()
+        }
+        .check(),
+        "terms",
+    );
+    named(
+        Mrbo {
+            upper_forgetting: 1.5,
+            ..Mrbo::default()
+        }
+        .check(),
+        "upper_forgetting",
+    );
+    named(
+        Sustain {
+            neumann_step: Some(-1.0),
+            ..Sustain::default()
+        }
+        .check(),
+        "neumann_step",
+    );
+    named(
+        Vrbo {
+            period: Some(0),
+            ..Vrbo::default()
+        }
+        .check(),
+        "period",
+    );
+    named(
+        F2sa {
+            multiplier: 0.0,
+            ..F2sa::default()
+        }
+        .check(),
+        "multiplier",
+    );
+    named(
+        F2sa {
+            growth: -1.0,
+            ..F2sa::default()
+        }
+        .check(),
+        "growth",
+    );
+    named(
+        Bome {
+            barrier: f64::NAN,
+            ..Bome::default()
+        }
+        .check(),
+        "barrier",
     );
 }

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! x⁻, v⁻ and θ⁻ are what d was last computed at. The recursive momentum takes both of its directions on the same batch, so its noise
-//! cancels as far as the iterates stand still, and normalisation sees to it that they nearly do. γₖ = γ₀/√(k+1), νₖ is a multiple of
-//! γₖ, and ηₖ = η₀/√(k+1) is a length.
+//! cancels as far as the iterates stand still, and normalisation sees to it that they nearly do. γₖ = γ₀/(k+1)^¼, νₖ is a multiple of
+//! γₖ, and ηₖ = η₀/(k+1)^¾ is a length.
 //!
 //! # Where this departs from the paper
 //! The paper estimates A⁻¹∇ₓf anew in every iteration by a truncated Neumann series on Q batches, whose bias remains. Here v follows it by
@@ -48,7 +48,7 @@ pub struct AccBo {
     pub warm_start: u64,
     /// β, at least 0 and below 1 (default 0.9).
     pub momentum: f64,
-    /// α: the share of the last step that Nesterov's repeats, at least 0 and below 1 (default 0.5).
+    /// α: the share of the last step that Nesterov's repeats, at least 0 and below 1 (default 0.9).
     pub extrapolation: f64,
     /// τ: the weight of the new y in the average x, above 0 and at most 1 (default 0.5).
     pub averaging: f64,
@@ -61,7 +61,7 @@ impl Default for AccBo {
         AccBo {
             warm_start: 200,
             momentum: 0.9,
-            extrapolation: 0.5,
+            extrapolation: 0.9,
             averaging: 0.5,
             adjoint_ratio: 1.0,
         }

@@ -13,8 +13,8 @@
 //!
 //! A normalised step has the length ηₖ however large the gradient is, so where the smoothness of F grows with ‖∇F‖, as for recurrent
 //! networks, a step can be chosen for the neighbourhood of the minimiser and still not blow up far from it. And because θ moves by no more
-//! than ηₖ, x*(θ) moves little, so x need be renewed only every I iterations. SGD's steps are γₖ = γ₀/√(k+1), νₖ is a multiple of γₖ, and
-//! ηₖ = η₀/√(k+1) is a length. Every ξ above is a batch of its own.
+//! than ηₖ, x*(θ) moves little, so x need be renewed only every I iterations. SGD's steps are γₖ = γ₀/(k+1)^¼, νₖ is a multiple of γₖ, and
+//! ηₖ = η₀/(k+1)^¾ is a length. Every ξ above is a batch of its own.
 //!
 //! # The text and the prototype
 //! We implement the algorithm as it is written. The program that was released with it differs: the gradients of its inner loop add up
@@ -46,7 +46,7 @@ use crate::vector::Vector;
 pub struct BoRep {
     /// I: iterations from one update of x to the next (default 2).
     pub period: u64,
-    /// N: steps of SGD of an update (default 3).
+    /// N: steps of SGD of an update (default 5).
     pub inner_steps: u64,
     /// R: the radius of the ball of an update (default: no ball; a few steps do not lead far).
     pub radius: Option<f64>,
@@ -66,7 +66,7 @@ impl Default for BoRep {
     fn default() -> Self {
         BoRep {
             period: 2,
-            inner_steps: 3,
+            inner_steps: 5,
             radius: None,
             momentum: 0.9,
             adjoint_ratio: 1.0,

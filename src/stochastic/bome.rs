@@ -3,8 +3,8 @@
 //! ```text
 //! x_T ← T gradient steps γₖ on g(·, θ) from x
 //! q(x, θ) = g(x, θ) − g(x_T, θ) with x_T held:  ∇q = (∇ₓg(x, θ),  ∇θg(x, θ) − ∇θg(x_T, θ))
-//! λ ← max((c‖∇q‖² − ⟨∇f, ∇q⟩)/‖∇q‖², 0)
-//! (x, θ) ← (x, θ) − ηₖ (∇f + λ∇q)                                         ηₖ = η₀/√(k+1)
+//! λ ← max((c‖∇q‖² − ⟨∇f, ∇q⟩)/‖∇q‖², 0), but no more than lets x move by γ₀ along ∇ₓg
+//! (x, θ) ← (x, θ) − ηₖ (∇f + λ∇q)                                         ηₖ = η₀/(k+1)^¼
 //! ```
 //!
 //! Every step lessens q at the rate c‖∇q‖², and f as far as that allows: λ is the least multiplier that does so. The minimiser over x is
@@ -12,7 +12,8 @@
 //!
 //! # Where this departs from the paper
 //! The paper takes one step size for x and θ, of at most 1/L. Here x moves by γₖ where that is the smaller: η₀ is chosen for F, which may be
-//! much flatter than g. The inner product and the norm in λ weigh x accordingly, so that the rate of descent of q is kept.
+//! much flatter than g. The inner product and the norm in λ weigh x accordingly, so that the rate of descent of q is kept. And
+//! λ is bounded: it grows as q falls, without end, and from a λ of 2/L over the step of x on the iteration is unstable.
 //!
 //! # Assumptions
 //! Deterministic: f and g with Lipschitz gradients, g(·, θ) with the Polyak–Łojasiewicz property (strong convexity is enough), exact
@@ -39,24 +40,26 @@ use crate::vector::Vector;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Bome {
-    /// T: gradient steps from x to x_T (default 10).
+    /// T: gradient steps from x to x_T (default 1; more follow the lower level closer and may need a smaller c).
     pub inner_steps: u64,
-    /// c: the rate at which q is made to fall (default 0.5).
+    /// c: the rate at which q is made to fall (default 0.1).
     pub barrier: f64,
 }
 
 impl Default for Bome {
     fn default() -> Self {
         Bome {
-            inner_steps: 10,
-            barrier: 0.5,
+            inner_steps: 1,
+            barrier: 0.1,
         }
     }
 }
 
-/// The memory of [`Bome`]: none.
+/// The memory of [`Bome`]: γ₀, the longest step along ∇ₓg.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct BomeMemory {}
+pub struct BomeMemory {
+    longest: f64,
+}
 
 impl Method for Bome {
     type Memory<T: Vector, X: Vector> = BomeMemory;
@@ -71,27 +74,27 @@ impl Method for Bome {
     }
 
     fn scale(&self) -> Scale {
-        Scale::decaying(0.5)
+        Scale::decaying(0.25)
     }
 
     fn start<P, U>(
         &self,
         _levels: Levels<'_, P, U>,
         _at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
+        now: Now,
     ) -> BomeMemory
     where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        BomeMemory {}
+        BomeMemory { longest: now.lower }
     }
 
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _memory: &mut BomeMemory,
+        memory: &mut BomeMemory,
         now: Now,
     ) where
         P: MinibatchLower,
@@ -129,7 +132,8 @@ impl Method for Bome {
         let squared = share * q_x.dot(&q_x) + q_theta.dot(&q_theta);
         let along = share * f_x.dot(&q_x) + f_theta.dot(&q_theta);
         if squared > 0.0 {
-            let lambda = (self.barrier - along / squared).max(0.0);
+            let most = memory.longest / (share * now.upper);
+            let lambda = (self.barrier - along / squared).clamp(0.0, most);
             f_x.axpy(lambda, &q_x);
             f_theta.axpy(lambda, &q_theta);
         }

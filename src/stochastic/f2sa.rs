@@ -37,20 +37,20 @@ use crate::vector::Vector;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct F2sa {
-    /// T: steps of x and y an iteration (default 1).
+    /// T: steps of x and y an iteration (default 5).
     pub inner_steps: u64,
     /// λ₀ (default 10).
     pub multiplier: f64,
-    /// c: the exponent of λ's growth, at least 0 (default 0.5).
+    /// c: the exponent of λ's growth, at least 0 (default 0.25).
     pub growth: f64,
 }
 
 impl Default for F2sa {
     fn default() -> Self {
         F2sa {
-            inner_steps: 1,
+            inner_steps: 5,
             multiplier: 10.0,
-            growth: 0.5,
+            growth: 0.25,
         }
     }
 }

@@ -36,7 +36,7 @@ use crate::vector::Vector;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mrbo {
-    /// Q: terms of the Neumann series (default 40).
+    /// Q: terms of the Neumann series (default 20).
     pub terms: u64,
     /// τ, the step of the series (default: γ₀).
     pub neumann_step: Option<f64>,
@@ -49,7 +49,7 @@ pub struct Mrbo {
 impl Default for Mrbo {
     fn default() -> Self {
         Mrbo {
-            terms: 40,
+            terms: 20,
             neumann_step: None,
             upper_forgetting: 1.0,
             lower_forgetting: 1.0,

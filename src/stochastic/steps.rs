@@ -116,11 +116,13 @@ impl Scale {
         }
     }
 
-    /// γₖ decays with the root of k, and so does ηₖ, the length of a normalised step.
+    /// γₖ = γ₀/(k + 1)^¼, and ηₖ = η₀/(k + 1)^¾ is the length of a normalised step. x lags behind x*(θ) by about ηₖ‖dx*/dθ‖/(γₖμ), which
+    /// has to vanish, and soon where A is ill-conditioned: so γₖ falls by less than the root that the theories of these methods have.
     pub fn normalised() -> Self {
         Scale {
+            lower_exponent: 0.25,
             normalised: true,
-            ..Scale::decaying(0.5)
+            ..Scale::decaying(0.75)
         }
     }
 

@@ -39,7 +39,7 @@ use crate::vector::Vector;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sustain {
-    /// Q: terms of the Neumann series (default 40).
+    /// Q: terms of the Neumann series (default 20).
     pub terms: u64,
     /// τ, the step of the series (default: γ₀).
     pub neumann_step: Option<f64>,
@@ -52,7 +52,7 @@ pub struct Sustain {
 impl Default for Sustain {
     fn default() -> Self {
         Sustain {
-            terms: 40,
+            terms: 20,
             neumann_step: None,
             upper_forgetting: 1.0,
             lower_forgetting: 0.5,

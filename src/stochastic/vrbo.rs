@@ -41,7 +41,7 @@ pub struct Vrbo {
     pub inner_steps: u64,
     /// q: iterations from one refresh to the next (default: as many as go through about one epoch of the lower level's batches in u).
     pub period: Option<u64>,
-    /// Q: terms of the Neumann series (default 40).
+    /// Q: terms of the Neumann series (default 20).
     pub terms: u64,
     /// τ, the step of the series (default: γ₀).
     pub neumann_step: Option<f64>,
@@ -52,7 +52,7 @@ impl Default for Vrbo {
         Vrbo {
             inner_steps: 3,
             period: None,
-            terms: 40,
+            terms: 20,
             neumann_step: None,
         }
     }

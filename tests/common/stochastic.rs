@@ -5,7 +5,7 @@
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper};
 use bilevel::stochastic::{Method, Sampler, Sampling, StepSize};
-use bilevel::{Implicit, LowerLevel, Run, Solver, Status, Stochastic};
+use bilevel::{Implicit, LowerLevel, Run, Solver, Status, Stochastic, UpperLevel};
 use bilevel_problems::finite_sum::FiniteSum;
 
 pub(crate) const GAMMA: f64 = 0.05;
@@ -181,7 +181,7 @@ pub(crate) fn agrees<M: Method + Clone, S>(
     reference: impl Fn(&mut Reference, &mut S, u64),
 ) {
     const SAMPLES: usize = 40;
-    let problem = FiniteSum::random(6, 4, SAMPLES, 10.0, 1);
+    let problem = FiniteSum::coupled(6, 4, SAMPLES, 10.0, 1);
     let theta = vec![0.5, -1.0, 0.2, 0.8];
     let oracle = Implicit::new(problem.lower(), problem.upper());
     for count in [1, 2] {
@@ -236,7 +236,7 @@ pub(crate) fn agrees<M: Method + Clone, S>(
 
 /// Runs the method with default settings on batches of 8 of 200 samples and asserts that ‖∇F‖² falls to this share of its start.
 pub(crate) fn descends<M: Method>(method: M, blocks: u64, share: f64) {
-    let problem = FiniteSum::random(10, 5, 200, 10.0, 2);
+    let problem = FiniteSum::coupled(10, 5, 200, 10.0, 2);
     let theta = vec![3.0; 5];
     let oracle = Implicit::new(problem.lower(), problem.upper());
     let solver = Stochastic {
@@ -246,6 +246,12 @@ pub(crate) fn descends<M: Method>(method: M, blocks: u64, share: f64) {
     };
     let squared = |theta: &[f64]| problem.gradient(theta).iter().map(|g| g * g).sum::<f64>();
     let before = squared(&theta);
+    // What F has of θ directly is a small part: without its adjoint no method passes.
+    let mut by_theta = theta.clone();
+    problem
+        .upper()
+        .gradient_theta(&problem.solution(&theta), &theta, &mut by_theta);
+    assert!(by_theta.iter().map(|g| g * g).sum::<f64>() <= 0.1 * before);
     let report = Run::new(&oracle, solver)
         .max_iterations(blocks)
         .start(theta)
