@@ -16,7 +16,9 @@ use bilevel::{
 };
 use bilevel_problems::finite_sum::FiniteSum;
 use bilevel_problems::unbounded_smoothness::UnboundedSmoothness;
-use harness::{Dense, ETA, GAMMA, Reference, agrees, descends, plus, times, transposed};
+use harness::{
+    Dense, ETA, GAMMA, Reference, agrees, agrees_with, descends, plus, times, transposed,
+};
 
 fn norm(a: &[f64]) -> f64 {
     a.iter().map(|a| a * a).sum::<f64>().sqrt()
@@ -321,35 +323,42 @@ fn f2sa_is_its_update_box() {
 
 #[test]
 fn bome_is_its_update_box() {
-    let method = Bome {
-        inner_steps: 3,
-        barrier: 0.4,
-    };
-    // γ is longer than η: x and θ move by η, as in the paper.
-    agrees(
-        method,
-        |_| (),
-        |r, (), _| {
-            let (lower, upper) = (r.lower(), r.upper());
-            let mut reached = r.x.clone();
-            for _ in 0..3 {
-                reached = plus(&reached, -GAMMA, &lower.gradient(&reached, &r.theta));
-            }
-            let q_x = lower.gradient(&r.x, &r.theta);
-            let q_theta = plus(
-                &lower.gradient_theta(&r.x, &r.theta),
-                -1.0,
-                &lower.gradient_theta(&reached, &r.theta),
-            );
-            let (f_x, f_theta) = (upper.upper_gradient(&r.x), r.upper_theta(&r.theta));
-            let squared = dot(&q_x, &q_x) + dot(&q_theta, &q_theta);
-            let along = dot(&f_x, &q_x) + dot(&f_theta, &q_theta);
-            let lambda = ((0.4 * squared - along) / squared).max(0.0);
-            let lambda = lambda.min(GAMMA / ETA);
-            r.x = plus(&r.x, -ETA, &plus(&f_x, lambda, &q_x));
-            r.theta = plus(&r.theta, -ETA, &plus(&f_theta, lambda, &q_theta));
-        },
-    );
+    // Where γ is longer than η, x and θ move by η, as in the paper; else x moves by γ. The last barrier is so high that λ is cut off.
+    for (gamma, eta, barrier) in [(0.05, 0.02, 0.4), (0.02, 0.05, 0.4), (0.02, 0.05, 40.0)] {
+        let method = Bome {
+            inner_steps: 3,
+            barrier,
+        };
+        let x_step = f64::min(gamma, eta);
+        agrees_with(
+            [gamma, eta],
+            method,
+            |_| (),
+            |r, (), _| {
+                let (lower, upper) = (r.lower(), r.upper());
+                let mut reached = r.x.clone();
+                for _ in 0..3 {
+                    reached = plus(&reached, -gamma, &lower.gradient(&reached, &r.theta));
+                }
+                let q_x = lower.gradient(&r.x, &r.theta);
+                let q_theta = plus(
+                    &lower.gradient_theta(&r.x, &r.theta),
+                    -1.0,
+                    &lower.gradient_theta(&reached, &r.theta),
+                );
+                let (f_x, f_theta) = (upper.upper_gradient(&r.x), r.upper_theta(&r.theta));
+                let inner = |a: [&[f64]; 2], b: [&[f64]; 2]| {
+                    x_step / eta * dot(a[0], b[0]) + dot(a[1], b[1])
+                };
+                let squared = inner([&q_x, &q_theta], [&q_x, &q_theta]);
+                let along = inner([&f_x, &f_theta], [&q_x, &q_theta]);
+                let lambda = ((barrier * squared - along) / squared).max(0.0);
+                let lambda = lambda.min(gamma / x_step);
+                r.x = plus(&r.x, -x_step, &plus(&f_x, lambda, &q_x));
+                r.theta = plus(&r.theta, -eta, &plus(&f_theta, lambda, &q_theta));
+            },
+        );
+    }
 }
 
 #[test]

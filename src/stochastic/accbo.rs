@@ -23,8 +23,8 @@
 //! the size ε; the proof is for the series.
 //!
 //! # Cost
-//! An iteration: one gradient of g, one product with A, two with Bᵀ, three gradients of f. At the start: T gradients of g. Memory: eight
-//! vectors like x, six like θ.
+//! An iteration: one gradient of g, one product with A, two with Bᵀ, three gradients of f. At the start: T gradients of g. Memory: nine
+//! vectors like x, seven like θ.
 //!
 //! # Reference
 //! X. Gong, J. Hao, M. Liu: An accelerated algorithm for stochastic bilevel optimization under unbounded smoothness. NeurIPS 2024,

@@ -26,7 +26,7 @@
 //!
 //! # Cost
 //! An iteration: N/I gradients of g, one product with A and one with Bᵀ, two gradients of f. At the start: (2^S − 1)T₀ gradients of g.
-//! Memory: five vectors like x, four like θ.
+//! Memory: five vectors like x, five like θ.
 //!
 //! # Reference
 //! J. Hao, X. Gong, M. Liu: Bilevel optimization under unbounded smoothness: a new algorithm and convergence analysis. ICLR 2024,

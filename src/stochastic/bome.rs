@@ -22,7 +22,7 @@
 //! gradients of an iteration are on one batch of each level, without which their differences mean nothing.
 //!
 //! # Cost
-//! An iteration: T + 1 gradients of g in x, two in θ, one gradient of f. Memory: five vectors like x, five like θ.
+//! An iteration: T gradients of g in x, two in θ, one gradient of f. Memory: five vectors like x, four like θ.
 //!
 //! # Reference
 //! M. Ye, B. Liu, S. Wright, P. Stone, Q. Liu: BOME! Bilevel optimization made easy: a simple first-order approach. NeurIPS 2022,

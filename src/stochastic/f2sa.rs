@@ -16,10 +16,11 @@
 //!
 //! # Assumptions
 //! g(·, θ) strongly convex; f and g with Lipschitz gradients, g with Lipschitz second derivatives, λ₀ > 2 L_f/μ. ‖∇L_λ − ∇F‖ = O(1/λ), so λ
-//! has to grow for ∇F to vanish. Then ‖∇F‖² ≤ ε after Õ(ε^{−7/2}) calls, Õ(ε^{−5/2}) for the mean-squared smooth.
+//! has to grow for ∇F to vanish. Then ‖∇F‖² ≤ ε after Õ(ε^{−7/2}) calls with noise in both levels, Õ(ε^{−3/2})
+//! without noise.
 //!
 //! # Cost
-//! An iteration: 2T gradients of g in x and two in θ, T + 1 gradients of f. Memory: five vectors like x, five like θ.
+//! An iteration: 2T gradients of g in x and two in θ, T + 1 gradients of f. Memory: five vectors like x, four like θ.
 //!
 //! # Reference
 //! J. Kwon, D. Kwon, S. Wright, R. Nowak: A fully first-order method for stochastic bilevel optimization. ICML 2023,

@@ -16,7 +16,7 @@
 //! (1 − τμ)^Q of ‖B‖‖A⁻¹∇ₓf‖ for ever: the method comes to rest beside the minimiser, not at it. More terms, less bias.
 //!
 //! # Cost
-//! An iteration: two gradients of g, 2(Q − 1) products with A, two with Bᵀ, two gradients of f. Memory: ten vectors like x, seven like θ.
+//! An iteration: two gradients of g, 2(Q − 1) products with A, two with Bᵀ, two gradients of f. Memory: nine vectors like x, seven like θ.
 //! The adjoint is not remembered: v stays zero.
 //!
 //! # Reference

@@ -23,8 +23,8 @@ pub(super) struct Neumann {
     pub(super) all: bool,
 }
 
-/// The other point, and its hypergradient.
-pub(super) struct Other<'a, T, X> {
+/// A point, and where its hypergradient goes.
+pub(super) struct Point<'a, T, X> {
     pub(super) theta: &'a T,
     pub(super) x: &'a X,
     pub(super) out: &'a mut T,
@@ -37,7 +37,7 @@ impl Neumann {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         out: &mut P::Theta,
-        other: Option<Other<'_, P::Theta, P::X>>,
+        other: Option<Point<'_, P::Theta, P::X>>,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
@@ -54,14 +54,11 @@ impl Neumann {
             work,
             ..
         } = at;
-        let mut points: [Option<(&P::Theta, &P::X, &mut P::Theta)>; 2] = [
-            Some((theta, x, out)),
-            other.map(|other| (other.theta, other.x, other.out)),
-        ];
+        let mut points = [Some(Point { theta, x, out }), other];
         // `None` is the batch of all samples.
         let number = (!self.all).then(|| upper.draw());
         for (point, r) in points.iter_mut().zip(&mut r) {
-            if let Some((theta, x, out)) = point {
+            if let Some(Point { theta, x, out }) = point {
                 let batch = number.map_or(upper.all(), |number| upper.batch(number));
                 levels.upper_gradients(batch, x, theta, r, out, work);
             }
@@ -69,7 +66,9 @@ impl Neumann {
         for t in 0..self.terms {
             let number = (t > 0 && !self.all).then(|| lower.draw());
             for ((point, r), q) in points.iter().zip(&mut r).zip(&mut q) {
-                let Some((theta, x, _)) = point else { continue };
+                let Some(Point { theta, x, .. }) = point else {
+                    continue;
+                };
                 if t > 0 {
                     let batch = number.map_or(lower.all(), |number| lower.batch(number));
                     levels.hvp(batch, x, theta, r, &mut product, work);
@@ -80,7 +79,7 @@ impl Neumann {
         }
         let number = (!self.all).then(|| lower.draw());
         for (point, q) in points.iter_mut().zip(&q) {
-            if let Some((theta, x, out)) = point {
+            if let Some(Point { theta, x, out }) = point {
                 let batch = number.map_or(lower.all(), |number| lower.batch(number));
                 levels.cross_vjp(batch, x, theta, q, &mut cross, work);
                 out.axpy(-1.0, &cross);

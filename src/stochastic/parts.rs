@@ -167,9 +167,9 @@ mod tests {
 
     #[test]
     fn the_projection_leaves_the_ball_alone_and_shortens_what_is_outside() {
-        let centre = vec![1.0, 0.0];
+        let centre = vec![1.0f64, 0.0];
         let mut room = vec![0.0; 2];
-        let mut x = vec![1.5, 0.0];
+        let mut x: Vec<f64> = vec![1.5, 0.0];
         project(&mut x, &centre, 1.0, &mut room);
         assert_eq!(x, [1.5, 0.0]);
         x = vec![4.0, 4.0];

@@ -15,7 +15,7 @@
 //!
 //! # Cost
 //! An iteration: one gradient of g, one product with A and one with Bᵀ, two gradients of f, each on a batch of its own. At the start: T
-//! gradients of g. Memory: six vectors like x, five like θ.
+//! gradients of g. Memory: five vectors like x, five like θ.
 //!
 //! # Reference
 //! X. Gong, J. Hao, M. Liu: A nearly optimal single loop algorithm for stochastic bilevel optimization under unbounded smoothness.

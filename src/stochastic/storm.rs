@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::neumann_fixed::{Neumann, Other};
+use super::neumann_fixed::{Neumann, Point};
 use super::{Iterate, Levels};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -73,7 +73,7 @@ impl<T: Vector, X: Vector> Recursion<T, X> {
             step: self.neumann,
             all: false,
         };
-        let other = Other {
+        let other = Point {
             theta: &self.theta,
             x: &self.x,
             out: &mut there,

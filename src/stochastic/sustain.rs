@@ -19,7 +19,7 @@
 //! the bias of the series, which is (1 − τμ)^Q of ‖B‖‖A⁻¹∇ₓf‖ at most.
 //!
 //! # Cost
-//! An iteration: two gradients of g, 2(Q − 1) products with A, two with Bᵀ, two gradients of f. Memory: ten vectors like x, seven like θ.
+//! An iteration: two gradients of g, 2(Q − 1) products with A, two with Bᵀ, two gradients of f. Memory: nine vectors like x, seven like θ.
 //! v stays zero.
 //!
 //! # Reference

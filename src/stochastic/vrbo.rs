@@ -12,12 +12,12 @@
 //! have moved. Steps are constant.
 //!
 //! # Assumptions
-//! Those of MRBO: g(·, θ) strongly convex, every sample with Lipschitz derivatives. Then ‖∇F‖² ≤ ε after O(ε^{−3/2}) samples, or, on n
-//! samples, a rate in n^½ε^{−1}; with constant steps, and down to the bias of the series, (1 − τμ)^Q of ‖B‖‖A⁻¹∇ₓf‖ at most.
+//! Those of MRBO: g(·, θ) strongly convex, every sample with Lipschitz derivatives. Then ‖∇F‖² ≤ ε after O(ε^{−3/2}) samples, with
+//! constant steps, down to the bias of the series, (1 − τμ)^Q of ‖B‖‖A⁻¹∇ₓf‖ at most.
 //!
 //! # Cost
 //! An iteration: 2(M + 1) gradients of g and of f, 2(M + 1)(Q − 1) products with A, 2(M + 1) with Bᵀ, on batches. A refresh: one
-//! gradient of each, Q − 1 products with A and one with Bᵀ on all samples. Memory: ten vectors like x, seven like θ. v stays zero.
+//! gradient of each, Q − 1 products with A and one with Bᵀ on all samples. Memory: eleven vectors like x, seven like θ. v stays zero.
 //!
 //! # Reference
 //! J. Yang, K. Ji, Y. Liang: Provably faster algorithms for bilevel optimization. NeurIPS 2021,
@@ -25,7 +25,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::neumann_fixed::{Neumann, Other};
+use super::neumann_fixed::{Neumann, Point};
 use super::parts::at_least_one;
 use super::storm::recur;
 use super::{Iterate, Levels, Method, Now, Scale};
@@ -146,7 +146,7 @@ impl Method for Vrbo {
             levels.gradient(batch, &at.x, &at.theta, &mut here, &mut at.work);
             levels.gradient(batch, &s.x, &s.theta, &mut there, &mut at.work);
             recur(&mut s.u, 0.0, &here, &there);
-            let other = Other {
+            let other = Point {
                 theta: &s.theta,
                 x: &s.x,
                 out: &mut upper_there,

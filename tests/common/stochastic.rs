@@ -180,6 +180,16 @@ pub(crate) fn agrees<M: Method + Clone, S>(
     start: impl Fn(&mut Reference) -> S,
     reference: impl Fn(&mut Reference, &mut S, u64),
 ) {
+    agrees_with([GAMMA, ETA], method, start, reference);
+}
+
+/// The same with steps γ and η of one's own.
+pub(crate) fn agrees_with<M: Method + Clone, S>(
+    [gamma, eta]: [f64; 2],
+    method: M,
+    start: impl Fn(&mut Reference) -> S,
+    reference: impl Fn(&mut Reference, &mut S, u64),
+) {
     const SAMPLES: usize = 40;
     let problem = FiniteSum::coupled(6, 4, SAMPLES, 10.0, 1);
     let theta = vec![0.5, -1.0, 0.2, 0.8];
@@ -189,8 +199,8 @@ pub(crate) fn agrees<M: Method + Clone, S>(
         let solver = Stochastic {
             lower_batch: size,
             upper_batch: size,
-            lower_step: StepSize::constant(GAMMA),
-            upper_step: StepSize::constant(ETA),
+            lower_step: StepSize::constant(gamma),
+            upper_step: StepSize::constant(eta),
             block: 1,
             seed: 5,
             ..Stochastic::new(method.clone())
