@@ -20,20 +20,20 @@
 //! γₖ = γ₀/(k + 1)ᵃ for x (and v), ηₖ = η₀/(k + 1)ᵇ for θ. Exponents are those of the method's theory unless set. γ₀ and η₀ come from
 //! curvature estimates unless set; see [`steps`].
 
-mod accbo;
-mod bo_rep;
-mod bome;
-mod f2sa;
-mod mrbo;
+pub mod accbo;
+pub mod bo_rep;
+pub mod bome;
+pub mod f2sa;
+pub mod mrbo;
 mod neumann_fixed;
 mod parts;
 pub mod sampler;
-mod slip;
-mod soba;
+pub mod slip;
+pub mod soba;
 pub mod steps;
-mod storm;
-mod sustain;
-mod vrbo;
+pub mod storm;
+pub mod sustain;
+pub mod vrbo;
 
 pub use accbo::{AccBo, AccBoMemory};
 pub use bo_rep::{BoRep, BoRepMemory};
