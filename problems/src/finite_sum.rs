@@ -78,8 +78,9 @@ impl FiniteSum {
         FiniteSum::build(n, p, samples, condition, seed, 0.0)
     }
 
-    /// The same with T = SK plus noise, for a random K, and with longer uⱼ. The mixed derivative is then as large as A, x*(θ) is nearly Kθ,
-    /// and most of ∇F comes through x*: a method whose adjoint is wrong does not find the minimiser.
+    /// The same with T = SK plus noise, for a random K, with longer uⱼ, and with cⱼ = uⱼᵀKθ† plus noise for a random θ†. The mixed derivative
+    /// is then as large as A, x*(θ) is nearly Kθ, and the minimiser is near θ† and not near zero, where (ρ/2)‖θ‖² alone would lead: a
+    /// method whose adjoint is wrong does not find it.
     pub fn coupled(n: usize, p: usize, samples: usize, condition: f64, seed: u64) -> Self {
         FiniteSum::build(n, p, samples, condition, seed, 1.0)
     }
@@ -125,7 +126,7 @@ impl FiniteSum {
         }
         let mut t = normal(samples * p, 1.0 / (p as f64).sqrt());
         let mut u = normal(samples * n, 1.0 / (n as f64).sqrt());
-        let (b, c) = (normal(samples, 1.0), normal(samples, 1.0));
+        let (b, mut c) = (normal(samples, 1.0), normal(samples, 1.0));
         if coupling > 0.0 {
             let k = normal(n * p, coupling / (p as f64).sqrt());
             for (t, s) in t.chunks_exact_mut(p).zip(s.chunks_exact(n)) {
@@ -134,6 +135,11 @@ impl FiniteSum {
                 }
             }
             u.scale((n as f64).sqrt());
+            let far = normal(p, 2.0);
+            let x: Vec<f64> = k.chunks_exact(p).map(|k| dot(k, &far)).collect();
+            for (c, u) in c.iter_mut().zip(u.chunks_exact(n)) {
+                *c += dot(u, &x);
+            }
         }
         FiniteSum {
             data: Arc::new(Data {

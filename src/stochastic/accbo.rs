@@ -10,7 +10,7 @@
 //!
 //! x⁻, v⁻ and θ⁻ are what d was last computed at. The recursive momentum takes both of its directions on the same batch, so its noise
 //! cancels as far as the iterates stand still, and normalisation sees to it that they nearly do. γₖ = γ₀/(k+1)^¼, νₖ is a multiple of
-//! γₖ, and ηₖ = η₀/(k+1)^¾ is a length.
+//! γₖ, and ηₖ = η₀/(k+1)^⅔ is a length.
 //!
 //! # Where this departs from the paper
 //! The paper estimates A⁻¹∇ₓf anew in every iteration by a truncated Neumann series on Q batches, whose bias remains. Here v follows it by

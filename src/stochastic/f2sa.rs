@@ -4,7 +4,7 @@
 //! L_λ(θ) = min_y [f(y, θ) + λ g(y, θ)] − λ min_x g(x, θ)  →  F(θ)   as λ grows
 //! T times:  x ← x − γₖ ∇ₓg(x, θ; ξ);   y ← y − γₖ (∇ₓg(y, θ; ξ) + ∇ₓf(y, θ; ξ')/λₖ)
 //! d ← ∇θf(y, θ; ξ') + λₖ(∇θg(y, θ; ξ) − ∇θg(x, θ; ξ))
-//! θ ← θ − ηₖ d                                                          γₖ = γ₀/√(k+1),  ηₖ = η₀/√(k+1),  λₖ = λ₀(k+1)^c
+//! θ ← θ − ηₖ d                                                          γₖ = γ₀/(k+1)^¼,  ηₖ = η₀/(k+1)^⅖,  λₖ = λ₀(k+1)^c
 //! ```
 //!
 //! x tracks argmin g and y the minimiser of f + λg; λ(y − x) tends to −A⁻¹∇ₓf, so the difference of two gradients does the work of the
@@ -16,7 +16,7 @@
 //!
 //! # Assumptions
 //! g(·, θ) strongly convex; f and g with Lipschitz gradients, g with Lipschitz second derivatives, λ₀ > 2 L_f/μ. ‖∇L_λ − ∇F‖ = O(1/λ), so λ
-//! has to grow for ∇F to vanish. Then ‖∇F‖² ≤ ε after Õ(ε^{−7/2}) calls with noise in both levels, Õ(ε^{−3/2})
+//! has to grow for ∇F to vanish. The steps here fall more slowly than in the paper. Then ‖∇F‖² ≤ ε after Õ(ε^{−7/2}) calls with noise in both levels, Õ(ε^{−3/2})
 //! without noise.
 //!
 //! # Cost
@@ -78,7 +78,10 @@ impl Method for F2sa {
     }
 
     fn scale(&self) -> Scale {
-        Scale::decaying(0.5)
+        Scale {
+            lower_exponent: 0.25,
+            ..Scale::decaying(0.4)
+        }
     }
 
     fn start<P, U>(

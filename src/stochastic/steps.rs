@@ -116,13 +116,14 @@ impl Scale {
         }
     }
 
-    /// γₖ = γ₀/(k + 1)^¼, and ηₖ = η₀/(k + 1)^¾ is the length of a normalised step. x lags behind x*(θ) by about ηₖ‖dx*/dθ‖/(γₖμ), which
-    /// has to vanish, and soon where A is ill-conditioned: so γₖ falls by less than the root that the theories of these methods have.
+    /// γₖ = γ₀/(k + 1)^¼, and ηₖ = η₀/(k + 1)^⅔ is the length of a normalised step. x lags behind x*(θ) by about ηₖ‖dx*/dθ‖/(γₖμ), which
+    /// has to vanish, and soon where A is ill-conditioned: so γₖ falls by less than the root that the theories of these methods have. And
+    /// ηₖ falls by less than their ¾ power, with which the steps hardly reach far: their sum grows like the fourth root of k.
     pub fn normalised() -> Self {
         Scale {
             lower_exponent: 0.25,
             normalised: true,
-            ..Scale::decaying(0.75)
+            ..Scale::decaying(2.0 / 3.0)
         }
     }
 
