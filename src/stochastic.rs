@@ -20,13 +20,33 @@
 //! γₖ = γ₀/(k + 1)ᵃ for x (and v), ηₖ = η₀/(k + 1)ᵇ for θ. Exponents are those of the method's theory unless set. γ₀ and η₀ come from
 //! curvature estimates unless set; see [`steps`].
 
+pub mod accbo;
+pub mod bo_rep;
+pub mod bome;
+pub mod f2sa;
+pub mod mrbo;
+mod neumann_fixed;
+mod parts;
 pub mod sampler;
-mod soba;
+pub mod slip;
+pub mod soba;
 pub mod steps;
+pub mod storm;
+pub mod sustain;
+pub mod vrbo;
 
+pub use accbo::{AccBo, AccBoMemory};
+pub use bo_rep::{BoRep, BoRepMemory};
+pub use bome::{Bome, BomeMemory};
+pub use f2sa::{F2sa, F2saMemory};
+pub use mrbo::Mrbo;
 pub use sampler::{Sampler, Sampling};
+pub use slip::{Slip, SlipMemory};
 pub use soba::Soba;
 pub use steps::{Now, Scale, StepSize};
+pub use storm::Recursion;
+pub use sustain::Sustain;
+pub use vrbo::{Vrbo, VrboMemory};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Debug;

@@ -72,7 +72,20 @@ fn product_norm(m: &[f64], n: &[f64], rows: usize) -> f64 {
 impl FiniteSum {
     /// A random problem with x of `n` and θ of `p` entries, `samples` of each level (at least n of them are made), and the condition
     /// number of A. Values below 1 count as 1.
+    ///
+    /// The mixed derivative is small, since S and T are independent: (ρ/2)‖θ‖² is most of F.
     pub fn random(n: usize, p: usize, samples: usize, condition: f64, seed: u64) -> Self {
+        FiniteSum::build(n, p, samples, condition, seed, 0.0)
+    }
+
+    /// The same with T = SK plus noise, for a random K, with longer uⱼ, and with cⱼ = uⱼᵀKθ† plus noise for a random θ†. The mixed derivative
+    /// is then as large as A, x*(θ) is nearly Kθ, and the minimiser is near θ† and not near zero, where (ρ/2)‖θ‖² alone would lead: a
+    /// method whose adjoint is wrong does not find it.
+    pub fn coupled(n: usize, p: usize, samples: usize, condition: f64, seed: u64) -> Self {
+        FiniteSum::build(n, p, samples, condition, seed, 1.0)
+    }
+
+    fn build(n: usize, p: usize, samples: usize, condition: f64, seed: u64, coupling: f64) -> Self {
         let (n, p, condition) = (n.max(1), p.max(1), condition.max(1.0));
         let samples = samples.max(n);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -111,9 +124,23 @@ impl FiniteSum {
                 s[i * n + k] = *value;
             }
         }
-        let t = normal(samples * p, 1.0 / (p as f64).sqrt());
-        let u = normal(samples * n, 1.0 / (n as f64).sqrt());
-        let (b, c) = (normal(samples, 1.0), normal(samples, 1.0));
+        let mut t = normal(samples * p, 1.0 / (p as f64).sqrt());
+        let mut u = normal(samples * n, 1.0 / (n as f64).sqrt());
+        let (b, mut c) = (normal(samples, 1.0), normal(samples, 1.0));
+        if coupling > 0.0 {
+            let k = normal(n * p, coupling / (p as f64).sqrt());
+            for (t, s) in t.chunks_exact_mut(p).zip(s.chunks_exact(n)) {
+                for (s, k) in s.iter().zip(k.chunks_exact(p)) {
+                    add(t, *s, k);
+                }
+            }
+            u.scale((n as f64).sqrt());
+            let far = normal(p, 2.0);
+            let x: Vec<f64> = k.chunks_exact(p).map(|k| dot(k, &far)).collect();
+            for (c, u) in c.iter_mut().zip(u.chunks_exact(n)) {
+                *c += dot(u, &x);
+            }
+        }
         FiniteSum {
             data: Arc::new(Data {
                 upper_smoothness: product_norm(&u, &u, samples),
@@ -128,7 +155,7 @@ impl FiniteSum {
                 mu,
                 rho: 0.1,
                 condition,
-                name: format!("FiniteSum({n}, {p}, {samples}, {condition}, {seed})"),
+                name: format!("FiniteSum({n}, {p}, {samples}, {condition}, {seed}, {coupling})"),
             }),
         }
     }

@@ -3,6 +3,7 @@
 //! | module | problem | θ |
 //! |---|---|---|
 //! | [`quadratic`] | a quadratic whose F and ∇F are known in closed form: the ground truth of the tests | any number |
+//! | [`unbounded_smoothness`] | a finite sum whose smoothness grows with its gradient, with closed forms | any number |
 //! | [`imaging::tv`] | total-variation denoising of images and signals, f64 or f32 | log weight (one, one a pixel, or one a patch), log smoothing |
 //! | [`imaging::foe`] | fields of experts: denoising by learned filters, convex or weakly convex | filters, weights and smoothings, thousands |
 //! | [`imaging::tikhonov`] | denoising with squared differences: linear, with the solution in closed form | three log weights |
@@ -29,3 +30,4 @@ mod fingerprint;
 pub mod finite_sum;
 pub mod imaging;
 pub mod quadratic;
+pub mod unbounded_smoothness;

@@ -8,7 +8,8 @@
 //! L is the largest eigenvalue of A at the start, by power iterations on several batches: the largest of them, because a step must be
 //! stable on every batch. L_F = ‖z₁ − z₀‖/‖θ₁ − θ₀‖ is the change of the hypergradient along a short step of steepest descent from
 //! θ₀, both computed by the oracle to a low accuracy. The first step is at most as long as [`LONGEST`] in the root mean square over the entries of θ,
-//! where F is too flat for curvature to say anything.
+//! where F is too flat for curvature to say anything. For a method that normalises its direction ηₖ is the length of a step, and
+//! η₀ = c_η‖z₀‖/L_F: the length that the first step would have without normalisation, with the same bound.
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,8 @@ pub struct Scale {
     pub lower: f64,
     /// c_η.
     pub upper: f64,
+    /// Whether the direction of θ is normalised, so that ηₖ is a length.
+    pub normalised: bool,
 }
 
 impl Scale {
@@ -109,6 +112,18 @@ impl Scale {
             upper_exponent: exponent,
             lower: 0.5,
             upper: 0.1,
+            normalised: false,
+        }
+    }
+
+    /// γₖ = γ₀/(k + 1)^¼, and ηₖ = η₀/(k + 1)^⅔ is the length of a normalised step. x lags behind x*(θ) by about ηₖ‖dx*/dθ‖/(γₖμ), which
+    /// has to vanish, and soon where A is ill-conditioned: so γₖ falls by less than the root that the theories of these methods have. And
+    /// ηₖ falls by less than their ¾ power, with which the steps hardly reach far: their sum grows like the fourth root of k.
+    pub fn normalised() -> Self {
+        Scale {
+            lower_exponent: 0.25,
+            normalised: true,
+            ..Scale::decaying(2.0 / 3.0)
         }
     }
 
@@ -152,7 +167,7 @@ pub(super) fn first<O: MinibatchOracle, M: Method>(
     let largest = largest_eigenvalue(oracle.levels(), at, &mut work)?;
     let upper = match upper {
         Some(upper) => upper,
-        None => upper_step(oracle, at, largest, scale.upper, &mut work)?,
+        None => upper_step(oracle, at, largest, scale, &mut work)?,
     };
     Ok(First {
         first: [lower.unwrap_or(scale.lower / largest), upper],
@@ -213,12 +228,12 @@ where
     }
 }
 
-/// η₀ = c_η/L_F, within reach.
+/// η₀ = c_η/L_F, within reach, or that step's length.
 fn upper_step<O: MinibatchOracle>(
     oracle: &O,
     at: &Iterate<ThetaOf<O>, XOf<O>>,
     largest: f64,
-    share: f64,
+    scale: Scale,
     work: &mut Work,
 ) -> Result<f64, Error> {
     let levels = oracle.levels();
@@ -235,7 +250,12 @@ fn upper_step<O: MinibatchOracle>(
     let root = (at.theta.len() as f64).sqrt();
     let norm = z.gradient.norm();
     if norm == 0.0 {
-        return Ok(share);
+        let length = LONGEST * root;
+        return Ok(if scale.normalised {
+            length
+        } else {
+            scale.upper
+        });
     }
     let longest = LONGEST * root / norm;
     let probe = PROBE * root / norm;
@@ -251,5 +271,6 @@ fn upper_step<O: MinibatchOracle>(
         Err(Error::InvalidArgument { .. } | Error::NotFinite { .. }) => 0.0,
         Err(error) => return Err(error),
     };
-    Ok((share / lipschitz).min(longest))
+    let step = (scale.upper / lipschitz).min(longest);
+    Ok(if scale.normalised { step * norm } else { step })
 }
