@@ -21,12 +21,31 @@
 //! curvature estimates unless set; see [`steps`].
 
 pub mod sampler;
-mod soba;
 pub mod steps;
 
+mod amigo;
+mod bsa;
+mod fsla;
+mod ma_soba;
+mod neumann;
+mod saba;
+mod soba;
+mod srba;
+mod stocbio;
+mod ttsa;
+
+pub use amigo::Amigo;
+pub use bsa::Bsa;
+pub use fsla::{Fsla, FslaMemory};
+pub use ma_soba::{MaSoba, MaSobaMemory};
+pub use neumann::{SeriesMemory, Truncation};
+pub use saba::{Saba, SabaMemory};
 pub use sampler::{Sampler, Sampling};
 pub use soba::Soba;
+pub use srba::{Srba, SrbaMemory};
 pub use steps::{Now, Scale, StepSize};
+pub use stocbio::StocBio;
+pub use ttsa::Ttsa;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -197,6 +216,21 @@ where
         d: &mut Directions<P::Theta, P::X>,
         work: &mut Work,
     ) {
+        self.parts_at([lower, upper], [x, v], theta, d, work);
+        d.v.axpy(-1.0, &d.upper_x);
+        d.theta.axpy(-1.0, &d.cross);
+    }
+
+    /// What the directions are made of, not yet put together: d holds ∇ₓg in `x`, A v in `v`, Bᵀv in `cross`, ∇ₓf in `upper_x` and ∇θf
+    /// in `theta`.
+    fn parts_at(
+        &self,
+        [lower, upper]: [Batch<'_>; 2],
+        [x, v]: [&P::X; 2],
+        theta: &P::Theta,
+        d: &mut Directions<P::Theta, P::X>,
+        work: &mut Work,
+    ) {
         let products = Products {
             gradient: &mut d.x,
             hvp: &mut d.v,
@@ -208,8 +242,14 @@ where
         work.cross_products += 1;
         work.lower_samples += 3 * lower.len() as u64;
         self.upper_gradients(upper, x, theta, &mut d.upper_x, &mut d.theta, work);
-        d.v.axpy(-1.0, &d.upper_x);
-        d.theta.axpy(-1.0, &d.cross);
+    }
+
+    /// x ← x − step·∇ₓg(x, θ; ξ) on a batch that it draws. `room` is overwritten.
+    pub fn step_x(&self, at: &mut Iterate<P::Theta, P::X>, step: f64, room: &mut P::X) {
+        let number = at.lower.draw();
+        let batch = at.lower.batch(number);
+        self.gradient(batch, &at.x, &at.theta, room, &mut at.work);
+        at.x.axpy(-step, room);
     }
 }
 
@@ -318,6 +358,11 @@ pub trait Method: Debug + Send + Sync {
     /// [`Error::InvalidArgument`].
     fn check(&self) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Whether it remembers something of every batch, so that a batch must be the same samples in every epoch.
+    fn remembers_batches(&self) -> bool {
+        false
     }
 
     /// The exponents of its theory, and how its first steps compare with 1/L and 1/L_F.
@@ -446,6 +491,16 @@ impl<M: Method> Stochastic<M> {
             }
         }
         positive("block", self.block as f64)?;
+        if self.method.remembers_batches() && self.sampling != Sampling::Contiguous {
+            return Err(Error::invalid(
+                "sampling",
+                "shuffled",
+                format!(
+                    "contiguous: {} remembers batches, which must be the same in every epoch",
+                    self.method.name()
+                ),
+            ));
+        }
         Ok(())
     }
 
