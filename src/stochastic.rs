@@ -10,6 +10,21 @@
 //! it with limits, observers, trace and checkpoints like any other. An iteration of the driver is a *block* of iterations of the method,
 //! because one of them takes microseconds.
 //!
+//! # Methods
+//! | method | file | idea | default steps a, b; γ₀L, η₀L_F | memory |
+//! |---|---|---|---|---|
+//! | [`Soba`] | `soba.rs` | one step of SGD on x, v and θ | ½, ½; ½, 1/10 | vectors |
+//! | [`Saba`] | `saba.rs` | SOBA, the directions as in SAGA | 0, 0; ½, 1/(10b) | 2 like x and 1 like θ for a batch of g, 1 and 1 for one of f |
+//! | [`MaSoba`] | `ma_soba.rs` | SOBA, θ moves along an average | ½, ½; ½, 1/10 | vectors |
+//! | [`StocBio`] | `stocbio.rs` | 10 steps of x, Neumann series | 0, 0; ½, 1/100 | vectors |
+//! | [`Ttsa`] | `ttsa.rs` | one step of x, Neumann series cut at random, θ on a slower scale | ⅖, ⅗; ½, 1/10 | vectors |
+//! | [`Bsa`] | `bsa.rs` | loop of decaying steps of x, Neumann series cut at random | 0, ½; ½, 1/10 | vectors |
+//! | [`Amigo`] | `amigo.rs` | 10 steps of x, 10 of v, warm-started | ½, ½; ½, 1/10 | vectors |
+//! | [`Fsla`] | `fsla.rs` | one step of x and v, momentum of STORM on θ | ½, ½; ½, 1/10 | vectors |
+//! | [`Srba`] | `srba.rs` | recursive directions as in SARAH, all samples now and then | 0, 0; ½, 1/(50√b) | vectors |
+//!
+//! Vectors: a number of them that does not depend on the samples. b: batches of an epoch. SABA and SRBA alone go to the minimiser with steps that do not decay.
+//!
 //! # What the numbers of a stochastic run are worth
 //! The rows of the trace hold f at x on a few batches and the norm of the mean of d_θ over the block: estimates of unknown error, and so they
 //! say. At the end the oracle evaluates F(θ) and ∇F(θ) exactly, with bounds, as it does for every solver; that is what the report holds.
@@ -367,6 +382,13 @@ pub trait Method: Debug + Send + Sync {
 
     /// The exponents of its theory, and how its first steps compare with 1/L and 1/L_F.
     fn scale(&self) -> Scale;
+
+    /// The same where it depends on the numbers of batches of the lower and of the upper level. Exponents are those of
+    /// [`scale`](Method::scale).
+    fn scale_on(&self, batches: [usize; 2]) -> Scale {
+        let _ = batches;
+        self.scale()
+    }
 
     /// The memory at the start. It may move x and v, which start at the problem's start and zero.
     fn start<P, U>(

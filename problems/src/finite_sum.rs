@@ -72,7 +72,19 @@ fn product_norm(m: &[f64], n: &[f64], rows: usize) -> f64 {
 impl FiniteSum {
     /// A random problem with x of `n` and θ of `p` entries, `samples` of each level (at least n of them are made), and the condition
     /// number of A. Values below 1 count as 1.
+    ///
+    /// T is independent of S, so B is small and F is little more than (ρ/2)‖θ‖²: see [`coupled`](FiniteSum::coupled).
     pub fn random(n: usize, p: usize, samples: usize, condition: f64, seed: u64) -> Self {
+        FiniteSum::with(n, p, samples, condition, seed, false)
+    }
+
+    /// The same with T = SM + noise and U of unit variance: x* moves with Mθ, and nearly all of ∇F comes through x and v, so that a
+    /// method that gets v wrong ends elsewhere.
+    pub fn coupled(n: usize, p: usize, samples: usize, condition: f64, seed: u64) -> Self {
+        FiniteSum::with(n, p, samples, condition, seed, true)
+    }
+
+    fn with(n: usize, p: usize, samples: usize, condition: f64, seed: u64, coupled: bool) -> Self {
         let (n, p, condition) = (n.max(1), p.max(1), condition.max(1.0));
         let samples = samples.max(n);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -111,8 +123,19 @@ impl FiniteSum {
                 s[i * n + k] = *value;
             }
         }
-        let t = normal(samples * p, 1.0 / (p as f64).sqrt());
-        let u = normal(samples * n, 1.0 / (n as f64).sqrt());
+        let mut t = normal(samples * p, 1.0 / (p as f64).sqrt());
+        let mut u = normal(samples * n, 1.0 / (n as f64).sqrt());
+        let mut name = "FiniteSum";
+        if coupled {
+            name = "FiniteSum, coupled";
+            u.scale((n as f64).sqrt());
+            let m = normal(n * p, 1.0 / (n as f64).sqrt());
+            for (row, t) in s.chunks_exact(n).zip(t.chunks_exact_mut(p)) {
+                for (k, &entry) in row.iter().enumerate() {
+                    add(t, entry, &m[k * p..(k + 1) * p]);
+                }
+            }
+        }
         let (b, c) = (normal(samples, 1.0), normal(samples, 1.0));
         FiniteSum {
             data: Arc::new(Data {
@@ -128,7 +151,7 @@ impl FiniteSum {
                 mu,
                 rho: 0.1,
                 condition,
-                name: format!("FiniteSum({n}, {p}, {samples}, {condition}, {seed})"),
+                name: format!("{name}({n}, {p}, {samples}, {condition}, {seed})"),
             }),
         }
     }

@@ -31,9 +31,9 @@ use crate::vector::Vector;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Bsa {
-    /// T, the steps of x in the first iteration (default 1).
+    /// T, the steps of x in the first iteration (default 10).
     pub steps: u64,
-    /// g, the exponent by which their number grows, from 0 (a fixed number) to 1 (default ½).
+    /// g, the exponent by which their number grows, from 0, a fixed number, to 1 (default 0; the theory has T = 1 and g = ½).
     pub growth: f64,
     /// Q, the terms of the series (default 40).
     pub terms: u64,
@@ -44,8 +44,8 @@ pub struct Bsa {
 impl Default for Bsa {
     fn default() -> Self {
         Bsa {
-            steps: 1,
-            growth: 0.5,
+            steps: 10,
+            growth: 0.0,
             terms: 40,
             truncation: Truncation::Random,
         }

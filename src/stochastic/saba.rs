@@ -15,6 +15,11 @@
 //!
 //! A table belongs to the number of a batch, so batches must be the same in every epoch: shuffled sampling is refused.
 //!
+//! # Steps
+//! By default γ = 1/(2L) and η = 1/(10 b L_F), with the larger b of the two levels. A step that does not fall with b diverges where there
+//! are many batches and F depends on θ through x: by measurement on finite sums with condition numbers from 10 to 1000 and 4 to 1000
+//! batches, this one converged on all of them and 2.5 times it did not. The theory has (n+m)^−⅔.
+//!
 //! # Assumptions
 //! Both levels are finite sums of n and m terms; g(·, θ) strongly convex, its third derivatives and the second of f bounded. With constant
 //! steps the mean of ‖∇F‖² over K iterations is O((n+m)^⅔/K), the rate of gradient descent; where F satisfies the inequality of
@@ -97,6 +102,14 @@ impl Method for Saba {
 
     fn scale(&self) -> Scale {
         Scale::constant()
+    }
+
+    fn scale_on(&self, [lower, upper]: [usize; 2]) -> Scale {
+        // An entry of a table is b iterations old when it is replaced: θ may not have gone far.
+        Scale {
+            upper: 0.1 / lower.max(upper) as f64,
+            ..Scale::constant()
+        }
     }
 
     fn start<P, U>(

@@ -140,7 +140,8 @@ pub(super) fn first<O: MinibatchOracle, M: Method>(
     solver: &Stochastic<M>,
     at: &Iterate<ThetaOf<O>, XOf<O>>,
 ) -> Result<First, Error> {
-    let scale = solver.method.scale();
+    let batches = [at.lower.batches(), at.upper.batches()];
+    let scale = solver.method.scale_on(batches);
     let mut work = Work::default();
     let (lower, upper) = (solver.lower_step.first, solver.upper_step.first);
     if let (Some(lower), Some(upper)) = (lower, upper) {
