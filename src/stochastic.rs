@@ -23,7 +23,8 @@
 //! | [`Fsla`] | `fsla.rs` | one step of x and v, momentum of STORM on θ | ½, ½; ½, 1/10 | vectors |
 //! | [`Srba`] | `srba.rs` | recursive directions as in SARAH, all samples now and then | 0, 0; ½, 1/(50√b) | vectors |
 //!
-//! Vectors: a number of them that does not depend on the samples. b: batches of an epoch. SABA and SRBA alone go to the minimiser with steps that do not decay.
+//! Vectors: a number of them that does not depend on the samples. b: batches of an epoch, of the level that has more. SABA and SRBA alone
+//! go to the minimiser with steps that do not decay.
 //!
 //! # What the numbers of a stochastic run are worth
 //! The rows of the trace hold f at x on a few batches and the norm of the mean of d_θ over the block: estimates of unknown error, and so they

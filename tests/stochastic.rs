@@ -405,8 +405,34 @@ fn saba_descends_with_default_settings() {
 }
 
 #[test]
-fn saba_reaches_the_minimiser_with_constant_steps() {
-    falls(Saba::default(), 100, 1e-20);
+fn saba_and_srba_reach_the_minimiser_with_constant_steps_and_soba_does_not() {
+    let problem = FiniteSum::coupled(10, 5, 200, 10.0, 2);
+    let minimiser = problem.minimiser();
+    fn distance<M: Method>(method: M, problem: &FiniteSum, minimiser: &[f64]) -> f64 {
+        let oracle = Implicit::new(problem.lower(), problem.upper());
+        let solver = Stochastic {
+            lower_batch: 8,
+            upper_batch: 8,
+            lower_step: StepSize::constant(0.02),
+            upper_step: StepSize::constant(0.002),
+            ..Stochastic::new(method)
+        };
+        let report = Run::new(&oracle, solver)
+            .max_iterations(60)
+            .start(vec![3.0; 5])
+            .unwrap();
+        let squared = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>();
+        let distance = squared(&plus(&report.theta, -1.0, minimiser));
+        distance / squared(&plus(&[3.0; 5], -1.0, minimiser))
+    }
+    let soba = distance(Soba::default(), &problem, &minimiser);
+    let saba = distance(Saba::default(), &problem, &minimiser);
+    let srba = distance(Srba::default(), &problem, &minimiser);
+    println!("{soba:.1e} {saba:.1e} {srba:.1e}");
+    // The noise of the batches holds SOBA where γ and η put it; the others are as near as the arithmetic allows.
+    assert!(soba > 1e-8, "{soba:.1e}");
+    assert!(saba < 1e-24, "{saba:.1e}");
+    assert!(srba < 1e-24, "{srba:.1e}");
 }
 
 #[test]
@@ -623,11 +649,6 @@ fn srba_is_its_update_box() {
 #[test]
 fn srba_descends_with_default_settings() {
     descends(Srba::default(), 20);
-}
-
-#[test]
-fn srba_reaches_the_minimiser_with_constant_steps() {
-    falls(Srba::default(), 100, 1e-20);
 }
 
 /// Asserts that a run whose state is written and read after its first block goes on as if nothing had happened, to the byte.

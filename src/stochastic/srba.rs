@@ -10,14 +10,14 @@
 //! # Assumptions
 //! Both levels are finite sums of n and m terms; g(·, θ) strongly convex, its third derivatives and the second of f bounded. With constant
 //! steps O(√(n+m)/ε + n + m) samples reach a mean of ‖∇F‖² ≤ ε, which is as few as any method can need where n and m are of one order. q is
-//! then of the order √(n+m) for batches of one sample, and the directions become exact as the iterates come to rest: θ goes as far as the arithmetic
-//! allows, with no decay of the steps.
+//! then of the order √(n+m) for batches of one sample, and the directions become exact as the iterates come to rest: θ goes as far as
+//! the arithmetic allows, with no decay of the steps.
 //!
 //! By default γ = 1/(2L) and η = 1/(50 √b L_F), with the larger number b of batches of the two levels; the theory has 1/√(n+m) too. By
 //! measurement on finite sums with condition numbers from 10 to 1000 and 4 to 1000 batches it converged on all of them.
 //!
-//! The paper projects v on a ball that holds A⁻¹∇ₓf, of radius sup ‖∇ₓf‖/μ, so that its moments are bounded in the proof. Neither number is known of a
-//! general problem, and a ball that is too small spoils the limit, so R is infinite unless set.
+//! The paper projects v on a ball that holds A⁻¹∇ₓf, of radius sup ‖∇ₓf‖/μ, so that its moments are bounded in the proof. Neither
+//! number is known of a general problem, and a ball that is too small spoils the limit, so R is infinite unless set.
 //!
 //! # Cost
 //! An iteration: two gradients, two products with A and two with Bᵀ on ξ, two gradients of f on ξ'; every q-th instead one of each on all

@@ -11,8 +11,8 @@
 //! O(K^−⅖) stationary, and with other exponents (1 and 2/3) O(K^−⅔) optimal where F is strongly convex, up to the bias of the series, for
 //! which Q grows like log K in theory. The paper projects θ on a convex set; here there is none.
 //!
-//! θ moves slowly by design: on a finite sum with a condition number of 10 the other methods need a fifth of its iterations to a thousandth of
-//! ‖∇F‖².
+//! θ moves slowly by design: on a finite sum with a condition number of 10 it needs about five times the iterations of the other methods
+//! until ‖∇F‖² is a thousandth of what it was.
 //!
 //! # Cost
 //! An iteration: one gradient, (Q − 1)/2 products with A on average and one with Bᵀ, each on a ξ of its own, one gradient of f. Memory: five
