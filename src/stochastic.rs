@@ -13,14 +13,14 @@
 //! # Methods
 //! | method | file | idea | default steps a, b; γ₀L, η₀L_F | memory |
 //! |---|---|---|---|---|
-//! | [`Soba`] | `soba.rs` | one step of SGD on x, v and θ | ½, ½; ½, 1/10 | vectors |
+//! | [`Soba`] | `soba.rs` | one step of SGD on x, v and θ | ½, ½; ½, 0.03 | vectors |
 //! | [`Saba`] | `saba.rs` | SOBA, the directions as in SAGA | 0, 0; ½, 1/(10b) | 2 like x and 1 like θ for a batch of g, 1 and 1 for one of f |
-//! | [`MaSoba`] | `ma_soba.rs` | SOBA, θ moves along an average | ½, ½; ½, 1/10 | vectors |
+//! | [`MaSoba`] | `ma_soba.rs` | SOBA, θ moves along an average | ½, ½; ½, 0.03 | vectors |
 //! | [`StocBio`] | `stocbio.rs` | 10 steps of x, Neumann series | 0, 0; ½, 1/100 | vectors |
-//! | [`Ttsa`] | `ttsa.rs` | one step of x, Neumann series cut at random, θ on a slower scale | ⅖, ⅗; ½, 1/10 | vectors |
-//! | [`Bsa`] | `bsa.rs` | loop of decaying steps of x, Neumann series cut at random | 0, ½; ½, 1/10 | vectors |
-//! | [`Amigo`] | `amigo.rs` | 10 steps of x, 10 of v, warm-started | ½, ½; ½, 1/10 | vectors |
-//! | [`Fsla`] | `fsla.rs` | one step of x and v, momentum of STORM on θ | ½, ½; ½, 1/10 | vectors |
+//! | [`Ttsa`] | `ttsa.rs` | one step of x, Neumann series cut at random, θ on a slower scale | ⅖, ⅗; ½, 0.03 | vectors |
+//! | [`Bsa`] | `bsa.rs` | loop of decaying steps of x, Neumann series cut at random | 0, ½; ½, 0.03 | vectors |
+//! | [`Amigo`] | `amigo.rs` | 10 steps of x, 10 of v, warm-started | ½, ½; ½, 0.03 | vectors |
+//! | [`Fsla`] | `fsla.rs` | one step of x and v, momentum of STORM on θ | ½, ½; ½, 0.03 | vectors |
 //! | [`Srba`] | `srba.rs` | recursive directions as in SARAH, all samples now and then | 0, 0; ½, 1/(50√b) | vectors |
 //!
 //! Vectors: a number of them that does not depend on the samples. b: batches of an epoch, of the level that has more. SABA and SRBA alone

@@ -15,7 +15,7 @@
 //! a mean of ‖∇F‖² ≤ ε.
 //!
 //! # Cost
-//! An iteration: one gradient, one product with A and two with Bᵀ, three gradients of f. Memory: seven vectors like x, seven like θ.
+//! An iteration: one gradient, one product with A and two with Bᵀ, three gradients of f. Memory: seven vectors like x, six like θ.
 //!
 //! # Reference
 //! J. Li, B. Gu, H. Huang: A fully single loop algorithm for bilevel optimization without Hessian inverse. AAAI 2022,

@@ -21,7 +21,7 @@
 //!
 //! # Cost
 //! An iteration: two gradients, two products with A and two with Bᵀ on ξ, two gradients of f on ξ'; every q-th instead one of each on all
-//! samples. Memory: ten vectors like x, eight like θ.
+//! samples. Memory: ten vectors like x, seven like θ.
 //!
 //! # Reference
 //! M. Dagréou, T. Moreau, S. Vaiter, P. Ablin: A lower bound and a near-optimal algorithm for bilevel empirical risk minimization.
