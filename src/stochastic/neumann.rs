@@ -46,7 +46,7 @@ pub(super) struct Series {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct SeriesMemory<T: Vector, X: Vector> {
-    /// Room, and d_θ.
+    /// d_θ, and room.
     pub(super) directions: Directions<T, X>,
     /// h.
     step: f64,
