@@ -10,6 +10,22 @@
 //! it with limits, observers, trace and checkpoints like any other. An iteration of the driver is a *block* of iterations of the method,
 //! because one of them takes microseconds.
 //!
+//! # Methods
+//! | method | file | idea | default steps a, b; γ₀L, η₀L_F | memory |
+//! |---|---|---|---|---|
+//! | [`Soba`] | `soba.rs` | one step of SGD on x, v and θ | ½, ½; ½, 0.03 | vectors |
+//! | [`Saba`] | `saba.rs` | SOBA, the directions as in SAGA | 0, 0; ½, 1/(10b) | 2 like x and 1 like θ for a batch of g, 1 and 1 for one of f |
+//! | [`MaSoba`] | `ma_soba.rs` | SOBA, θ moves along an average | ½, ½; ½, 0.03 | vectors |
+//! | [`StocBio`] | `stocbio.rs` | 10 steps of x, Neumann series | 0, 0; ½, 1/100 | vectors |
+//! | [`Ttsa`] | `ttsa.rs` | one step of x, Neumann series cut at random, θ on a slower scale | ⅖, ⅗; ½, 0.03 | vectors |
+//! | [`Bsa`] | `bsa.rs` | loop of decaying steps of x, Neumann series cut at random | 0, ½; ½, 0.03 | vectors |
+//! | [`Amigo`] | `amigo.rs` | 10 steps of x, 10 of v, warm-started | ½, ½; ½, 0.03 | vectors |
+//! | [`Fsla`] | `fsla.rs` | one step of x and v, momentum of STORM on θ | ½, ½; ½, 0.03 | vectors |
+//! | [`Srba`] | `srba.rs` | recursive directions as in SARAH, all samples now and then | 0, 0; ½, 1/(50√b) | vectors |
+//!
+//! Vectors: a number of them that does not depend on the samples. b: batches of an epoch, of the level that has more. SABA and SRBA alone
+//! go to the minimiser with steps that do not decay.
+//!
 //! # What the numbers of a stochastic run are worth
 //! The rows of the trace hold f at x on a few batches and the norm of the mean of d_θ over the block: estimates of unknown error, and so they
 //! say. At the end the oracle evaluates F(θ) and ∇F(θ) exactly, with bounds, as it does for every solver; that is what the report holds.
@@ -21,31 +37,49 @@
 //! curvature estimates unless set; see [`steps`].
 
 pub mod accbo;
+pub mod amigo;
 pub mod bo_rep;
 pub mod bome;
+pub mod bsa;
 pub mod f2sa;
+pub mod fsla;
+pub mod ma_soba;
 pub mod mrbo;
+pub mod neumann;
 mod neumann_fixed;
 mod parts;
+pub mod saba;
 pub mod sampler;
 pub mod slip;
 pub mod soba;
+pub mod srba;
 pub mod steps;
+pub mod stocbio;
 pub mod storm;
 pub mod sustain;
+pub mod ttsa;
 pub mod vrbo;
 
 pub use accbo::{AccBo, AccBoMemory};
+pub use amigo::Amigo;
 pub use bo_rep::{BoRep, BoRepMemory};
 pub use bome::{Bome, BomeMemory};
+pub use bsa::Bsa;
 pub use f2sa::{F2sa, F2saMemory};
+pub use fsla::{Fsla, FslaMemory};
+pub use ma_soba::{MaSoba, MaSobaMemory};
 pub use mrbo::Mrbo;
+pub use neumann::{SeriesMemory, Truncation};
+pub use saba::{Saba, SabaMemory};
 pub use sampler::{Sampler, Sampling};
 pub use slip::{Slip, SlipMemory};
 pub use soba::Soba;
+pub use srba::{Srba, SrbaMemory};
 pub use steps::{Now, Scale, StepSize};
+pub use stocbio::StocBio;
 pub use storm::Recursion;
 pub use sustain::Sustain;
+pub use ttsa::Ttsa;
 pub use vrbo::{Vrbo, VrboMemory};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -217,6 +251,21 @@ where
         d: &mut Directions<P::Theta, P::X>,
         work: &mut Work,
     ) {
+        self.parts_at([lower, upper], [x, v], theta, d, work);
+        d.v.axpy(-1.0, &d.upper_x);
+        d.theta.axpy(-1.0, &d.cross);
+    }
+
+    /// What the directions are made of, not yet put together: d holds ∇ₓg in `x`, A v in `v`, Bᵀv in `cross`, ∇ₓf in `upper_x` and ∇θf
+    /// in `theta`.
+    fn parts_at(
+        &self,
+        [lower, upper]: [Batch<'_>; 2],
+        [x, v]: [&P::X; 2],
+        theta: &P::Theta,
+        d: &mut Directions<P::Theta, P::X>,
+        work: &mut Work,
+    ) {
         let products = Products {
             gradient: &mut d.x,
             hvp: &mut d.v,
@@ -228,8 +277,14 @@ where
         work.cross_products += 1;
         work.lower_samples += 3 * lower.len() as u64;
         self.upper_gradients(upper, x, theta, &mut d.upper_x, &mut d.theta, work);
-        d.v.axpy(-1.0, &d.upper_x);
-        d.theta.axpy(-1.0, &d.cross);
+    }
+
+    /// x ← x − step·∇ₓg(x, θ; ξ) on a batch that it draws. `room` is overwritten.
+    pub fn step_x(&self, at: &mut Iterate<P::Theta, P::X>, step: f64, room: &mut P::X) {
+        let number = at.lower.draw();
+        let batch = at.lower.batch(number);
+        self.gradient(batch, &at.x, &at.theta, room, &mut at.work);
+        at.x.axpy(-step, room);
     }
 }
 
@@ -340,8 +395,20 @@ pub trait Method: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether it remembers something of every batch, so that a batch must be the same samples in every epoch.
+    fn remembers_batches(&self) -> bool {
+        false
+    }
+
     /// The exponents of its theory, and how its first steps compare with 1/L and 1/L_F.
     fn scale(&self) -> Scale;
+
+    /// The same where it depends on the numbers of batches of the lower and of the upper level. Exponents are those of
+    /// [`scale`](Method::scale).
+    fn scale_on(&self, batches: [usize; 2]) -> Scale {
+        let _ = batches;
+        self.scale()
+    }
 
     /// The memory at the start. It may move x and v, which start at the problem's start and zero.
     fn start<P, U>(
@@ -468,6 +535,16 @@ impl<M: Method> Stochastic<M> {
             }
         }
         positive("block", self.block as f64)?;
+        if self.method.remembers_batches() && self.sampling != Sampling::Contiguous {
+            return Err(Error::invalid(
+                "sampling",
+                "shuffled",
+                format!(
+                    "contiguous: {} remembers batches, which must be the same in every epoch",
+                    self.method.name()
+                ),
+            ));
+        }
         Ok(())
     }
 

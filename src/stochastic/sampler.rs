@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::problem::minibatch::Batch;
 
+/// What tells the seed of [`Sampler::number`] from that of the epochs.
+const NUMBERS: u64 = 0x6E75_6D62_6572_7321;
+
 /// How an epoch divides the samples into batches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,6 +92,15 @@ impl Sampler {
         }
     }
 
+    /// A number from 0 to `bound` − 1 (`bound` at least 1), every one equally likely: a function of the seed, the stream and `k` alone.
+    pub fn number(&self, k: u64, bound: u64) -> u64 {
+        // Another seed than that of the epochs, whose streams have numbers too.
+        let seed = self.seed ^ self.stream.rotate_left(32) ^ NUMBERS;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(k);
+        below(&mut rng, bound)
+    }
+
     /// All samples.
     pub fn all(&self) -> Batch<'static> {
         Batch::all(self.samples)
@@ -163,6 +175,24 @@ mod tests {
         assert_eq!(draws(0, 0), draws(0, 0));
         assert_ne!(draws(0, 0), draws(0, 1));
         assert_ne!(draws(0, 0), draws(1, 0));
+    }
+
+    #[test]
+    fn numbers_belong_to_their_iteration_and_are_about_uniform() {
+        let sampler = Sampler::new(10, 5, Sampling::Contiguous, 4, 1);
+        let mut drawn = sampler.clone();
+        drawn.draw();
+        let mut counts = [0; 5];
+        for k in 0..5_000 {
+            let number = sampler.number(k, 5);
+            assert_eq!(number, drawn.number(k, 5), "draws do not matter");
+            counts[number as usize] += 1;
+        }
+        // Five standard deviations of the count of one number, √(5000 · 0.2 · 0.8) = 28.
+        assert!(counts.iter().all(|c| (860..1140).contains(c)), "{counts:?}");
+        let other = Sampler::new(10, 5, Sampling::Contiguous, 5, 1);
+        assert!((0..50).any(|k| sampler.number(k, 5) != other.number(k, 5)));
+        assert_eq!(sampler.number(7, 1), 0);
     }
 
     #[test]
