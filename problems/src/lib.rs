@@ -28,4 +28,5 @@ pub mod data;
 mod fingerprint;
 pub mod finite_sum;
 pub mod imaging;
+mod pool;
 pub mod quadratic;

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use super::correlation::{GRANULE, Packed, shifted_products};
 use super::lanes::Lanes;
-use crate::imaging::bands::Pool;
+use crate::pool::Pool;
 
 /// Rows of a band.
 const BAND: usize = 32;
