@@ -91,7 +91,13 @@ impl Dense {
             ),
             c: rows(
                 (0..n)
-                    .map(|k| plus(&upper_gradients(&unit(n, k), &theta0).0, -1.0, &upper_offset))
+                    .map(|k| {
+                        plus(
+                            &upper_gradients(&unit(n, k), &theta0).0,
+                            -1.0,
+                            &upper_offset,
+                        )
+                    })
                     .collect(),
             ),
             rho: upper_gradients(&x0, &unit(p, 0)).1[0],
@@ -211,7 +217,12 @@ fn descends<M: Method>(method: M, blocks: u64) {
     let after = squared(&report.theta);
     println!("{}: {:.1e} of {before:.1e}", report.solver, after / before);
     assert_ne!(report.status, Status::Diverged);
-    assert!(after <= 1e-3 * before, "{}: {:.1e}", report.solver, after / before);
+    assert!(
+        after <= 1e-3 * before,
+        "{}: {:.1e}",
+        report.solver,
+        after / before
+    );
 }
 
 #[test]
