@@ -32,6 +32,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::data::{Table, same_columns};
+use crate::lanes::Lanes;
 use crate::linear_model::{Model, Part, Room, links, regularise};
 use crate::logistic::CrossEntropy;
 use linearization::CleaningLinearization;
@@ -76,7 +77,7 @@ pub fn corrupt<E: Element>(table: &Table<E>, share: f64, seed: u64) -> Result<Ta
     table.clone().with_labels(labels)
 }
 
-impl<E: Element> HyperCleaning<E> {
+impl<E: Lanes> HyperCleaning<E> {
     /// With these training samples and the penalty C.
     ///
     /// # Errors
@@ -167,7 +168,7 @@ impl<E: Element> HyperCleaning<E> {
     }
 }
 
-impl<E: Element> MinibatchLower for HyperCleaning<E> {
+impl<E: Lanes> MinibatchLower for HyperCleaning<E> {
     fn samples(&self) -> usize {
         self.model.samples()
     }
@@ -263,7 +264,7 @@ impl<E: Element> MinibatchLower for HyperCleaning<E> {
     }
 }
 
-impl<E: Element> LowerLevel for HyperCleaning<E> {
+impl<E: Lanes> LowerLevel for HyperCleaning<E> {
     type Theta = Vec<f64>;
     type X = Vec<E>;
 
@@ -355,7 +356,7 @@ pub type HyperCleaningOracle<E> = Implicit<HyperCleaning<E>, CrossEntropy<E>>;
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for tables whose features or classes differ in number, and as [`HyperCleaning::new`].
-pub fn hyper_cleaning<E: Element>(
+pub fn hyper_cleaning<E: Lanes>(
     train: &Table<E>,
     validation: &Table<E>,
     penalty: f64,

@@ -33,7 +33,10 @@ mod fingerprint;
 pub mod finite_sum;
 pub mod hyper_cleaning;
 pub mod imaging;
+mod lanes;
 mod linear_model;
 pub mod logistic;
 mod pool;
 pub mod quadratic;
+
+pub use lanes::Lanes;

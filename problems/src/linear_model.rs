@@ -7,6 +7,7 @@
 
 mod design;
 pub(crate) mod links;
+mod panels;
 mod spectrum;
 
 use bilevel::problem::minibatch::Batch;
@@ -14,9 +15,12 @@ use bilevel::simd::dispatch;
 use bilevel::{Element, Error, Vector, parallel};
 
 use crate::data::Table;
+use crate::lanes::Lanes;
 use crate::pool::Pool;
 use design::Design;
 
+/// Batches of at most this many samples are not divided: methods call them too often for handing work over.
+const SERIAL: usize = 256;
 /// Products of a part, at least: about 50 µs of work, against a few for handing it over.
 const PART: usize = 1 << 17;
 /// The most parts of a batch.
@@ -115,7 +119,7 @@ impl<E: Element> Pass<E> {
     }
 }
 
-impl<E: Element> Model<E> {
+impl<E: Lanes> Model<E> {
     /// The model of a table, with one score for two classes if `binary`.
     pub(crate) fn new(table: &Table<E>, binary: bool) -> Result<Self, Error> {
         if binary && table.classes() != 2 {
@@ -244,7 +248,11 @@ impl<E: Element> Model<E> {
         let of_sample = self.design.entries().len() / self.samples() + 1;
         let products = m.saturating_mul(of_sample * self.outputs);
         let affordable = (MOST_SUMS / self.len()).clamp(1, MOST_PARTS);
-        (products / PART).clamp(1, affordable)
+        if m <= SERIAL {
+            1
+        } else {
+            (products / PART).clamp(1, affordable)
+        }
     }
 
     /// A pass over a batch with K inputs and J sums. The link finds the scores of the inputs and leaves the factors of the sums in

@@ -39,10 +39,11 @@ pub use penalty::Penalty;
 pub use upper::CrossEntropy;
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
-use bilevel::{Curvature, Element, Error, Implicit, Linearization, LowerLevel, Vector};
+use bilevel::{Curvature, Error, Implicit, Linearization, LowerLevel, Vector};
 
 use crate::data::{Table, same_columns};
 use crate::imaging::check_logarithms;
+use crate::lanes::Lanes;
 use crate::linear_model::{Model, Pass, links, regularise};
 use linearization::LogisticLinearization;
 use penalty::Groups;
@@ -54,7 +55,7 @@ pub struct LogisticRegression<E> {
     groups: Groups,
 }
 
-impl<E: Element> LogisticRegression<E> {
+impl<E: Lanes> LogisticRegression<E> {
     /// The regression of the classes of `train`, binary where there are two.
     ///
     /// # Errors
@@ -142,7 +143,7 @@ impl<E: Element> LogisticRegression<E> {
     }
 }
 
-impl<E: Element> MinibatchLower for LogisticRegression<E> {
+impl<E: Lanes> MinibatchLower for LogisticRegression<E> {
     fn samples(&self) -> usize {
         self.model.samples()
     }
@@ -219,7 +220,7 @@ impl<E: Element> MinibatchLower for LogisticRegression<E> {
     }
 }
 
-impl<E: Element> LowerLevel for LogisticRegression<E> {
+impl<E: Lanes> LowerLevel for LogisticRegression<E> {
     type Theta = Vec<f64>;
     type X = Vec<E>;
 
@@ -300,7 +301,7 @@ pub type LogisticOracle<E> = Implicit<LogisticRegression<E>, CrossEntropy<E>>;
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for tables whose features or classes differ in number, and features whose squares overflow.
-pub fn logistic_regression<E: Element>(
+pub fn logistic_regression<E: Lanes>(
     train: &Table<E>,
     validation: &Table<E>,
     penalty: Penalty,

@@ -1,19 +1,20 @@
 //! The second derivatives of data hyper-cleaning at one point.
 
-use bilevel::{Element, Linearization};
+use bilevel::Linearization;
 
 use super::{HyperCleaning, sigmoid_slope};
+use crate::lanes::Lanes;
 use crate::linear_model::links::{self, sigmoid};
 use crate::linear_model::{largest, regularise, scaled};
 
 /// Holds the probabilities of all samples and the derivatives of their weights.
-pub(super) struct CleaningLinearization<'a, E: Element> {
+pub(super) struct CleaningLinearization<'a, E: Lanes> {
     problem: &'a HyperCleaning<E>,
     theta: &'a [f64],
     probabilities: Vec<E>,
 }
 
-impl<'a, E: Element> CleaningLinearization<'a, E> {
+impl<'a, E: Lanes> CleaningLinearization<'a, E> {
     pub(super) fn new(problem: &'a HyperCleaning<E>, x: &'a [E], theta: &'a [f64]) -> Self {
         CleaningLinearization {
             probabilities: problem.model.probabilities(x),
@@ -23,14 +24,14 @@ impl<'a, E: Element> CleaningLinearization<'a, E> {
     }
 }
 
-impl<E: Element> Drop for CleaningLinearization<'_, E> {
+impl<E: Lanes> Drop for CleaningLinearization<'_, E> {
     fn drop(&mut self) {
         let arrays = &self.problem.model.arrays;
         arrays.put(std::mem::take(&mut self.probabilities));
     }
 }
 
-impl<E: Element> Linearization for CleaningLinearization<'_, E> {
+impl<E: Lanes> Linearization for CleaningLinearization<'_, E> {
     type Theta = Vec<f64>;
     type X = Vec<E>;
 

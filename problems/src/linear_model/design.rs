@@ -1,17 +1,15 @@
 //! Products with the features of a batch of samples, and with their transpose.
 //!
-//! Dense rows are padded with zeros to whole registers, so that no kernel has a remainder. For one output a row is reduced in eight
-//! lanes; for several, blocks of eight rows (features, for the transpose) by one register of outputs stay in registers over the whole
-//! sum. No multiplication is fused with an addition: the results are the same bits on every processor.
+//! Dense rows are padded with zeros to whole chunks, so that no kernel has a remainder. For one output a row is reduced in eight lanes;
+//! for several see [`panels`]. The results are the same bits on every processor.
 
 use bilevel::Element;
 use bilevel::problem::minibatch::Batch;
 use bilevel::simd::dispatch;
 
+use super::panels::{self, CHUNK as LANES};
 use crate::data::{Csr, Features, Table};
-
-/// Entries of a chunk of a dense row, and rows of a block.
-const LANES: usize = 8;
+use crate::lanes::Lanes;
 
 /// The features of all samples.
 pub(crate) enum Design<E> {
@@ -19,16 +17,11 @@ pub(crate) enum Design<E> {
     Sparse(Csr<E>),
 }
 
-/// Numbers that go with each other in one register: outputs of a panel.
-fn panel_width<E>() -> usize {
-    if size_of::<E>() == 4 { 8 } else { 4 }
-}
-
 fn as_chunks<E>(row: &[E]) -> &[[E; LANES]] {
     row.as_chunks().0
 }
 
-impl<E: Element> Design<E> {
+impl<E: Lanes> Design<E> {
     pub(crate) fn new(table: &Table<E>) -> Self {
         match table.features() {
             Features::Sparse(rows) => Design::Sparse(rows.clone()),
@@ -84,7 +77,7 @@ impl<E: Element> Design<E> {
                 to[columns..].fill(E::default());
             }
         } else {
-            pack_panels(inputs, columns, c, packed);
+            panels::pack(inputs, c, packed);
         }
     }
 
@@ -120,19 +113,8 @@ impl<E: Element> Design<E> {
                 );
             }
             Design::Dense { values, stride } => {
-                let columns = inputs[0].len() / c;
-                let row = |k| &values[batch.get(k) * stride..][..columns];
-                let outputs = K * c;
-                dispatch(
-                    #[inline(always)]
-                    || {
-                        if size_of::<E>() == 4 {
-                            forward_panels::<E, 8>(batch.len(), row, outputs, c, packed, scores);
-                        } else {
-                            forward_panels::<E, 4>(batch.len(), row, outputs, c, packed, scores);
-                        }
-                    },
-                );
+                let rows = panels::Rows::new(values, *stride, batch);
+                panels::forward(rows, K * c, c, packed, scores);
             }
         }
     }
@@ -180,43 +162,9 @@ impl<E: Element> Design<E> {
             }
             Design::Dense { values, stride } => {
                 let parts: [&[E]; J] = std::array::from_fn(|j| &scores[j][..m * c]);
-                pack_panels(&parts, m, c, packed);
-                let row = |k| as_chunks(&values[batch.get(k) * stride..][..*stride]);
-                dispatch(
-                    #[inline(always)]
-                    || {
-                        if size_of::<E>() == 4 {
-                            transpose_panels::<E, 8>([m, columns], row, J * c, c, packed, out);
-                        } else {
-                            transpose_panels::<E, 4>([m, columns], row, J * c, c, packed, out);
-                        }
-                    },
-                );
-            }
-        }
-    }
-}
-
-/// The columns of matrices of `rows` × c, side by side and then in panels of one register, each panel row after row.
-fn pack_panels<E: Element>(parts: &[&[E]], rows: usize, c: usize, packed: &mut Vec<E>) {
-    let width = panel_width::<E>();
-    let outputs = parts.len() * c;
-    packed.resize(outputs.div_ceil(width) * rows * width, E::default());
-    for (p, panel) in packed.chunks_exact_mut(rows * width).enumerate() {
-        for l in 0..width {
-            let q = p * width + l;
-            if q < outputs {
-                let column = &parts[q / c][q % c..];
-                for (to, &from) in panel[l..]
-                    .iter_mut()
-                    .step_by(width)
-                    .zip(column.iter().step_by(c))
-                {
-                    *to = from;
-                }
-            } else {
-                let to = panel[l..].iter_mut().step_by(width);
-                to.for_each(|to| *to = E::default());
+                panels::pack(&parts, c, packed);
+                let rows = panels::Rows::new(values, *stride, batch);
+                panels::transpose(rows, columns, J * c, c, packed, out);
             }
         }
     }
@@ -257,68 +205,6 @@ fn add_rows<E: Element, const J: usize>(
                 }
             }
             out[at] = sum;
-        }
-    }
-}
-
-#[inline(always)]
-fn forward_panels<'a, E: Element, const W: usize>(
-    m: usize,
-    row: impl Fn(usize) -> &'a [E],
-    outputs: usize,
-    c: usize,
-    packed: &[E],
-    scores: &mut [Vec<E>; 2],
-) {
-    for start in (0..m).step_by(LANES) {
-        let rows: [&[E]; LANES] = std::array::from_fn(|i| row((start + i).min(m - 1)));
-        let columns = rows[0].len();
-        let rows = rows.map(|r| &r[..columns]);
-        for (p, panel) in packed.chunks_exact(columns * W).enumerate() {
-            let panel = &panel.as_chunks::<W>().0[..columns];
-            let mut sums = [[E::default(); W]; LANES];
-            for (j, w) in panel.iter().enumerate() {
-                for i in 0..LANES {
-                    let a = rows[i][j];
-                    for l in 0..W {
-                        sums[i][l] = sums[i][l] + a * w[l];
-                    }
-                }
-            }
-            for (k, sum) in (start..m).zip(&sums) {
-                for (q, &sum) in (p * W..outputs).zip(sum) {
-                    scores[q / c][k * c + q % c] = sum;
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn transpose_panels<'a, E: Element, const W: usize>(
-    [m, columns]: [usize; 2],
-    row: impl Fn(usize) -> &'a [[E; LANES]],
-    outputs: usize,
-    c: usize,
-    packed: &[E],
-    out: &mut [Vec<E>; 2],
-) {
-    for block in 0..columns.div_ceil(LANES) {
-        for (p, panel) in packed.chunks_exact(m * W).enumerate() {
-            let mut sums = [[E::default(); W]; LANES];
-            for (k, r) in panel.as_chunks::<W>().0.iter().enumerate() {
-                let a = row(k)[block];
-                for i in 0..LANES {
-                    for l in 0..W {
-                        sums[i][l] = sums[i][l] + a[i] * r[l];
-                    }
-                }
-            }
-            for (j, sum) in (block * LANES..columns).zip(&sums) {
-                for (q, &sum) in (p * W..outputs).zip(sum) {
-                    out[q / c][j * c + q % c] = sum;
-                }
-            }
         }
     }
 }

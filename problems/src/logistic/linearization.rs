@@ -1,12 +1,13 @@
 //! The second derivatives of logistic regression at one point.
 
-use bilevel::{Element, Linearization};
+use bilevel::Linearization;
 
 use super::LogisticRegression;
+use crate::lanes::Lanes;
 use crate::linear_model::{largest, links};
 
 /// Holds the probabilities of all samples and the penalties of all weights.
-pub(super) struct LogisticLinearization<'a, E: Element> {
+pub(super) struct LogisticLinearization<'a, E: Lanes> {
     problem: &'a LogisticRegression<E>,
     x: &'a [E],
     theta: &'a [f64],
@@ -14,7 +15,7 @@ pub(super) struct LogisticLinearization<'a, E: Element> {
     weights: Vec<E>,
 }
 
-impl<'a, E: Element> LogisticLinearization<'a, E> {
+impl<'a, E: Lanes> LogisticLinearization<'a, E> {
     pub(super) fn new(problem: &'a LogisticRegression<E>, x: &'a [E], theta: &'a [f64]) -> Self {
         LogisticLinearization {
             probabilities: problem.model.probabilities(x),
@@ -37,7 +38,7 @@ impl<'a, E: Element> LogisticLinearization<'a, E> {
     }
 }
 
-impl<E: Element> Drop for LogisticLinearization<'_, E> {
+impl<E: Lanes> Drop for LogisticLinearization<'_, E> {
     fn drop(&mut self) {
         let arrays = &self.problem.model.arrays;
         arrays.put(std::mem::take(&mut self.probabilities));
@@ -45,7 +46,7 @@ impl<E: Element> Drop for LogisticLinearization<'_, E> {
     }
 }
 
-impl<E: Element> Linearization for LogisticLinearization<'_, E> {
+impl<E: Lanes> Linearization for LogisticLinearization<'_, E> {
     type Theta = Vec<f64>;
     type X = Vec<E>;
 

@@ -1,9 +1,10 @@
 //! The mean cross-entropy on validation samples.
 
 use bilevel::problem::minibatch::{Batch, MinibatchUpper};
-use bilevel::{Element, Error, UpperCurvature, UpperLevel};
+use bilevel::{Error, UpperCurvature, UpperLevel};
 
 use crate::data::Table;
+use crate::lanes::Lanes;
 use crate::linear_model::{Model, links, scaled};
 
 /// f(x) = (1/m) Σⱼ ℓⱼ(x), with the losses of [`logistic`](super).
@@ -11,7 +12,7 @@ pub struct CrossEntropy<E> {
     model: Model<E>,
 }
 
-impl<E: Element> CrossEntropy<E> {
+impl<E: Lanes> CrossEntropy<E> {
     /// On these samples, binary where there are two classes.
     ///
     /// # Errors
@@ -66,7 +67,7 @@ impl<E: Element> CrossEntropy<E> {
     }
 }
 
-impl<E: Element> MinibatchUpper for CrossEntropy<E> {
+impl<E: Lanes> MinibatchUpper for CrossEntropy<E> {
     fn samples(&self) -> usize {
         self.model.samples()
     }
@@ -88,7 +89,7 @@ impl<E: Element> MinibatchUpper for CrossEntropy<E> {
     }
 }
 
-impl<E: Element> UpperLevel for CrossEntropy<E> {
+impl<E: Lanes> UpperLevel for CrossEntropy<E> {
     type Theta = Vec<f64>;
     type X = Vec<E>;
 

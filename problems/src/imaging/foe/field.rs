@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 use super::correlation::{GRANULE, Packed, shifted_products};
-use super::lanes::Lanes;
+use crate::lanes::Lanes;
 use crate::pool::Pool;
 
 /// Rows of a band.
