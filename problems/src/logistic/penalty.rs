@@ -170,7 +170,7 @@ impl Groups {
             #[inline(always)]
             || {
                 for (o, &t) in out.iter_mut().zip(theta) {
-                    *o = scale * exp(t) * *o;
+                    *o *= scale * exp(t);
                 }
             },
         );
