@@ -4,7 +4,7 @@
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper, Products};
 use bilevel::{Checker, Element, LowerLevel, UpperLevel, Vector, parallel};
-use bilevel_problems::data::Table;
+use bilevel_problems::data::{CsvFormat, Labels, Table, read_csv, read_idx, read_libsvm};
 use bilevel_problems::hyper_cleaning::{HyperCleaning, corrupt, hyper_cleaning};
 use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty, logistic_regression};
 
@@ -322,4 +322,49 @@ fn problems_that_do_not_fit_are_refused() {
     // The data are part of what a checkpoint knows a problem by.
     let identity = |t: &Table<f64>| HyperCleaning::new(t, 1.0).unwrap().identity();
     assert_ne!(identity(&train), identity(&train.shuffled(1)));
+}
+
+/// The data sets of development, where the environment variable `BILEVEL_DATA` tells the folder.
+#[test]
+fn the_data_sets_of_development_are_read_where_they_are() {
+    let Some(folder) = std::env::var_os("BILEVEL_DATA").map(std::path::PathBuf::from) else {
+        println!("skipped: BILEVEL_DATA is not set");
+        return;
+    };
+    let libsvm = |name: &str, columns, labels| {
+        let table = read_libsvm(folder.join(name), columns, labels).unwrap();
+        (table.samples(), table.columns())
+    };
+    let signs = Labels::Signs;
+    let ijcnn1 = libsvm("libsvm/ijcnn1.gz", None, signs);
+    assert_eq!(ijcnn1, (49_990, 22));
+    let other = libsvm("libsvm/ijcnn1.t.gz", Some(22), signs);
+    assert_eq!(other, (91_701, 22));
+    assert_eq!(libsvm("libsvm/a9a.gz", None, signs), (32_561, 123));
+    assert_eq!(libsvm("libsvm/a9a.t.gz", Some(123), signs), (16_281, 123));
+    let groups = Labels::From {
+        first: 1,
+        count: 20,
+    };
+    let news = |part: &str| {
+        libsvm(
+            &format!("20news/20news_counts.{part}.libsvm.gz"),
+            Some(130_108),
+            groups,
+        )
+    };
+    assert_eq!(news("train"), (11_314, 130_108));
+    assert_eq!(news("test"), (7_532, 130_108));
+    let covers = Labels::From { first: 1, count: 7 };
+    let path = folder.join("covtype/covtype_20k.csv.gz");
+    let table = read_csv(path, CsvFormat::new(covers)).unwrap();
+    assert_eq!((table.samples(), table.columns()), (20_000, 54));
+    let mnist = |part: &str, kind: &str| folder.join(format!("mnist/{part}-{kind}-ubyte.gz"));
+    let test = read_idx(
+        mnist("t10k", "images-idx3"),
+        mnist("t10k", "labels-idx1"),
+        10,
+    )
+    .unwrap();
+    assert_eq!((test.samples(), test.columns()), (10_000, 784));
 }
