@@ -43,6 +43,7 @@
 //! | [`hypergradient`] | ∇F by implicit differentiation, and the bound of its error |
 //! | [`oracle`] | θ and an accuracy in, value and hypergradient out: [`Implicit`], and [`Sum`] over samples in parallel |
 //! | [`upper`] | what moves θ: [`Maid`], [`Hoag`], [`GradientDescent`]; without gradients [`DerivativeFree`], [`RandomSearch`], [`GridSearch`] |
+//! | [`stochastic`] | methods on minibatches, single-loop: [`Soba`] and its peers, under the same driver |
 //! | [`run`] | the driver: stopping rules, budgets, observers, trace, report, checkpoints |
 //! | `plot` | convergence figures (feature `plot`) |
 //! | `argmin` | argmin's solvers and its Executor, in both directions (feature `argmin`) |
@@ -83,6 +84,7 @@ pub mod problem;
 pub mod run;
 pub mod simd;
 pub mod status;
+pub mod stochastic;
 pub mod upper;
 pub mod vector;
 pub mod work;
@@ -94,6 +96,7 @@ pub use problem::check::{CheckReport, Checker, check_lower, check_upper};
 pub use problem::{Curvature, Linearization, LowerLevel, UpperCurvature, UpperLevel};
 pub use run::{Limits, Report, Run, Trace};
 pub use status::{Budget, SolveStatus, Status};
+pub use stochastic::{MinibatchOracle, Soba, Stochastic};
 pub use upper::{
     DerivativeFree, GradientDescent, GridSearch, Hoag, Iteration, Law, Maid, RandomSearch, Region,
     Solver, Step,

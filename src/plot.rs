@@ -1,4 +1,4 @@
-//! Convergence plots: one or several runs in one figure, as SVG.
+//! Convergence plots: one or several runs in one figure, as SVG. Numbers of your own are drawn by a [`Chart`], in the same style.
 //!
 //! A [`Figure`] has panels over a common horizontal [`Axis`]:
 //!
@@ -38,9 +38,13 @@
 
 mod axis;
 mod canvas;
+pub mod chart;
 mod curve;
+mod legend;
 mod panel;
 mod style;
+
+pub use chart::{Chart, Graph};
 
 use plotters::style::text_anchor::HPos;
 use std::path::Path;
@@ -49,9 +53,9 @@ use crate::error::Error;
 use crate::run::Trace;
 use crate::upper::Iteration;
 use axis::{Kind, Scale};
-use canvas::{Canvas, fitted, width};
+use canvas::{fitted, width};
 use panel::{Frame, Plot};
-use style::{INK, LABEL, NUMBER, PAPER, TITLE};
+use style::{INK, NUMBER, PAPER, TITLE};
 
 /// The horizontal axis.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -194,7 +198,7 @@ impl<'a> Figure<'a> {
 
         let columns = panels.len().min(2);
         let full = columns as f64 * style::PANEL.0;
-        let legend = self.legend(full);
+        let legend = legend::rows(self.runs.iter().map(|(name, _)| name.as_str()), full);
         let title = if self.title.is_some() { 36.0 } else { 10.0 };
         let head = title + style::LEGEND_ROW * legend.len() as f64;
         let high = head + panels.len().div_ceil(columns) as f64 * style::PANEL.1;
@@ -212,7 +216,7 @@ impl<'a> Figure<'a> {
             for (i, row) in legend.iter().enumerate() {
                 let y = title + style::LEGEND_ROW * (i as f64 + 0.5);
                 for (run, x, name) in row {
-                    self.entry(canvas, *run, (*x, y), name)?;
+                    legend::entry(canvas, (*run, self.runs.len() > 1), (*x, y), name)?;
                 }
             }
             for (i, plot) in plots.iter().enumerate() {
@@ -284,49 +288,6 @@ impl<'a> Figure<'a> {
         let (low, high) = axis::extent(numbers.map(|number| kind.coordinate(number)));
         let low = if kind == Kind::Linear { 0.0 } else { low };
         Scale::new(kind, true, (low, high))
-    }
-
-    /// The rows of the legend, centred: runs that have a name, where each one is, and the name.
-    fn legend(&self, full: f64) -> Vec<Vec<(usize, f64, String)>> {
-        let mut rows: Vec<(f64, Vec<_>)> = Vec::new();
-        for (run, (name, _)) in self.runs.iter().enumerate() {
-            if name.trim().is_empty() {
-                continue;
-            }
-            let line = style::LEGEND_LINE + 30.0;
-            let name = fitted(name, LABEL, full - 40.0 - line);
-            let entry = line + width(&name, LABEL);
-            match rows.last_mut() {
-                Some((used, row)) if *used + entry <= full - 40.0 => {
-                    row.push((run, *used, name));
-                    *used += entry;
-                }
-                _ => rows.push((entry, vec![(run, 0.0, name)])),
-            }
-        }
-        let centred = |(used, mut row): (f64, Vec<(usize, f64, String)>)| {
-            for entry in &mut row {
-                entry.1 += (full - used) / 2.0 + 12.0;
-            }
-            row
-        };
-        rows.into_iter().map(centred).collect()
-    }
-
-    fn entry(
-        &self,
-        canvas: &mut Canvas,
-        run: usize,
-        (x, y): canvas::Point,
-        name: &str,
-    ) -> Result<(), Error> {
-        let to = x + style::LEGEND_LINE;
-        let color = style::color(run);
-        canvas.path(&[(x, y), (to, y)], style::solid(color))?;
-        if self.runs.len() > 1 {
-            canvas.mark(((x + to) / 2.0, y), run, color)?;
-        }
-        canvas.text(name, (to + 7.0, y), HPos::Left, LABEL, INK)
     }
 }
 

@@ -9,6 +9,7 @@
 //! estimate. [`check`] tests the derivatives and the constants of a problem of yours.
 
 pub mod check;
+pub mod minibatch;
 
 use crate::error::Error;
 use crate::vector::Vector;

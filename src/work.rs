@@ -22,11 +22,16 @@ pub struct Work {
     pub upper_values: u64,
     /// Gradients of f.
     pub upper_gradients: u64,
+    /// Samples that gradients and products of batches of the lower level went over, once for each of them. Only methods on batches count
+    /// them: for the others it is the number of samples times that of the calls.
+    pub lower_samples: u64,
+    /// The same of the upper level.
+    pub upper_samples: u64,
 }
 
 impl Work {
     /// The names of the kinds, in the order of [`counts`](Work::counts).
-    pub const KINDS: [&'static str; 8] = [
+    pub const KINDS: [&'static str; 10] = [
         "lower_solves",
         "lower_values",
         "lower_gradients",
@@ -35,10 +40,12 @@ impl Work {
         "cross_products",
         "upper_values",
         "upper_gradients",
+        "lower_samples",
+        "upper_samples",
     ];
 
     /// The counts, in the order of [`KINDS`](Work::KINDS).
-    pub fn counts(&self) -> [u64; 8] {
+    pub fn counts(&self) -> [u64; 10] {
         [
             self.lower_solves,
             self.lower_values,
@@ -48,6 +55,8 @@ impl Work {
             self.cross_products,
             self.upper_values,
             self.upper_gradients,
+            self.lower_samples,
+            self.upper_samples,
         ]
     }
 
@@ -67,5 +76,7 @@ impl AddAssign for Work {
         self.cross_products += other.cross_products;
         self.upper_values += other.upper_values;
         self.upper_gradients += other.upper_gradients;
+        self.lower_samples += other.lower_samples;
+        self.upper_samples += other.upper_samples;
     }
 }

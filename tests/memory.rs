@@ -6,13 +6,16 @@
 
 use bilevel::linear::{Cg, LinearSolver, System};
 use bilevel::lower::{Fista, Lbfgs, LowerSolver};
+use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
 use bilevel::vector::Scratch;
 use bilevel::{Linearization, LowerLevel, Maid, Run, Trust, Vector, parallel};
-use bilevel_problems::data::{photograph, resized};
+use bilevel_problems::data::{digits, photograph, resized};
+use bilevel_problems::hyper_cleaning::HyperCleaning;
 use bilevel_problems::imaging::{
     Blur, Boundary, Deblurring, Experts, FoeDenoising, Image, Kernel, Norm, Potential,
     Preconditioner, Tikhonov, TvDenoising, Weights, tv_denoising,
 };
+use bilevel_problems::logistic::{LogisticRegression, Penalty};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -75,6 +78,53 @@ fn a_run_holds_at_most_twelve_vectors_an_image_and_iterations_allocate_nothing()
         let problem = FoeDenoising::new(&small, &experts).unwrap();
         iterations_allocate_nothing(&problem, &experts.dct());
     }
+    let table = digits().unwrap();
+    for table in [table.to_sparse(), table] {
+        for penalty in [Penalty::Single, Penalty::PerWeight] {
+            let problem = LogisticRegression::new(&table, penalty).unwrap();
+            let theta = vec![-3.0; problem.theta_len()];
+            iterations_allocate_nothing(&problem, &theta);
+            batches_allocate_nothing(&problem, &theta);
+        }
+        let problem = HyperCleaning::new(&table, 0.1).unwrap();
+        let theta = vec![0.0; table.samples()];
+        iterations_allocate_nothing(&problem, &theta);
+        batches_allocate_nothing(&problem, &theta);
+    }
+}
+
+/// Everything that a stochastic method calls, on contiguous and on listed samples.
+fn batches_allocate_nothing<P>(problem: &P, theta: &Vec<f64>)
+where
+    P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
+{
+    let x = problem.start();
+    let (mut gradient, mut hvp, mut cross) = (x.clone(), x.clone(), theta.clone());
+    let mut blocks = |calls: usize| {
+        let before = dhat::HeapStats::get().total_blocks;
+        for call in 0..calls {
+            let (start, end) = (call % 9 * 64, call % 9 * 64 + 64);
+            for batch in [Batch::Range { start, end }, Batch::List(&[7, 1, 30])] {
+                problem.batch_gradient(batch, &x, theta, &mut gradient);
+                problem.batch_gradient_theta(batch, &x, theta, &mut cross);
+                problem.batch_hvp(batch, &x, theta, &x, &mut hvp);
+                problem.batch_cross_vjp(batch, &x, theta, &x, &mut cross);
+                let products = Products {
+                    gradient: &mut gradient,
+                    hvp: &mut hvp,
+                    cross: &mut cross,
+                };
+                problem.batch_all(batch, &x, theta, &x, products);
+            }
+        }
+        dhat::HeapStats::get().total_blocks - before
+    };
+    let profiler = dhat::Profiler::builder().testing().build();
+    blocks(2);
+    let later = blocks(50);
+    drop(profiler);
+    // As below: a pool of threads that is ending may add one.
+    assert!(later <= 2, "{later} blocks, {}", problem.identity());
 }
 
 /// Of both lower solvers and of CG. On one thread: how many row buffers several threads need depends on how they meet.

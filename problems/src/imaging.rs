@@ -28,6 +28,7 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::fingerprint::fingerprint;
+pub(crate) use checks::check_logarithms;
 use checks::check_pixels;
 
 /// A grey image, row after row; black is 0, white is 1. A signal is an image of one row.

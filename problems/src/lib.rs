@@ -2,14 +2,19 @@
 //!
 //! | module | problem | θ |
 //! |---|---|---|
+//! | [`logistic`] | logistic regression, binary and multinomial, dense and sparse, f64 or f32 | log penalties: one, or one a class, a feature, a weight |
+//! | [`hyper_cleaning`] | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly | one a sample |
+//! | [`finite_sum`] | a quadratic that is a finite sum, with closed forms: the ground truth of stochastic methods | any number |
 //! | [`quadratic`] | a quadratic whose F and ∇F are known in closed form: the ground truth of the tests | any number |
+//! | [`unbounded_smoothness`] | a finite sum whose smoothness grows with its gradient, with closed forms | any number |
 //! | [`imaging::tv`] | total-variation denoising of images and signals, f64 or f32 | log weight (one, one a pixel, or one a patch), log smoothing |
 //! | [`imaging::foe`] | fields of experts: denoising by learned filters, convex or weakly convex | filters, weights and smoothings, thousands |
 //! | [`imaging::tikhonov`] | denoising with squared differences: linear, with the solution in closed form | three log weights |
 //! | [`imaging::deblurring`] | any of the denoising problems behind a blur | those of the denoising problem |
 //! | [`mod@imaging::sure`] | any of the denoising problems without clean images | likewise |
 //!
-//! [`data`] reads and writes PNG and npy files and holds the photographs that ship with the crate.
+//! [`data`] reads and writes PNG and npy files, reads tables of samples (IDX, LIBSVM, CSV), and holds the photographs and tables that
+//! ship with the crate.
 //!
 //! ```
 //! use bilevel::{Maid, Run, Trust};
@@ -26,5 +31,14 @@
 
 pub mod data;
 mod fingerprint;
+pub mod finite_sum;
+pub mod hyper_cleaning;
 pub mod imaging;
+mod lanes;
+mod linear_model;
+pub mod logistic;
+mod pool;
 pub mod quadratic;
+pub mod unbounded_smoothness;
+
+pub use lanes::Lanes;

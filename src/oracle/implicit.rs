@@ -116,6 +116,15 @@ where
         self
     }
 
+    /// A state whose warm start of the lower level is x.
+    pub fn state_at(&self, x: &P::X) -> ImplicitState<P::X> {
+        ImplicitState {
+            x: x.clone(),
+            adjoint: None,
+            mu: None,
+        }
+    }
+
     /// The lower level.
     pub fn lower(&self) -> &P {
         &self.lower

@@ -267,10 +267,10 @@ fn kind(figure: &Figure, panel: Panel) -> Kind {
 
 /// Where the axes of a panel are.
 pub(super) struct Frame {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
+    pub(super) left: f64,
+    pub(super) right: f64,
+    pub(super) top: f64,
+    pub(super) bottom: f64,
 }
 
 impl Frame {
@@ -284,7 +284,7 @@ impl Frame {
         }
     }
 
-    fn place(&self, (x, y): Point) -> Point {
+    pub(super) fn place(&self, (x, y): Point) -> Point {
         (
             self.left + x * (self.right - self.left),
             self.bottom - y * (self.bottom - self.top),
@@ -292,7 +292,7 @@ impl Frame {
     }
 
     /// The grid, the axes, and the numbers on them.
-    fn axes(
+    pub(super) fn axes(
         &self,
         canvas: &mut Canvas,
         x: &Scale,
@@ -323,7 +323,7 @@ impl Frame {
     }
 
     /// The band between two bounds with its edges, without what is outside.
-    fn band(
+    pub(super) fn band(
         &self,
         canvas: &mut Canvas,
         color: RGBColor,

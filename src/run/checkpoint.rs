@@ -16,7 +16,7 @@ use std::path::Path;
 use crate::error::{CheckpointError, Error};
 
 /// The format that this build writes and reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 const MAGIC: &[u8; 8] = b"BILEVEL\n";
 const HEADER: usize = 24;

@@ -10,7 +10,7 @@ use crate::imaging::Image;
 const MOST_PIXELS: usize = 1 << 30;
 
 /// A number below n, each as likely as the others to 2⁻⁶⁴.
-fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
+pub(super) fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
     ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }
 

@@ -8,7 +8,8 @@ use bilevel::simd::dispatch;
 use bilevel::{Element, parallel};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+
+use crate::pool::Pool;
 
 /// Pixels in a band, about: what a pass reads and writes of a band stays within a second-level cache.
 const BAND_PIXELS: usize = 1 << 15;
@@ -16,41 +17,6 @@ const BAND_PIXELS: usize = 1 << 15;
 const BAND_ROWS: usize = 16;
 /// Independent partial sums within a row.
 pub(super) const LANES: usize = 8;
-
-/// Things that are lent out and taken back.
-pub(super) struct Pool<T>(Mutex<Vec<T>>);
-
-impl<T> Default for Pool<T> {
-    fn default() -> Self {
-        Pool(Mutex::new(Vec::new()))
-    }
-}
-
-impl<T> Pool<T> {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn put(&self, value: T) {
-        self.lock().push(value);
-    }
-
-    pub(super) fn take_or(&self, make: impl FnOnce() -> T) -> T {
-        let free = self.lock().pop();
-        free.unwrap_or_else(make)
-    }
-}
-
-impl<E: Element> Pool<Vec<E>> {
-    /// An array of `len` entries of unspecified content.
-    pub(super) fn take(&self, len: usize) -> Vec<E> {
-        let mut free = self.lock();
-        match free.iter().position(|a| a.len() == len) {
-            Some(at) => free.swap_remove(at),
-            None => vec![E::default(); len],
-        }
-    }
-}
 
 /// Room for the forward differences of one row.
 pub(super) struct Differences<E> {

@@ -30,7 +30,7 @@ pub(super) fn check_pixels<E: Element>(
 }
 
 /// Refuses a θ of logarithms that leave the range of the storage type.
-pub(super) fn check_logarithms<E: Element>(theta: &[f64]) -> Result<(), Error> {
+pub(crate) fn check_logarithms<E: Element>(theta: &[f64]) -> Result<(), Error> {
     let limit = if E::NAME == "f32" {
         MAX_LOG_F32
     } else {

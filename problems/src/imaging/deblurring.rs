@@ -40,10 +40,10 @@
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel, Vector};
 use rustdct::rustfft::num_complex::Complex;
 
-use super::bands::Pool;
 use super::blur::{Blur, Diagonal, Kind};
 use super::transform::{Axes, Coefficient};
 use super::{Denoiser, Restoration};
+use crate::pool::Pool;
 
 /// Roundings of `f64` that an entry goes through in a transform of n entries: this times log₂ n.
 const ROUNDINGS: f64 = 4.0;

@@ -35,15 +35,14 @@ mod bounds;
 mod correlation;
 mod experts;
 mod field;
-mod lanes;
 mod linearization;
 mod model;
 mod picture;
 mod potential;
 mod spectrum;
 
+pub use crate::lanes::Lanes;
 pub use experts::{Experts, Potential};
-pub use lanes::Lanes;
 pub use model::FoeModel;
 
 use bilevel::lower::Lbfgs;

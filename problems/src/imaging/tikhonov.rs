@@ -20,10 +20,11 @@ use bilevel::{Curvature, Element, Error, Linearization, LowerLevel, Vector};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Col, Mat, Side};
 
-use super::bands::{Bands, Base, Pool};
+use super::bands::{Bands, Base};
 use super::checks::{check_logarithms, check_pixels};
 use super::{Denoiser, Image, Restoration};
 use crate::fingerprint::fingerprint;
+use crate::pool::Pool;
 
 /// ‖D_k‖² is at most this.
 const NORMS: [f64; 3] = [1.0, 4.0, 4.0];

@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use rustdct::rustfft::num_complex::Complex;
 use std::ops::{Add, Mul, Sub};
 
-use super::bands::Pool;
+use crate::pool::Pool;
 
 /// Rows or columns that are worked on at once: those of a cache line.
 const BLOCK: usize = 8;

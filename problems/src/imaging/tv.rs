@@ -31,10 +31,11 @@
 
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
 
-use super::bands::{Bands, Base, Pool, lane_sum};
+use super::bands::{Bands, Base, lane_sum};
 use super::checks::{check_logarithms, check_pixels};
 use super::{Denoiser, Image, Restoration};
 use crate::fingerprint::fingerprint;
+use crate::pool::Pool;
 use linearization::TvLinearization;
 use patches::Patches;
 

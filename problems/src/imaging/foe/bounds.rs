@@ -26,10 +26,10 @@ use bilevel::simd::dispatch;
 
 use super::experts::Parameters;
 use super::field::Geometry;
-use super::lanes::Lanes;
 use super::potential::{Expert, local_suprema};
 use super::spectrum::Spectrum;
 use super::{EXTENSION, FoeDenoising, Prepared};
+use crate::lanes::Lanes;
 
 /// Sums of squares over the positions, for each expert.
 const SUMS: usize = 9;

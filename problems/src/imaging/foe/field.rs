@@ -15,8 +15,8 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 use super::correlation::{GRANULE, Packed, shifted_products};
-use super::lanes::Lanes;
-use crate::imaging::bands::Pool;
+use crate::lanes::Lanes;
+use crate::pool::Pool;
 
 /// Rows of a band.
 const BAND: usize = 32;

@@ -17,10 +17,10 @@ use std::sync::Arc;
 use super::bounds::Bounds;
 use super::experts::Effective;
 use super::field::Bank;
-use super::lanes::Lanes;
 use super::potential::Expert;
 use super::{FoeDenoising, Prepared};
 use crate::imaging::bands::lane_sum;
+use crate::lanes::Lanes;
 
 pub(super) struct FoeLinearization<'a, E: Element> {
     problem: &'a FoeDenoising<E>,

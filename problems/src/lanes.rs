@@ -3,7 +3,7 @@
 use bilevel::Element;
 use pulp::Simd;
 
-/// `f32` or `f64`, with the operations on whole registers that the convolutions are written in.
+/// `f32` or `f64`, with the operations on whole registers that convolutions and products of matrices are written in.
 ///
 /// Every product is fused with the sum it goes into, with one rounding, whatever the registers: the results do not depend on their
 /// width. Half of the arithmetic units of some processors would otherwise wait. (Without such an instruction, which x86-64 has had

@@ -1,0 +1,170 @@
+//! Tables of numbers separated by commas, one of which is the label.
+
+use std::path::Path;
+
+use super::text::{Labels, content, number, refusal, unreadable};
+use super::{DataError, Table, read_file};
+
+const FORMAT: &str = "CSV";
+
+/// What a file of comma-separated values looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CsvFormat {
+    /// Which labels there are.
+    pub labels: Labels,
+    /// The column of the label, from 0; `None` is the last.
+    pub label_column: Option<usize>,
+    /// Whether the first line holds names, which are skipped.
+    pub header: bool,
+}
+
+impl CsvFormat {
+    /// No header, and these labels in the last column.
+    pub fn new(labels: Labels) -> Self {
+        CsvFormat {
+            labels,
+            label_column: None,
+            header: false,
+        }
+    }
+}
+
+/// Reads a table of comma-separated numbers, plain or gzip.
+///
+/// # Errors
+/// [`DataError`]: names the line for rows of different length, a number that is not finite, and a label outside the classes.
+pub fn read_csv(path: impl AsRef<Path>, format: CsvFormat) -> Result<Table<f64>, DataError> {
+    let path = path.as_ref();
+    parse(path, &read_file(path)?, format)
+}
+
+pub(super) fn parse(path: &Path, bytes: &[u8], format: CsvFormat) -> Result<Table<f64>, DataError> {
+    let refuse = refusal(path, FORMAT);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(format.header)
+        .trim(csv::Trim::All)
+        .from_reader(content(bytes));
+    let mut features = Vec::new();
+    let mut labels = Vec::new();
+    let mut columns = 0;
+    let mut record = csv::StringRecord::new();
+    loop {
+        let line = reader.position().line();
+        match reader.read_record(&mut record) {
+            Ok(false) => break,
+            Ok(true) => {}
+            Err(error) => return Err(refuse(reason(&error, line))),
+        }
+        let line = record.position().map_or(line, csv::Position::line);
+        let label_at = format
+            .label_column
+            .unwrap_or(record.len().saturating_sub(1));
+        if label_at >= record.len() {
+            return Err(refuse(format!(
+                "line {line}: {} columns, and the label is said to be in column {label_at} from 0",
+                record.len()
+            )));
+        }
+        columns = record.len() - 1;
+        for (at, text) in record.iter().enumerate() {
+            let at_column = |reason| refuse(format!("line {line}, column {}: {reason}", at + 1));
+            if at == label_at {
+                labels.push(format.labels.class(text).map_err(at_column)?);
+            } else {
+                features.push(number(text).map_err(at_column)?);
+            }
+        }
+    }
+    Table::dense(columns, features, labels, format.labels.classes())
+        .map_err(|e| refuse(e.to_string()))
+}
+
+fn reason(error: &csv::Error, line: u64) -> String {
+    match error.kind() {
+        csv::ErrorKind::Io(error) => format!("line {line}: {}", unreadable(error)),
+        csv::ErrorKind::UnequalLengths {
+            pos,
+            expected_len,
+            len,
+        } => {
+            let line = pos.as_ref().map_or(line, csv::Position::line);
+            format!("line {line}: {len} columns; expected {expected_len}, as in the first")
+        }
+        csv::ErrorKind::Utf8 { .. } => format!("line {line}: it is not text in UTF-8"),
+        _ => format!("line {line}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::tests::gzip;
+    use super::*;
+    use crate::data::Features;
+
+    const CLASSES: CsvFormat = CsvFormat {
+        labels: Labels::From { first: 1, count: 3 },
+        label_column: None,
+        header: false,
+    };
+
+    fn read(text: &str, format: CsvFormat) -> Result<Table<f64>, DataError> {
+        parse(Path::new("a.csv"), text.as_bytes(), format)
+    }
+
+    #[test]
+    fn plain_and_compressed_files_give_the_same_table() {
+        let table = read("1,-2.5,3\r\n 4, 5,1\n", CLASSES).unwrap();
+        assert_eq!(table.labels(), [2, 0]);
+        assert_eq!(
+            table.features(),
+            &Features::Dense(vec![1.0, -2.5, 4.0, 5.0])
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv.gz");
+        std::fs::write(&path, gzip(b"1,-2.5,3\n4,5,1\n")).unwrap();
+        assert_eq!(read_csv(&path, CLASSES).unwrap(), table);
+        let first = CsvFormat {
+            label_column: Some(0),
+            header: true,
+            ..CLASSES
+        };
+        let named = read("label,a,b\n3,1,-2.5\n1,4,5\n", first).unwrap();
+        assert_eq!(named, table);
+    }
+
+    #[test]
+    fn bad_lines_are_refused_by_number() {
+        let cases = [
+            ("1,2,1\n1,2,4\n", "line 2, column 3: the label is `4`"),
+            ("1,2,1\n1,1\n", "line 2: 2 columns; expected 3"),
+            ("1,2,1\n1,2,1\n1,1,1,1\n", "line 3: 4 columns; expected 3"),
+            ("1,nan,1\n", "line 1, column 2: `nan`"),
+            ("1,,1\n", "line 1, column 2: ``"),
+            ("a,b,c\n1,2,1\n", "line 1, column 1: `a`"),
+            ("", "0 samples"),
+            ("1\n2\n", "0 features"),
+        ];
+        for (text, words) in cases {
+            let error = read(text, CLASSES).unwrap_err().to_string();
+            assert!(error.contains(words), "{text:?}: {error}");
+            assert!(error.contains("a.csv"), "{error}");
+        }
+        let beyond = CsvFormat {
+            label_column: Some(9),
+            ..CLASSES
+        };
+        assert!(read("1,2,1\n", beyond).is_err());
+    }
+
+    #[test]
+    fn damaged_files_are_refused() {
+        let whole = gzip("1,2,1\n".repeat(50).as_bytes());
+        for cut in [5, 12, whole.len() - 9, whole.len() - 1] {
+            let error = parse(Path::new("a"), &whole[..cut], CLASSES).unwrap_err();
+            assert!(error.to_string().contains("too early"), "{cut}: {error}");
+        }
+        let binary = parse(Path::new("a"), b"1,2,1\n\xff,2,1\n", CLASSES);
+        let error = binary.unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+    }
+}

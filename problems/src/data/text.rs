@@ -1,0 +1,140 @@
+//! What the readers of tables share: files that may be compressed, lines, numbers and labels.
+
+use flate2::bufread::MultiGzDecoder;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use super::DataError;
+
+/// A byte of a deflate stream stands for no more bytes than this.
+pub(super) const MOST_EXPANSION: usize = 1032;
+
+/// Which labels a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Labels {
+    /// −1, which becomes class 0, and +1, which becomes class 1.
+    Signs,
+    /// `count` whole numbers from `first` on, which becomes class 0.
+    From {
+        /// The smallest label.
+        first: i64,
+        /// How many classes there are.
+        count: usize,
+    },
+}
+
+impl Labels {
+    pub(super) fn classes(self) -> usize {
+        match self {
+            Labels::Signs => 2,
+            Labels::From { count, .. } => count,
+        }
+    }
+
+    /// The class that a label stands for.
+    pub(super) fn class(self, text: &str) -> Result<u32, String> {
+        let found = text.parse::<f64>().ok();
+        let class = match self {
+            Labels::Signs => found.filter(|v| v.abs() == 1.0).map(|v| u32::from(v > 0.0)),
+            Labels::From { first, count } => found
+                .map(|v| v - first as f64)
+                .filter(|offset| *offset >= 0.0 && *offset < count as f64 && offset.fract() == 0.0)
+                .map(|offset| offset as u32),
+        };
+        class.ok_or_else(|| {
+            let expected = match self {
+                Labels::Signs => "-1 or 1".to_owned(),
+                Labels::From { first, count } => {
+                    format!("a whole number, the first of {count} being {first}")
+                }
+            };
+            format!("the label is `{}`; expected {expected}", shortened(text))
+        })
+    }
+}
+
+/// A finite number.
+pub(super) fn number(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err(format!("`{}` is not a finite number", shortened(text))),
+    }
+}
+
+/// The beginning of what a file says, to be shown.
+pub(super) fn shortened(text: &str) -> String {
+    let mut shown: String = text.chars().take(40).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Whether the bytes are those of a gzip file.
+pub(super) fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+/// The content of a file, decompressed on the way where it is gzip.
+pub(super) fn content(bytes: &[u8]) -> Box<dyn BufRead + '_> {
+    if is_gzip(bytes) {
+        Box::new(BufReader::with_capacity(
+            1 << 16,
+            MultiGzDecoder::new(bytes),
+        ))
+    } else {
+        Box::new(bytes)
+    }
+}
+
+/// What a failure to read says: that of a decompressor, or of text that is none.
+pub(super) fn unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "the file ends too early".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Refuses a file of this format for a reason.
+pub(super) fn refusal(path: &Path, format: &'static str) -> impl Fn(String) -> DataError {
+    move |reason| DataError::Format {
+        path: path.to_owned(),
+        format,
+        reason,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// The same bytes as a gzip file.
+    pub(in crate::data) fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn labels_outside_the_classes_are_refused() {
+        let classes = Labels::From {
+            first: -2,
+            count: 4,
+        };
+        assert_eq!(classes.class("-2"), Ok(0));
+        assert_eq!(classes.class("1.0"), Ok(3));
+        for text in ["2", "-3", "0.5", "nan", "inf", "", "x", "1e300"] {
+            assert!(classes.class(text).is_err(), "{text}");
+        }
+        assert_eq!(Labels::Signs.class("+1"), Ok(1));
+        assert_eq!(Labels::Signs.class("-1.0"), Ok(0));
+        for text in ["0", "2", "nan", ""] {
+            assert!(Labels::Signs.class(text).is_err(), "{text}");
+        }
+        let none = Labels::From { first: 0, count: 0 };
+        assert!(none.class("0").is_err());
+        let long = Labels::Signs.class(&"7".repeat(1000)).unwrap_err();
+        assert!(long.len() < 200, "{long}");
+    }
+}

@@ -1,0 +1,91 @@
+//! The second derivatives of logistic regression at one point.
+
+use bilevel::Linearization;
+
+use super::LogisticRegression;
+use crate::lanes::Lanes;
+use crate::linear_model::{largest, links};
+
+/// Holds the probabilities of all samples and the penalties of all weights.
+pub(super) struct LogisticLinearization<'a, E: Lanes> {
+    problem: &'a LogisticRegression<E>,
+    x: &'a [E],
+    theta: &'a [f64],
+    probabilities: Vec<E>,
+    weights: Vec<E>,
+}
+
+impl<'a, E: Lanes> LogisticLinearization<'a, E> {
+    pub(super) fn new(problem: &'a LogisticRegression<E>, x: &'a [E], theta: &'a [f64]) -> Self {
+        LogisticLinearization {
+            probabilities: problem.model.probabilities(x),
+            weights: problem.weights(theta),
+            problem,
+            x,
+            theta,
+        }
+    }
+
+    /// max over the groups of e^θ ‖·‖.
+    fn largest_group(&self, of: &[E]) -> f64 {
+        let numbers = &self.problem.model.numbers;
+        let mut sums = numbers.take(self.theta.len());
+        self.problem.groups.inner(of, of, &mut sums);
+        let sizes = sums.iter().zip(self.theta);
+        let size = largest(sizes.map(|(s, t)| t.exp() * s.sqrt()));
+        numbers.put(sums);
+        (1.0 + 32.0 * E::UNIT_ROUNDOFF) * size
+    }
+}
+
+impl<E: Lanes> Drop for LogisticLinearization<'_, E> {
+    fn drop(&mut self) {
+        let arrays = &self.problem.model.arrays;
+        arrays.put(std::mem::take(&mut self.probabilities));
+        arrays.put(std::mem::take(&mut self.weights));
+    }
+}
+
+impl<E: Lanes> Linearization for LogisticLinearization<'_, E> {
+    type Theta = Vec<f64>;
+    type X = Vec<E>;
+
+    fn hvp(&self, v: &Vec<E>, out: &mut Vec<E>) {
+        let model = &self.problem.model;
+        let pass = model.pass::<1, 1>(self.problem.all(), [v], |part, room| {
+            let p = model.of_part(part, &self.probabilities);
+            links::curve(model.outputs(), p, &mut room.scores[0]);
+            0.0
+        });
+        let share = 1.0 / model.samples() as f64;
+        crate::linear_model::regularise(share, pass.sum(0), &self.weights, v, out);
+        model.done(pass);
+    }
+
+    fn cross_vjp(&self, w: &Vec<E>, out: &mut Vec<f64>) {
+        self.problem.groups.cross(&self.weights, self.x, w, out);
+    }
+
+    fn cross_jvp(&self, u: &Vec<f64>, out: &mut Vec<E>) {
+        self.problem.groups.expand_by(u, &self.weights, out);
+        for (out, &x) in out.iter_mut().zip(self.x) {
+            *out = *out * x;
+        }
+    }
+
+    fn hessian_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
+        let model = &self.problem.model;
+        let change = model.score_change(q, |i| {
+            (model.loss_third() * model.lengths()[i] * radius).min(model.loss_smoothness())
+        });
+        Some(model.norm_squared().sqrt() / model.samples() as f64 * change)
+    }
+
+    fn cross_change(&self, q: &Vec<E>, radius: f64) -> Option<f64> {
+        Some(radius * self.largest_group(q))
+    }
+
+    fn cross_norm(&self, _room: &mut Vec<E>) -> Option<f64> {
+        Some(self.largest_group(self.x))
+    }
+}

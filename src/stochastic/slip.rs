@@ -1,0 +1,122 @@
+//! SLIP: single-loop bilevel optimiser for F whose smoothness grows with its gradient.
+//!
+//! ```text
+//! x₀ ← T steps of SGD on g(·, θ₀)
+//! x⁺ ← x − γₖ ∇ₓg(x, θ; ξ);   v⁺ ← v − νₖ (A(x, θ; ξ̂) v − ∇ₓf(x, θ; ξ'));   m ← β m + (1 − β)(∇θf(x, θ; ξ'') − B(x, θ; ξ'')ᵀv)
+//! θ ← θ − ηₖ m/‖m‖;   x ← x⁺;   v ← v⁺
+//! ```
+//!
+//! BO-REP without its inner loops: since a normalised step moves θ by ηₖ at most, one step of SGD an iteration follows x*(θ). All three
+//! directions are at the same (θ, x, v). γₖ = γ₀/(k+1)^¼, νₖ is a multiple of γₖ, and ηₖ = η₀/(k+1)^⅔ is a length.
+//!
+//! # Assumptions
+//! Those of BO-REP: g(·, θ) strongly convex with Lipschitz derivatives, ‖∇²F‖ ≤ L₀ + L₁‖∇F‖ in the wide sense of the paper. Then ‖∇F‖ ≤ ε
+//! after Õ(ε⁻⁴) calls, with constant steps that ε sets. Steps that decay reach it without knowing ε.
+//!
+//! # Cost
+//! An iteration: one gradient of g, one product with A and one with Bᵀ, two gradients of f, each on a batch of its own. At the start: T
+//! gradients of g. Memory: five vectors like x, five like θ.
+//!
+//! # Reference
+//! X. Gong, J. Hao, M. Liu: A nearly optimal single loop algorithm for stochastic bilevel optimization under unbounded smoothness.
+//! ICML 2024, [arXiv:2412.20017](https://arxiv.org/abs/2412.20017).
+
+use serde::{Deserialize, Serialize};
+
+use super::parts::{Sgd, adjoint_step, momentum, momentum_step, normalised_step};
+use super::{Iterate, Levels, Method, Now, Scale};
+use crate::error::{Error, positive};
+use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
+use crate::vector::Vector;
+
+/// Normalised momentum, and one step of SGD for each lower variable. See the [module](self).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Slip {
+    /// T: steps of SGD on x at θ₀ (default 200).
+    pub warm_start: u64,
+    /// β, at least 0 and below 1 (default 0.9).
+    pub momentum: f64,
+    /// νₖ/γₖ (default 1).
+    pub adjoint_ratio: f64,
+}
+
+impl Default for Slip {
+    fn default() -> Self {
+        Slip {
+            warm_start: 200,
+            momentum: 0.9,
+            adjoint_ratio: 1.0,
+        }
+    }
+}
+
+/// The memory of [`Slip`]: m.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct SlipMemory<T: Vector> {
+    m: T,
+}
+
+impl Method for Slip {
+    type Memory<T: Vector, X: Vector> = SlipMemory<T>;
+
+    fn name(&self) -> String {
+        "SLIP".into()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        positive("adjoint_ratio", self.adjoint_ratio)?;
+        momentum("momentum", self.momentum)
+    }
+
+    fn scale(&self) -> Scale {
+        Scale::normalised()
+    }
+
+    fn start<P, U>(
+        &self,
+        levels: Levels<'_, P, U>,
+        at: &mut Iterate<P::Theta, P::X>,
+        now: Now,
+    ) -> SlipMemory<P::Theta>
+    where
+        P: MinibatchLower,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+    {
+        Sgd {
+            steps: self.warm_start,
+            step: now.lower,
+            radius: None,
+            average: false,
+        }
+        .run(levels, at);
+        SlipMemory {
+            m: at.theta.zeros_like(),
+        }
+    }
+
+    fn iterate<P, U>(
+        &self,
+        levels: Levels<'_, P, U>,
+        at: &mut Iterate<P::Theta, P::X>,
+        s: &mut SlipMemory<P::Theta>,
+        now: Now,
+    ) where
+        P: MinibatchLower,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+    {
+        // The steps are taken from the last variable to the first, so that every direction is at the old (θ, x, v).
+        momentum_step(levels, at, self.momentum, &mut s.m);
+        adjoint_step(levels, at, self.adjoint_ratio * now.lower);
+        Sgd {
+            steps: 1,
+            step: now.lower,
+            radius: None,
+            average: false,
+        }
+        .run(levels, at);
+        normalised_step(&mut at.theta, now.upper, &s.m);
+        at.note(&s.m);
+    }
+}
