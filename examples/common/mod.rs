@@ -4,6 +4,7 @@
 
 pub(crate) mod images;
 pub(crate) mod solvers;
+pub(crate) mod stochastic;
 pub(crate) mod watch;
 
 use bilevel::{Trust, parallel};

@@ -180,7 +180,7 @@ pub(crate) trait Runnable<O: Oracle> {
     ) -> Result<Report<O::Theta>, Failure>;
 }
 
-fn boxed<'a, O: Oracle + 'a, S: Solver<O> + 'a>(solver: S) -> AnySolver<'a, O> {
+pub(crate) fn boxed<'a, O: Oracle + 'a, S: Solver<O> + 'a>(solver: S) -> AnySolver<'a, O> {
     Box::new(solver)
 }
 
