@@ -22,6 +22,14 @@
 //! | [`Amigo`] | `amigo.rs` | 10 steps of x, 10 of v, warm-started | ½, ½; ½, 0.03 | vectors |
 //! | [`Fsla`] | `fsla.rs` | one step of x and v, momentum of STORM on θ | ½, ½; ½, 0.03 | vectors |
 //! | [`Srba`] | `srba.rs` | recursive directions as in SARAH, all samples now and then | 0, 0; ½, 1/(50√b) | vectors |
+//! | [`Mrbo`] | `mrbo.rs` | recursive momentum on x and θ, Neumann series | ⅓, ⅓; ½, 0.03 | vectors |
+//! | [`Sustain`] | `sustain.rs` | the same with other weights | ⅓, ⅓; ½, 0.03 | vectors |
+//! | [`Vrbo`] | `vrbo.rs` | SPIDER on x and θ, all samples now and then, Neumann series | 0, 0; ½, 0.03 | vectors |
+//! | [`F2sa`] | `f2sa.rs` | first derivatives only, a growing penalty | see its page | vectors |
+//! | [`Bome`] | `bome.rs` | first derivatives only, a barrier on the lower value | see its page | vectors |
+//! | [`BoRep`] | `bo_rep.rs` | normalised momentum, x refined at the start and now and then | ¼, ⅔; ½, normalised | vectors |
+//! | [`Slip`] | `slip.rs` | normalised momentum, one step of x and v | ¼, ⅔; ½, normalised | vectors |
+//! | [`AccBo`] | `accbo.rs` | normalised recursive momentum, x by Nesterov's acceleration | ¼, ⅔; ½, normalised | vectors |
 //!
 //! Vectors: a number of them that does not depend on the samples. b: batches of an epoch, of the level that has more. SABA and SRBA alone
 //! go to the minimiser with steps that do not decay.
