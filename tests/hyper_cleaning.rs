@@ -19,6 +19,12 @@ const SMALL: [&str; 8] = [
     "6",
 ];
 
+/// The small run with some of its options replaced and others added.
+fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let kept = SMALL.chunks(2).filter(|pair| !more.contains(&pair[0]));
+    kept.flatten().chain(more).copied().collect()
+}
+
 fn read(folder: &Path, file: &str) -> String {
     std::fs::read_to_string(folder.join(file)).unwrap()
 }
@@ -27,11 +33,7 @@ fn read(folder: &Path, file: &str) -> String {
 fn wrong_labels_are_found_and_the_files_are_written() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    let text = example::succeeds(
-        NAME,
-        out,
-        &[&SMALL[..], &["--max-iterations", "20"]].concat(),
-    );
+    let text = example::succeeds(NAME, out, &with(&["--max-iterations", "20"]));
     assert!(text.contains("F1") && text.contains("certified"), "{text}");
     let report: serde_json::Value = serde_json::from_str(&read(out, "report.json")).unwrap();
     let number = |key: &str| report[key].as_f64().unwrap();
@@ -62,8 +64,8 @@ fn the_same_bytes_on_any_number_of_threads_and_after_an_interruption() {
     let out = |name: &str| folder.path().join(name);
     for solver in ["saba", "bo-rep", "srba"] {
         let run = |name: &str, more: &[&str]| {
-            let arguments = [&SMALL[..], &["--solver", solver], more].concat();
-            example::succeeds(NAME, &out(name), &arguments);
+            let arguments = [&["--solver", solver], more].concat();
+            example::succeeds(NAME, &out(name), &with(&arguments));
             (
                 read(&out(name), "trace.csv"),
                 read(&out(name), "suspects.csv"),
@@ -83,7 +85,7 @@ fn bad_input_ends_with_one_line_and_exit_code_2() {
     let out = folder.path();
     let missing = out.join("missing").display().to_string();
     let refused = |more: &[&str], words: &[&str]| {
-        example::refused(NAME, out, &[&SMALL[..], more].concat(), words);
+        example::refused(NAME, out, &with(more), words);
     };
     refused(&["--corruption", "1.5"], &["share", "1.5"]);
     refused(&["--corruption=NaN"], &["share", "NaN"]);

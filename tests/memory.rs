@@ -154,7 +154,9 @@ where
     let start = problem.start();
     let mut x = start.clone();
     let mut q = x.zeros_like();
-    let rhs = x.clone();
+    // Not the start, which is zero for some problems.
+    let mut rhs = x.clone();
+    rhs.assign(&mut |i| (1.0 + i as f64).sin());
     let mut blocks = |iterations: u64| {
         let before = dhat::HeapStats::get().total_blocks;
         x.copy_from(&start);
