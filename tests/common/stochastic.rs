@@ -11,7 +11,7 @@ use bilevel_problems::finite_sum::FiniteSum;
 pub(crate) const GAMMA: f64 = 0.05;
 pub(crate) const ETA: f64 = 0.02;
 
-/// Both levels of a finite sum on one batch as dense matrices: ∇ₓg = Ax + Bθ + a, ∇θg = Bᵀx + Dθ + d, ∇ₓf = Cx + c, ∇θf = ρθ; and the variables.
+/// Both levels of a finite sum as dense matrices: ∇ₓg = Ax + Bθ + a, ∇θg = Bᵀx + Dθ + d, ∇ₓf = Cx + c, ∇θf = ρθ; and the variables.
 #[derive(Clone)]
 pub(crate) struct Dense {
     pub(crate) a: Vec<Vec<f64>>,
@@ -44,7 +44,13 @@ pub(crate) fn plus(a: &[f64], scale: f64, b: &[f64]) -> Vec<f64> {
 }
 
 impl Dense {
-    pub(crate) fn new(problem: &FiniteSum, theta: &[f64], all: Batch<'_>) -> Self {
+    pub(crate) fn new(problem: &FiniteSum, theta: &[f64]) -> Self {
+        let all = Batch::all(problem.lower().samples());
+        Dense::on(problem, theta, [all, all])
+    }
+
+    /// The same on batches.
+    pub(crate) fn on(problem: &FiniteSum, theta: &[f64], [all, all_upper]: [Batch<'_>; 2]) -> Self {
         let (lower, upper) = (problem.lower(), problem.upper());
         let (n, p) = (lower.start().len(), theta.len());
         let gradient = |x: &[f64], theta: &[f64]| {
@@ -59,7 +65,13 @@ impl Dense {
         };
         let upper_gradients = |x: &[f64], theta: &[f64]| {
             let (mut by_x, mut by_theta) = (vec![0.0; n], vec![0.0; p]);
-            upper.batch_gradients(all, &x.to_vec(), &theta.to_vec(), &mut by_x, &mut by_theta);
+            upper.batch_gradients(
+                all_upper,
+                &x.to_vec(),
+                &theta.to_vec(),
+                &mut by_x,
+                &mut by_theta,
+            );
             (by_x, by_theta)
         };
         let unit = |len: usize, k: usize| (0..len).map(|i| f64::from(i == k)).collect::<Vec<_>>();
@@ -132,6 +144,21 @@ impl Dense {
     /// ∇ₓf.
     pub(crate) fn upper_gradient(&self, x: &[f64]) -> Vec<f64> {
         plus(&times(&self.c, x), 1.0, &self.upper_offset)
+    }
+
+    /// ∇θf.
+    pub(crate) fn upper_gradient_theta(&self, theta: &[f64]) -> Vec<f64> {
+        theta.iter().map(|t| self.rho * t).collect()
+    }
+
+    /// A v.
+    pub(crate) fn hvp(&self, v: &[f64]) -> Vec<f64> {
+        times(&self.a, v)
+    }
+
+    /// Bᵀv.
+    pub(crate) fn cross(&self, v: &[f64]) -> Vec<f64> {
+        transposed(&self.b, v)
     }
 
     /// d_x, d_v, d_θ at any point.
@@ -210,14 +237,14 @@ pub(crate) fn agrees_with<M: Method + Clone, S>(
             end: (i + 1) * size,
         };
         let sampler = |stream| Sampler::new(SAMPLES, size, Sampling::Contiguous, 5, stream);
-        let all = Dense::new(&problem, &theta, Batch::all(SAMPLES));
+        let all = Dense::on(&problem, &theta, [Batch::all(SAMPLES); 2]);
         let mut r = Reference {
             theta: theta.clone(),
             x: all.x.clone(),
             v: all.v.clone(),
             all,
             batches: (0..count)
-                .map(|i| Dense::new(&problem, &theta, batch(i)))
+                .map(|i| Dense::on(&problem, &theta, [batch(i); 2]))
                 .collect(),
             samplers: [sampler(1), sampler(2)],
         };
