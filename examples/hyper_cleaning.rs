@@ -17,11 +17,12 @@ mod common;
 use bilevel::lower::Lbfgs;
 use bilevel::plot::{Chart, Figure, Graph};
 use bilevel::{Accuracy, Implicit, Limits, Oracle, Report, Trust};
-use bilevel_problems::data::{Features, Table, fashion_mnist, read_idx, write_png};
+use bilevel_problems::data::{Features, Table, write_png};
 use bilevel_problems::hyper_cleaning::{HyperCleaning, corrupt, hyper_cleaning};
 use bilevel_problems::imaging::Image;
 use bilevel_problems::logistic::CrossEntropy;
 use clap::Parser;
+use common::images_of_classes::{CLASSES, all_samples, split};
 use common::solvers::{Settings, around};
 use common::stochastic::{Batches, solver};
 use common::{Checkpoints, Failure, TrustName, prepare};
@@ -42,7 +43,6 @@ const OUTPUTS: [&str; 6] = [
 const SHEET: (usize, usize) = (4, 10);
 /// Bars of the histogram of weights.
 const BARS: usize = 25;
-const CLASSES: usize = 10;
 /// Half the width of the box of solvers that search in one.
 const HALF_WIDTH: f64 = 3.0;
 /// θ at which a sample has its full weight, to working precision.
@@ -109,31 +109,6 @@ fn main() -> ExitCode {
     common::main("hyper_cleaning", |options: &Options| options.threads, clean)
 }
 
-/// The file `name` of a folder, plain or with `.gz`.
-fn file(folder: &Path, name: &str) -> PathBuf {
-    let plain = folder.join(name);
-    if plain.exists() {
-        plain
-    } else {
-        folder.join(format!("{name}.gz"))
-    }
-}
-
-/// All training and all test samples.
-fn data(options: &Options) -> Result<(Table<f64>, Table<f64>), Failure> {
-    let Some(folder) = &options.data else {
-        return Ok(fashion_mnist()?);
-    };
-    let read = |part: &str| {
-        read_idx(
-            file(folder, &format!("{part}-images-idx3-ubyte")),
-            file(folder, &format!("{part}-labels-idx1-ubyte")),
-            CLASSES,
-        )
-    };
-    Ok((read("train")?, read("t10k")?))
-}
-
 /// The samples of a run: the pixels and right labels of the training samples, and standardised tables.
 struct Samples {
     pixels: Table<f64>,
@@ -144,12 +119,10 @@ struct Samples {
 
 impl Samples {
     fn new(options: &Options) -> Result<Self, Failure> {
-        let (all, test) = data(options)?;
-        let whole = options.data.is_some();
-        let train = options.train.unwrap_or(if whole { 20_000 } else { 4_000 });
-        let validation = options
-            .validation
-            .unwrap_or(if whole { 5_000 } else { 1_000 });
+        let (all, test) = all_samples(options.data.as_deref())?;
+        let (train, validation) = split(options.data.is_some());
+        let train = options.train.unwrap_or(train);
+        let validation = options.validation.unwrap_or(validation);
         if train == 0 || validation == 0 || train.saturating_add(validation) > all.samples() {
             return Err(format!(
                 "--train {train} and --validation {validation} do not divide {} samples: at least one each, and together no more",

@@ -77,6 +77,8 @@ pub enum Budget {
     CrossProducts,
     /// Lower-level problems solved.
     LowerSolves,
+    /// Samples of both levels.
+    Samples,
     /// Wall-clock time.
     Seconds,
 }
@@ -90,6 +92,7 @@ impl fmt::Display for Budget {
             Budget::Work => "lower gradients and Hessian products",
             Budget::CrossProducts => "cross products",
             Budget::LowerSolves => "lower solves",
+            Budget::Samples => "samples",
             Budget::Seconds => "seconds",
         })
     }

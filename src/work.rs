@@ -64,6 +64,16 @@ impl Work {
     pub fn iterations(&self) -> u64 {
         self.lower_gradients + self.hessian_products
     }
+
+    /// Gradients and products of both levels: the axis on which methods on batches are compared.
+    pub fn calls(&self) -> u64 {
+        self.iterations() + self.cross_products + self.upper_gradients
+    }
+
+    /// Samples of both levels that gradients and products of batches went over.
+    pub fn samples(&self) -> u64 {
+        self.lower_samples + self.upper_samples
+    }
 }
 
 impl AddAssign for Work {

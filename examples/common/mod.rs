@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each example uses its part
 
 pub(crate) mod images;
+pub(crate) mod images_of_classes;
 pub(crate) mod solvers;
 pub(crate) mod stochastic;
 pub(crate) mod watch;

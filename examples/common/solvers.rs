@@ -10,7 +10,8 @@ use bilevel::{
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::{Checkpoints, Failure};
 
@@ -152,7 +153,46 @@ pub(crate) struct Settings<'a, T> {
     /// Whether the iterations are printed.
     pub(crate) table: bool,
     /// Where θ is noted for every row of the trace.
-    pub(crate) thetas: Option<&'a Mutex<Vec<T>>>,
+    pub(crate) notes: Option<&'a Notes<T>>,
+}
+
+/// θ at every row of a trace, and what the solver took to get there.
+pub(crate) struct Notes<T> {
+    inside: Mutex<(f64, Vec<Note<T>>)>,
+}
+
+/// One of them.
+#[derive(Clone)]
+pub(crate) struct Note<T> {
+    pub(crate) theta: T,
+    /// Seconds inside the solver so far: what the driver, observers and checkpoints take is not counted.
+    pub(crate) seconds: f64,
+}
+
+impl<T> Default for Notes<T> {
+    fn default() -> Self {
+        Notes {
+            inside: Mutex::new((0.0, Vec::new())),
+        }
+    }
+}
+
+impl<T: Clone> Notes<T> {
+    fn lock(&self) -> MutexGuard<'_, (f64, Vec<Note<T>>)> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, theta: &T) {
+        let (seconds, rows) = &mut *self.lock();
+        rows.push(Note {
+            theta: theta.clone(),
+            seconds: *seconds,
+        });
+    }
+
+    pub(crate) fn rows(&self) -> Vec<Note<T>> {
+        self.lock().1.clone()
+    }
 }
 
 impl<'a, T> Settings<'a, T> {
@@ -164,7 +204,7 @@ impl<'a, T> Settings<'a, T> {
             checkpoint: files.checkpoint.as_deref().or(files.resume.as_deref()),
             resume: files.resume.as_deref(),
             table: true,
-            thetas: None,
+            notes: None,
         }
     }
 }
@@ -193,7 +233,7 @@ impl<O: Oracle, S: Solver<O>> Runnable<O> for S {
     ) -> Result<Report<O::Theta>, Failure> {
         let noted = Noted {
             solver: self,
-            thetas: settings.thetas,
+            notes: settings.notes,
         };
         let mut run = Run::new(oracle, noted)
             .tolerance(settings.tolerance)
@@ -226,15 +266,24 @@ fn stop_flag() -> Arc<AtomicBool> {
 /// A solver that notes θ before every step, as the trace does for a short one.
 struct Noted<'a, S, T> {
     solver: &'a S,
-    thetas: Option<&'a Mutex<Vec<T>>>,
+    notes: Option<&'a Notes<T>>,
 }
 
 impl<S, T: Clone> Noted<'_, S, T> {
     fn note(&self, theta: &T) {
-        if let Some(thetas) = self.thetas {
-            let mut thetas = thetas.lock().unwrap_or_else(PoisonError::into_inner);
-            thetas.push(theta.clone());
+        if let Some(notes) = self.notes {
+            notes.add(theta);
         }
+    }
+
+    /// `work`, with its time counted.
+    fn timed<R>(&self, work: impl FnOnce() -> R) -> R {
+        let clock = Instant::now();
+        let result = work();
+        if let Some(notes) = self.notes {
+            notes.lock().0 += clock.elapsed().as_secs_f64();
+        }
+        result
     }
 }
 
@@ -242,12 +291,12 @@ impl<O: Oracle, S: Solver<O>> Solver<O> for Noted<'_, S, O::Theta> {
     type State = S::State;
 
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<S::State, Error> {
-        self.solver.start(oracle, theta)
+        self.timed(|| self.solver.start(oracle, theta))
     }
 
     fn step(&self, oracle: &O, state: &mut S::State, tol: f64) -> Result<Step<O::Theta>, Error> {
         self.note(self.solver.theta(state));
-        self.solver.step(oracle, state, tol)
+        self.timed(|| self.solver.step(oracle, state, tol))
     }
 
     fn evaluate(

@@ -19,7 +19,7 @@ pub(crate) struct Batches {
     pub(crate) seed: u64,
 }
 
-/// The stochastic methods by name. A new one is a new line.
+/// The stochastic methods, in the order of [`METHODS`]. A new one is a name there and a type here.
 fn known<'a, O: MinibatchOracle + 'a>(
     batches: Batches,
     accuracy: Accuracy,
@@ -37,31 +37,22 @@ fn known<'a, O: MinibatchOracle + 'a>(
             ..Stochastic::new(M::default())
         })
     }
-    macro_rules! named {
-        ($($name:literal: $method:ty),* $(,)?) => {
-            vec![$(($name, with::<O, $method>(batches, accuracy))),*]
+    macro_rules! each {
+        ($($method:ty),* $(,)?) => {
+            METHODS.into_iter().zip([$(with::<O, $method>(batches, accuracy)),*]).collect()
         };
     }
-    named![
-        "soba": Soba,
-        "saba": Saba,
-        "ma-soba": MaSoba,
-        "stocbio": StocBio,
-        "ttsa": Ttsa,
-        "bsa": Bsa,
-        "amigo": Amigo,
-        "mrbo": Mrbo,
-        "vrbo": Vrbo,
-        "sustain": Sustain,
-        "fsla": Fsla,
-        "srba": Srba,
-        "f2sa": F2sa,
-        "bome": Bome,
-        "bo-rep": BoRep,
-        "slip": Slip,
-        "accbo": AccBo,
+    each![
+        Soba, Saba, MaSoba, StocBio, Ttsa, Bsa, Amigo, Mrbo, Vrbo, Sustain, Fsla, Srba, F2sa, Bome,
+        BoRep, Slip, AccBo,
     ]
 }
+
+/// The names of the stochastic methods.
+pub(crate) const METHODS: [&str; 17] = [
+    "soba", "saba", "ma-soba", "stocbio", "ttsa", "bsa", "amigo", "mrbo", "vrbo", "sustain",
+    "fsla", "srba", "f2sa", "bome", "bo-rep", "slip", "accbo",
+];
 
 /// The solver called `name`: a stochastic method, or one of [`solvers::solver`].
 pub(crate) fn solver<'a, O: MinibatchOracle + 'a>(
@@ -74,8 +65,6 @@ pub(crate) fn solver<'a, O: MinibatchOracle + 'a>(
     if let Some(at) = methods.iter().position(|(known, _)| *known == name) {
         return Ok(methods.swap_remove(at).1);
     }
-    solvers::solver(name, accuracy, region).map_err(|other| {
-        let names: Vec<&str> = methods.iter().map(|(name, _)| *name).collect();
-        format!("{other}; and on batches {}", names.join(", ")).into()
-    })
+    solvers::solver(name, accuracy, region)
+        .map_err(|other| format!("{other}; and on batches {}", METHODS.join(", ")).into())
 }

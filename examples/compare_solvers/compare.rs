@@ -3,11 +3,10 @@
 use bilevel::{Accuracy, Element, ImplicitState, Limits, Oracle, Trace, Vector};
 use bilevel_problems::imaging::Image;
 use std::io::Write;
-use std::sync::Mutex;
 
 use crate::Options;
 use crate::common::images::{mean_psnr, solutions};
-use crate::common::solvers::{AnySolver, Settings, around, solver};
+use crate::common::solvers::{AnySolver, Note, Notes, Settings, around, solver};
 use crate::common::{Failure, prepare};
 use crate::table::{OUTPUTS, Outcome, header, write};
 
@@ -50,7 +49,7 @@ pub(crate) fn compare<X: Vector, E: Element>(
     };
     print(&header());
     for (name, solver) in &solvers {
-        let thetas = Mutex::new(Vec::new());
+        let notes = Notes::default();
         let settings = Settings {
             tolerance: options.tolerance,
             limits: Limits {
@@ -59,17 +58,16 @@ pub(crate) fn compare<X: Vector, E: Element>(
                 seconds: options.max_seconds,
                 ..Limits::default()
             },
-            thetas: Some(&thetas),
+            notes: Some(&notes),
             ..Settings::default()
         };
         match solver.run(&training, theta.to_vec(), &settings) {
             Ok(report) => {
-                let thetas = thetas.into_inner().unwrap_or_default();
                 let rows = spread(&report.trace, options.points);
                 let loss =
                     training.value(&report.theta, epsilon, &mut training.start(&report.theta)?)?;
                 let outcome = Outcome {
-                    psnr: psnr(test, clean, &thetas, &rows)?,
+                    psnr: psnr(test, clean, &notes.rows(), &rows)?,
                     name: name.clone(),
                     loss: loss.value.value,
                     report,
@@ -109,14 +107,14 @@ fn spread(trace: &Trace, points: usize) -> Vec<usize> {
 fn psnr<E: Element>(
     test: &Learned<Vec<E>>,
     clean: &[Image<f64>],
-    thetas: &[Vec<f64>],
+    notes: &[Note<Vec<f64>>],
     rows: &[usize],
 ) -> Result<Vec<(usize, f64)>, Failure> {
     let smallest = clean.iter().map(|c| c.pixels().len()).min().unwrap_or(1);
     let epsilon = PSNR_ACCURACY * (smallest as f64).sqrt();
     let mut state = None;
     let at = |&row: &usize| {
-        let theta = &thetas[row];
+        let theta = &notes[row].theta;
         let state = match &mut state {
             Some(state) => state,
             None => state.insert(test.start(theta)?),

@@ -22,6 +22,8 @@ pub struct Limits {
     pub cross_products: Option<u64>,
     /// Lower-level problems solved, over all samples.
     pub lower_solves: Option<u64>,
+    /// Samples that methods on batches went over, of both levels together: [`Work::samples`].
+    pub samples: Option<u64>,
     /// Wall-clock seconds. A run that ends by it is not reproducible to the byte.
     pub seconds: Option<f64>,
 }
@@ -60,6 +62,7 @@ impl Limits {
                 over(work.lower_solves, self.lower_solves),
                 Budget::LowerSolves,
             ),
+            (over(work.samples(), self.samples), Budget::Samples),
             (
                 self.seconds.is_some_and(|limit| seconds >= limit),
                 Budget::Seconds,

@@ -231,6 +231,19 @@ where
     }
 }
 
+/// Work on all samples, with these counted.
+fn with_samples<P: MinibatchLower, U: MinibatchUpper>(
+    levels: Levels<'_, P, U>,
+    work: Work,
+) -> Work {
+    let lower = work.iterations() + work.cross_products;
+    Work {
+        lower_samples: lower * levels.lower.samples() as u64,
+        upper_samples: work.upper_gradients * levels.upper.samples() as u64,
+        ..work
+    }
+}
+
 /// η₀ = c_η/L_F, within reach, or that step's length.
 fn upper_step<O: MinibatchOracle>(
     oracle: &O,
@@ -249,7 +262,7 @@ fn upper_step<O: MinibatchOracle>(
     let accuracy = Accuracy::new(epsilon, epsilon * largest)?;
     let mut state = oracle.state_at(&at.x);
     let z = oracle.hypergradient(&at.theta, accuracy, &mut state)?;
-    *work += z.work;
+    *work += with_samples(levels, z.work);
     let root = (at.theta.len() as f64).sqrt();
     let norm = z.gradient.norm();
     if norm == 0.0 {
@@ -266,7 +279,7 @@ fn upper_step<O: MinibatchOracle>(
     there.axpy(-probe, &z.gradient);
     let lipschitz = match oracle.hypergradient(&there, accuracy, &mut state) {
         Ok(mut other) => {
-            *work += other.work;
+            *work += with_samples(levels, other.work);
             other.gradient.axpy(-1.0, &z.gradient);
             other.gradient.norm() / (probe * norm)
         }

@@ -1,0 +1,117 @@
+//! What is known of the runs: kept in the output folder, so that a benchmark that was stopped goes on.
+
+use bilevel::Error;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+use crate::common::Failure;
+
+const FILE: &str = "runs.json";
+
+/// F and ∇F at one θ of a run.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Point {
+    pub(crate) iteration: u64,
+    pub(crate) calls: u64,
+    pub(crate) epochs: f64,
+    pub(crate) seconds: f64,
+    pub(crate) value: f64,
+    pub(crate) gradient_squared: f64,
+    pub(crate) quality: Option<f64>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) solver: String,
+    pub(crate) seed: u64,
+    pub(crate) status: String,
+    pub(crate) points: Vec<Point>,
+}
+
+/// The θ of the least F.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Best {
+    pub(crate) value: f64,
+    pub(crate) theta: Vec<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Saved {
+    identity: String,
+    runs: Vec<Run>,
+    best: Option<Best>,
+    optimum: Option<f64>,
+}
+
+fn path(out: &Path) -> PathBuf {
+    out.join(FILE)
+}
+
+impl Saved {
+    /// Nothing, or with `resume` what the folder holds of the same problem and settings.
+    pub(crate) fn open(out: &Path, resume: bool, identity: String) -> Result<Self, Failure> {
+        let path = path(out);
+        if !resume || !path.exists() {
+            return Ok(Saved {
+                identity,
+                runs: Vec::new(),
+                best: None,
+                optimum: None,
+            });
+        }
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+        let saved: Saved = serde_json::from_str(&text)
+            .map_err(|e| format!("{}: these are no runs: {e}", path.display()))?;
+        if saved.identity != identity {
+            return Err(format!(
+                "{}: these runs are of another problem or other settings ({}; now {identity})",
+                path.display(),
+                saved.identity
+            )
+            .into());
+        }
+        Ok(saved)
+    }
+
+    pub(crate) fn holds(&self, solver: &str, seed: u64) -> bool {
+        self.of(solver).any(|run| run.seed == seed)
+    }
+
+    pub(crate) fn of<'a>(&'a self, solver: &'a str) -> impl Iterator<Item = &'a Run> {
+        self.runs.iter().filter(move |run| run.solver == solver)
+    }
+
+    pub(crate) fn best(&self) -> Option<Best> {
+        self.best.clone()
+    }
+
+    pub(crate) fn optimum(&self) -> Option<f64> {
+        self.optimum
+    }
+
+    pub(crate) fn add(&mut self, out: &Path, run: Run, best: Option<Best>) -> Result<(), Failure> {
+        self.runs.push(run);
+        if let Some(best) = best
+            && self.best.as_ref().is_none_or(|b| best.value < b.value)
+        {
+            self.best = Some(best);
+            // It is looked for from the best θ.
+            self.optimum = None;
+        }
+        self.write(out)
+    }
+
+    pub(crate) fn found(&mut self, out: &Path, optimum: f64) -> Result<(), Failure> {
+        self.optimum = Some(optimum);
+        self.write(out)
+    }
+
+    /// Beside the file and renamed: a run that is killed leaves the old one or the new one.
+    fn write(&self, out: &Path) -> Result<(), Failure> {
+        let partial = out.join(format!("{FILE}.partial"));
+        std::fs::write(&partial, serde_json::to_string(self)?)
+            .map_err(|e| Error::io(&partial, e))?;
+        std::fs::rename(&partial, path(out)).map_err(|e| Error::io(path(out), e))?;
+        Ok(())
+    }
+}

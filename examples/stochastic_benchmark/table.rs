@@ -1,0 +1,235 @@
+//! The table of the solvers, and the files that are written.
+
+use bilevel::Error;
+use bilevel::plot::{Chart, Graph};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::bench::say;
+use crate::common::Failure;
+use crate::saved::{Point, Run, Saved};
+
+/// What is written into the output folder.
+pub(crate) const OUTPUTS: [&str; 5] = [
+    "report.json",
+    "trace.csv",
+    "times.csv",
+    "benchmark.svg",
+    "seconds.svg",
+];
+
+/// The lower quartile, the median and the upper quartile.
+#[derive(Clone, Copy)]
+struct Quartiles([f64; 3]);
+
+impl Quartiles {
+    /// Of some numbers, at least one; between two of them by straight lines.
+    fn of(mut numbers: Vec<f64>) -> Self {
+        numbers.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            let place = share * (numbers.len() - 1) as f64;
+            let (below, part) = (place.floor() as usize, place.fract());
+            let above = (below + 1).min(numbers.len() - 1);
+            numbers[below] + part * (numbers[above] - numbers[below])
+        };
+        Quartiles([at(0.25), at(0.5), at(0.75)])
+    }
+
+    fn median(self) -> f64 {
+        self.0[1]
+    }
+}
+
+/// The runs of a solver, point by point over the seeds.
+struct Summary<'a> {
+    name: &'a str,
+    runs: Vec<&'a Run>,
+}
+
+impl<'a> Summary<'a> {
+    fn new(name: &'a str, saved: &'a Saved) -> Self {
+        Summary {
+            name,
+            runs: saved.of(name).collect(),
+        }
+    }
+
+    /// A number at point `i` of all runs that have so many.
+    fn at(&self, i: usize, number: &dyn Fn(&Point) -> Option<f64>) -> Option<Quartiles> {
+        let points = self.runs.iter().filter_map(|run| run.points.get(i));
+        let numbers: Vec<f64> = points.filter_map(number).collect();
+        (!numbers.is_empty()).then(|| Quartiles::of(numbers))
+    }
+
+    fn len(&self) -> usize {
+        let lengths = self.runs.iter().map(|run| run.points.len());
+        lengths.max().unwrap_or(0)
+    }
+
+    /// A number at the last point of every run.
+    fn last(&self, number: &dyn Fn(&Point) -> Option<f64>) -> Option<Quartiles> {
+        let points = self.runs.iter().filter_map(|run| run.points.last());
+        let numbers: Vec<f64> = points.filter_map(number).collect();
+        (!numbers.is_empty()).then(|| Quartiles::of(numbers))
+    }
+
+    /// ‖∇F‖² at the end relative to the start.
+    fn fall(&self) -> Option<Quartiles> {
+        let shares = self.runs.iter().filter_map(|run| {
+            let (first, last) = (run.points.first()?, run.points.last()?);
+            Some(last.gradient_squared / first.gradient_squared)
+        });
+        let numbers: Vec<f64> = shares.collect();
+        (!numbers.is_empty()).then(|| Quartiles::of(numbers))
+    }
+
+    fn draw(&self, graph: Graph, x: &dyn Fn(&Point) -> f64, y: &Number<'_>) -> Graph {
+        let mut line = Vec::new();
+        let mut band = Vec::new();
+        for i in 0..self.len() {
+            let places = self.at(i, &|p| Some(x(p)));
+            if let (Some(x), Some(y)) = (places, self.at(i, y)) {
+                line.push((x.median(), y.median()));
+                band.push((x.median(), y.0[0], y.0[2]));
+            }
+        }
+        let graph = graph.line(self.name, line);
+        if self.runs.len() > 1 {
+            graph.band(self.name, &band)
+        } else {
+            graph
+        }
+    }
+
+    fn status(&self) -> String {
+        let mut all: Vec<&str> = self.runs.iter().map(|run| run.status.as_str()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.join("; ")
+    }
+}
+
+type Number<'a> = dyn Fn(&Point) -> Option<f64> + 'a;
+
+/// Prints the table and writes all files.
+pub(crate) fn write(
+    out: &Path,
+    names: &[String],
+    saved: &Saved,
+    optimum: f64,
+    quality: Option<&str>,
+) -> Result<(), Failure> {
+    let solvers: Vec<Summary> = names.iter().map(|name| Summary::new(name, saved)).collect();
+    let gap = |p: &Point| Some(p.value - optimum);
+    say(&format!(
+        "\n{:<20} {:>9} {:>8} {:>10} {:>10} {:>11}  status",
+        "solver",
+        "seconds",
+        "epochs",
+        "F − F*",
+        "‖∇F‖² fell",
+        quality.unwrap_or(""),
+    ));
+    let mut rows = Vec::new();
+    for solver in &solvers {
+        let median = |q: Option<Quartiles>| q.map_or(f64::NAN, Quartiles::median);
+        let seconds = solver.last(&|p| Some(p.seconds));
+        let epochs = solver.last(&|p| Some(p.epochs));
+        let (gap, fall) = (solver.last(&gap), solver.fall());
+        let good = solver.last(&|p| p.quality);
+        let shown = good.map_or(String::new(), |q| format!("{:.2} %", 100.0 * q.median()));
+        say(&format!(
+            "{:<20} {:>9.3} {:>8.1} {:>10.2e} {:>10.1e} {shown:>11}  {}",
+            solver.name,
+            median(seconds),
+            median(epochs),
+            median(gap),
+            median(fall),
+            solver.status()
+        ));
+        let all = |q: Option<Quartiles>| q.map(|q| q.0);
+        rows.push(serde_json::json!({
+            "solver": solver.name,
+            "runs": solver.runs.len(),
+            "status": solver.status(),
+            "seconds": all(seconds),
+            "epochs": all(epochs),
+            "suboptimality": all(gap),
+            "gradient_squared_relative_to_start": all(fall),
+            "quality": all(good),
+        }));
+    }
+    let report = serde_json::json!({
+        "optimum": optimum,
+        "quality": quality,
+        "quartiles": "lower, median, upper, over the seeds at the end of the runs",
+        "solvers": rows,
+    });
+    let text = |name: &str, text: String| {
+        let path = out.join(name);
+        std::fs::write(&path, text).map_err(|e| Error::io(path, e))
+    };
+    text("report.json", format!("{report:#}\n"))?;
+    let [trace, times] = csv(&solvers, optimum);
+    text("trace.csv", trace)?;
+    text("times.csv", times)?;
+    let gradient = |p: &Point| Some(p.gradient_squared);
+    let good = |p: &Point| p.quality;
+    let axes: [(&str, &dyn Fn(&Point) -> f64); 3] = [
+        ("oracle calls on batches or on all samples", &|p| {
+            p.calls as f64
+        }),
+        ("epochs", &|p| p.epochs),
+        ("seconds", &|p| p.seconds),
+    ];
+    let chart = |axes: &[(&str, &dyn Fn(&Point) -> f64)]| {
+        let mut chart = Chart::new();
+        for (name, x) in axes {
+            let mut kinds: Vec<(&str, &str, &Number)> = vec![
+                ("Suboptimality", "F − F*", &gap),
+                ("Hypergradient", "‖∇F‖²", &gradient),
+            ];
+            if let Some(name) = quality {
+                kinds.push(("On the test samples", name, &good));
+            }
+            for (caption, unit, y) in kinds {
+                let graph = Graph::new(caption, *name, unit).log_x().log_y();
+                let drawn = |graph, solver: &Summary| solver.draw(graph, x, y);
+                chart = chart.graph(solvers.iter().fold(graph, drawn));
+            }
+        }
+        chart
+    };
+    chart(&axes[..2]).write_svg(out.join("benchmark.svg"))?;
+    chart(&axes[2..]).write_svg(out.join("seconds.svg"))?;
+    say(&format!(
+        "F* = {optimum:?}\nwrote {} into {}",
+        OUTPUTS.join(", "),
+        out.display()
+    ));
+    Ok(())
+}
+
+/// All points of all runs, and their seconds.
+fn csv(solvers: &[Summary<'_>], optimum: f64) -> [String; 2] {
+    let mut trace = String::from(
+        "solver,seed,iteration,calls,epochs,value,suboptimality,gradient_squared,quality\n",
+    );
+    let mut times = String::from("solver,seed,iteration,seconds\n");
+    for solver in solvers {
+        for run in &solver.runs {
+            for p in &run.points {
+                let key = format!("{},{},{}", run.solver, run.seed, p.iteration);
+                let gap = p.value - optimum;
+                let quality = p.quality.map_or(String::new(), |q| format!("{q:?}"));
+                let _ = writeln!(
+                    trace,
+                    "{key},{},{:?},{:?},{gap:?},{:?},{quality}",
+                    p.calls, p.epochs, p.value, p.gradient_squared
+                );
+                let _ = writeln!(times, "{key},{:?}", p.seconds);
+            }
+        }
+    }
+    [trace, times]
+}
