@@ -24,7 +24,7 @@ use bilevel_problems::logistic::CrossEntropy;
 use clap::Parser;
 use common::images_of_classes::{CLASSES, all_samples, split};
 use common::solvers::{Settings, around};
-use common::stochastic::{Batches, solver};
+use common::stochastic::{Batches, Steps, solver};
 use common::{Checkpoints, Failure, TrustName, prepare};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -77,6 +77,8 @@ struct Options {
     /// Iterations of a stochastic method in one of the table.
     #[arg(long, default_value_t = 200)]
     block: u64,
+    #[command(flatten)]
+    steps: Steps,
     /// First or constant accuracy ε = δ of solvers that are not stochastic; and that of the evaluation at the end.
     #[arg(long, default_value_t = 0.01)]
     accuracy: f64,
@@ -198,6 +200,7 @@ fn clean(options: &Options) -> Result<(), Failure> {
         size: options.batch,
         block: options.block,
         seed: options.seed,
+        steps: options.steps,
     };
     let n = samples.train.samples();
     let start = vec![0.0; n];

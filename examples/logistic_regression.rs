@@ -20,7 +20,7 @@ use bilevel_problems::data::{CsvFormat, Features, Labels, Table, digits, read_cs
 use bilevel_problems::logistic::{CrossEntropy, Penalty, logistic_regression};
 use clap::{Parser, ValueEnum};
 use common::solvers::{Settings, around};
-use common::stochastic::{Batches, solver};
+use common::stochastic::{Batches, Steps, solver};
 use common::{Checkpoints, Failure, TrustName, prepare};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,8 @@ struct Options {
     /// Iterations of a stochastic method in one of the table.
     #[arg(long, default_value_t = 1000)]
     block: u64,
+    #[command(flatten)]
+    steps: Steps,
     /// First or constant accuracy ε = δ; of stochastic methods that of the evaluation at the end.
     #[arg(long, default_value_t = 0.01)]
     accuracy: f64,
@@ -159,6 +161,7 @@ fn tune(options: &Options) -> Result<(), Failure> {
         size: options.batch,
         block: options.block,
         seed: options.seed,
+        steps: options.steps,
     };
     let solver = solver(&options.solver, batches, accuracy, &region)?;
     prepare(&options.out, &OUTPUTS)?;

@@ -2,9 +2,10 @@
 
 use bilevel::stochastic::{
     AccBo, Amigo, BoRep, Bome, Bsa, F2sa, Fsla, MaSoba, Method, MinibatchOracle, Mrbo, Saba, Slip,
-    Soba, Srba, StocBio, Stochastic, Sustain, Ttsa, Vrbo,
+    Soba, Srba, StepSize, StocBio, Stochastic, Sustain, Ttsa, Vrbo,
 };
 use bilevel::{Accuracy, Region};
+use clap::Args;
 
 use super::Failure;
 use super::solvers::{self, AnySolver, boxed};
@@ -17,6 +18,19 @@ pub(crate) struct Batches {
     /// Iterations of the method in one of the driver.
     pub(crate) block: u64,
     pub(crate) seed: u64,
+    /// γ₀ and η₀, where they are not to be estimated.
+    pub(crate) steps: Steps,
+}
+
+/// First steps of stochastic methods.
+#[derive(Clone, Copy, Args)]
+pub(crate) struct Steps {
+    /// γ₀ of stochastic methods, the first step of x and v; estimated by default.
+    #[arg(long, value_name = "GAMMA")]
+    pub(crate) lower_step: Option<f64>,
+    /// η₀ of stochastic methods, the first step of θ; estimated by default.
+    #[arg(long, value_name = "ETA")]
+    pub(crate) upper_step: Option<f64>,
 }
 
 /// The stochastic methods, in the order of [`METHODS`]. A new one is a name there and a type here.
@@ -33,9 +47,17 @@ fn known<'a, O: MinibatchOracle + 'a>(
             upper_batch: batches.size,
             block: batches.block,
             seed: batches.seed,
+            lower_step: first(batches.steps.lower_step),
+            upper_step: first(batches.steps.upper_step),
             accuracy,
             ..Stochastic::new(M::default())
         })
+    }
+    fn first(step: Option<f64>) -> StepSize {
+        StepSize {
+            first: step,
+            ..StepSize::default()
+        }
     }
     macro_rules! each {
         ($($method:ty),* $(,)?) => {

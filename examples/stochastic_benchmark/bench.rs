@@ -157,13 +157,14 @@ where
             size: self.batch,
             block: self.block,
             seed,
+            steps: self.options.steps,
         }
     }
 
     /// What runs have to share to be compared.
     fn identity(&self) -> String {
         format!(
-            "{}; {}; batches of {}, blocks of {}, {:?} epochs, {} points, accuracies {:?} and {:?}",
+            "{}; {}; batches of {}, blocks of {}, {:?} epochs, {} points, accuracies {:?} and {:?}, first steps {:?} and {:?}",
             self.problem.oracle.lower().identity(),
             self.problem.oracle.upper().identity(),
             self.batch,
@@ -172,6 +173,8 @@ where
             self.options.points,
             self.options.accuracy,
             self.options.evaluation,
+            self.options.steps.lower_step,
+            self.options.steps.upper_step,
         )
     }
 

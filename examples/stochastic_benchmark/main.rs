@@ -20,6 +20,7 @@ mod saved;
 mod table;
 
 use clap::Parser;
+use common::stochastic::Steps;
 use problems::ProblemName;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ struct Options {
     /// Iterations of a method between two looks at θ. [default: one for every problem]
     #[arg(long)]
     block: Option<u64>,
+    #[command(flatten)]
+    steps: Steps,
     /// First or constant accuracy ε = δ of solvers that use all samples.
     #[arg(long, default_value_t = 0.01)]
     accuracy: f64,
