@@ -59,7 +59,7 @@ impl Region {
     }
 
     /// Refuses a θ outside the box.
-    #[cfg(feature = "argmin")]
+    #[cfg(any(feature = "argmin", feature = "tpe"))]
     pub(crate) fn check_inside<T: Vector>(&self, theta: &T) -> Result<(), Error> {
         let sides = self.lower.iter().zip(&self.upper);
         for (i, (value, (lower, upper))) in theta.to_f64().into_iter().zip(sides).enumerate() {
