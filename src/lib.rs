@@ -47,6 +47,7 @@
 //! | [`run`] | the driver: stopping rules, budgets, observers, trace, report, checkpoints |
 //! | `plot` | convergence figures (feature `plot`) |
 //! | `argmin` | argmin's solvers and its Executor, in both directions (feature `argmin`) |
+//! | `tpe` | the tree-structured Parzen estimator (feature `tpe`) |
 //! | [`status`], [`error`], [`work`], [`parallel`], [`simd`] | how things end, what is refused, what was done, and on which threads and registers |
 //!
 //! # Features
@@ -57,6 +58,7 @@
 //! | `progress` | a progress bar for the terminal | indicatif |
 //! | `interrupt` | Ctrl-C ends a run cleanly | ctrlc |
 //! | `argmin` | argmin's solvers on our oracles, under its driver or ours, and ours under its Executor | argmin |
+//! | `tpe` | the tree-structured Parzen estimator, Optuna's baseline, on our oracles | tpe |
 //!
 //! None is on by default.
 //!
@@ -85,6 +87,8 @@ pub mod run;
 pub mod simd;
 pub mod status;
 pub mod stochastic;
+#[cfg(feature = "tpe")]
+pub mod tpe;
 pub mod upper;
 pub mod vector;
 pub mod work;

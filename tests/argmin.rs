@@ -16,6 +16,7 @@ use argmin::solver::neldermead;
 use argmin::solver::quasinewton::LBFGS;
 use argmin_checkpointing_file::FileCheckpoint;
 use bilevel::argmin::{Driven, Lbfgs, NelderMead, Objective, ParticleSwarm};
+use bilevel::tpe::Tpe;
 use bilevel::{
     Accuracy, Budget, DerivativeFree, Error, Evaluation, GradientDescent, Hoag, Hypergradient,
     Implicit, Law, Limits, Maid, Oracle, Region, Report, Run, Solver, Status, Trust, Vector, Work,
@@ -551,6 +552,14 @@ fn a_theta_of_other_storage_crosses_the_edge() {
     resumes(&oracle, &Lbfgs::with_accuracy(1e-7), &theta);
     resumes(&oracle, &NelderMead::with_accuracy(1e-6), &theta);
     resumes(&oracle, &swarm(3, -3.0, 3.0), &theta);
+    // Points rounded to f32 may lie just outside a narrow box.
+    let mut region = Region::cube(3, -3.0, 3.0);
+    (region.lower[0], region.upper[0]) = (0.1, f64::from(0.1f32));
+    let tpe = Tpe {
+        startup: 2,
+        ..Tpe::new(region, 20)
+    };
+    resumes(&oracle, &tpe, &theta);
 }
 
 #[test]
@@ -626,6 +635,9 @@ fn our_solvers_do_the_same_under_argmins_executor() {
     is_driven(GradientDescent::with_accuracy(1e-2), 1e-9, 100);
     is_driven(DerivativeFree::default(), 1e-3, 100);
     is_driven(Lbfgs::with_accuracy(1e-6), 1e-3, 100);
+    let tpe = Tpe::new(Region::cube(3, -3.0, 3.0), 20);
+    is_driven(tpe.clone(), 1e-3, 100);
+    is_driven(tpe, 1e-3, 15);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod common;
 
 use bilevel::plot::{Axis, Figure};
 use bilevel::run::{JsonLines, Table};
+use bilevel::tpe::Tpe;
 use bilevel::{
     Accuracy, Bounded, Budget, DerivativeFree, Error, Evaluation, GridSearch, Hypergradient,
     Implicit, Limits, Oracle, RandomSearch, Region, Report, Run, SolveStatus, Solver, Status,
@@ -13,7 +14,7 @@ use bilevel::{
 };
 use bilevel_problems::imaging::{Norm, TvOracle, Weights, tv_denoising};
 use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
-use common::{distance, picture};
+use common::{WithCurvature, distance, no_constants, picture};
 
 fn oracle(problem: &Quadratic) -> Implicit<QuadraticLower, QuadraticUpper> {
     Implicit::new(problem.lower(), problem.upper())
@@ -234,6 +235,100 @@ fn grid_search_finds_the_best_point_of_its_grid() {
     assert!(distance(&report.theta, &optimum) < 1e-12);
 }
 
+fn tpe(region: Region, points: u64, seed: u64) -> Tpe {
+    Tpe {
+        seed,
+        accuracy: accurate(),
+        ..Tpe::new(region, points)
+    }
+}
+
+#[test]
+fn tpe_comes_nearer_to_the_optimum_of_a_quadratic_than_random_search() {
+    fn reached(p: usize, solver: impl Solver<Implicit<QuadraticLower, QuadraticUpper>>) -> f64 {
+        let problem = Quadratic::random(20, p, 10.0, 0);
+        let gap = |theta: &Vec<f64>| problem.value(theta) - problem.value(&problem.optimum());
+        let theta = vec![2.5; p];
+        let oracle = oracle(&problem);
+        let run = Run::new(&oracle, solver).tolerance(0.0);
+        let report = run.start(theta.clone()).unwrap();
+        assert_eq!(report.status, Status::Completed, "{report}");
+        gap(&report.theta) / gap(&theta)
+    }
+    for (p, points, share) in [(1, 50, 1e-3), (2, 100, 3e-3), (5, 200, 2e-2)] {
+        let region = Region::cube(p, -3.0, 3.0);
+        let (mut learned, mut blind) = (0.0, 0.0);
+        for seed in 0..3 {
+            let random = RandomSearch {
+                seed,
+                accuracy: accurate(),
+                ..RandomSearch::new(region.clone(), points)
+            };
+            let found = reached(p, tpe(region.clone(), points, seed));
+            assert!(found < share, "p = {p}, seed {seed}: {found}");
+            learned += found / 3.0;
+            blind += reached(p, random) / 3.0;
+        }
+        println!("p = {p}: {learned:.1e} of F(θ₀) − F* is left, by random search {blind:.1e}");
+        assert!(learned < 0.5 * blind, "p = {p}: {learned} {blind}");
+    }
+}
+
+#[test]
+fn tpe_keeps_the_best_of_its_points_which_its_seed_decides() {
+    let problem = Quadratic::random(20, 2, 10.0, 0);
+    let oracle = oracle(&problem);
+    let run = |points, seed| {
+        Run::new(&oracle, tpe(Region::cube(2, -3.0, 3.0), points, seed))
+            .start(vec![2.5; 2])
+            .unwrap()
+    };
+    let report = run(40, 0);
+    let rows = report.trace.rows();
+    for pair in rows.windows(2) {
+        assert_eq!(pair[0].step.is_some(), pair[0].theta != pair[1].theta);
+        // The last row is a second look at the best point.
+        assert!(pair[1].value.value <= pair[0].value.value + 1e-5);
+        assert!(pair[0].theta.iter().all(|t| (-3.0..=3.0).contains(t)));
+        assert_eq!(pair[0].trials, 1);
+        if let Some(step) = pair[0].step {
+            assert!((step - distance(&pair[0].theta, &pair[1].theta)).abs() < 1e-12);
+        }
+    }
+    assert_eq!(run(60, 0).trace.rows()[..41], rows[..41]);
+    assert_eq!(run(40, 0).trace.to_csv(), report.trace.to_csv());
+    assert_ne!(run(40, 1).theta, report.theta);
+}
+
+#[test]
+fn tpe_searches_a_box_of_any_size_and_one_without_volume() {
+    let problem = Quadratic::random(20, 2, 10.0, 0);
+    let mut region = Region::cube(2, -3.0, 3.0);
+    (region.lower[1], region.upper[1]) = (0.5, 0.5);
+    let report = Run::new(&oracle(&problem), tpe(region, 40, 0))
+        .start(vec![2.5, 0.5])
+        .unwrap();
+    assert!(report.theta[1] == 0.5 && report.theta[0] < 2.5, "{report}");
+    assert!(report.trace.rows().iter().all(|row| row.theta[1] == 0.5));
+    // Where the middle of a side overflows, where its hundredth part vanishes, and where it has no number inside.
+    let misleading = Misleading(problem);
+    for (lower, upper) in [
+        (1e308, 1.7e308),
+        (-8e307, 8e307),
+        (0.0, 5e-324),
+        (1.0, 1.0 + f64::EPSILON),
+        (-2.0, -2.0),
+    ] {
+        let solver = tpe(Region::cube(2, lower, upper), 30, 0);
+        let report = Run::new(&misleading, solver)
+            .tolerance(0.0)
+            .start(vec![lower, upper])
+            .unwrap();
+        assert_eq!(report.iterations, 31, "{report}");
+        assert!(report.theta.iter().all(|t| (lower..=upper).contains(t)));
+    }
+}
+
 #[test]
 fn budgets_end_a_search_and_name_themselves() {
     let problem = Quadratic::random(20, 2, 10.0, 0);
@@ -265,6 +360,13 @@ fn budgets_end_a_search_and_name_themselves() {
     let random = RandomSearch::new(region.clone(), 1_000_000);
     ended(
         Run::new(&oracle, random)
+            .limits(limits)
+            .start(vec![1.0; 2])
+            .unwrap(),
+    );
+    let tpe = Tpe::new(region.clone(), 1_000_000);
+    ended(
+        Run::new(&oracle, tpe)
             .limits(limits)
             .start(vec![1.0; 2])
             .unwrap(),
@@ -307,6 +409,33 @@ fn settings_out_of_range_are_refused_by_name() {
     says(
         refusal(GridSearch::new(plane.clone(), 1 << 40)),
         "draw points at random",
+    );
+    let around = Region::cube(2, -4.0, -2.0);
+    let tpe = |change: fn(&mut Tpe)| {
+        let mut solver = Tpe::new(around.clone(), 9);
+        change(&mut solver);
+        refusal(solver)
+    };
+    says(tpe(|s| s.points = 0), "points is 0; expected at least 1");
+    says(tpe(|s| s.candidates = 0), "candidates is 0");
+    for gamma in [0.0, 1.0, f64::NAN] {
+        let mut solver = Tpe::new(around.clone(), 9);
+        solver.gamma = gamma;
+        let expected = format!("gamma is {gamma}; expected a number strictly between 0 and 1");
+        says(refusal(solver), &expected);
+    }
+    says(tpe(|s| s.accuracy.delta = 0.0), "delta is 0");
+    says(
+        tpe(|s| s.region = Region::cube(1, -4.0, -2.0)),
+        "region.lower is 1 numbers",
+    );
+    says(
+        tpe(|s| s.region.upper[1] = f64::INFINITY),
+        "region[1] is from -4 to inf",
+    );
+    says(
+        refusal(Tpe::new(plane.clone(), 9)),
+        "theta[0] is -3; expected a number of the box, from -1 to 1",
     );
     let mut coarse = RandomSearch::new(plane, 9);
     coarse.accuracy.epsilon = f64::NAN;
@@ -487,12 +616,14 @@ fn points_outside_the_domain_are_passed_over_and_a_theta_outside_is_an_error() {
     let oracle = HalfSpace(oracle(&problem));
     let region = Region::cube(2, -2.0, 2.0);
     let random = RandomSearch::new(region.clone(), 40);
+    let tpe = Tpe::new(region.clone(), 40);
     let grid = GridSearch::new(region, 5);
     let theta = vec![-1.0; 2];
     for report in [
         Run::new(&oracle, random.clone())
             .start(theta.clone())
             .unwrap(),
+        Run::new(&oracle, tpe.clone()).start(theta.clone()).unwrap(),
         Run::new(&oracle, grid).start(theta.clone()).unwrap(),
         Run::new(&oracle, DerivativeFree::default())
             .start(theta)
@@ -504,10 +635,44 @@ fn points_outside_the_domain_are_passed_over_and_a_theta_outside_is_an_error() {
         );
     }
     assert!(Run::new(&oracle, random).start(vec![1.0; 2]).is_err());
+    assert!(Run::new(&oracle, tpe).start(vec![1.0; 2]).is_err());
     assert!(
         Run::new(&oracle, DerivativeFree::default())
             .start(vec![1.0; 2])
             .is_err()
+    );
+}
+
+#[test]
+fn tpe_learns_where_the_problem_is_not_defined() {
+    let problem = Quadratic::random(20, 2, 10.0, 0);
+    let oracle = HalfSpace(oracle(&problem));
+    let mut region = Region::cube(2, -2.0, 2.0);
+    region.upper[0] = 6.0;
+    for seed in 0..3 {
+        let report = Run::new(&oracle, tpe(region.clone(), 100, seed))
+            .start(vec![-1.0; 2])
+            .unwrap();
+        // Of points drawn blindly a quarter would be defined; two solves are those of θ₀ and of the end.
+        let defined = report.work.lower_solves - 2;
+        println!("seed {seed}: {defined} of 100 points are defined");
+        assert!((50..100).contains(&defined), "{report}");
+    }
+}
+
+#[test]
+fn an_error_that_has_nothing_to_do_with_theta_ends_tpe() {
+    let problem = Quadratic::random(10, 2, 10.0, 0);
+    let lower = WithCurvature {
+        inner: problem.lower(),
+        change: no_constants,
+    };
+    let oracle = Implicit::new(lower, problem.upper());
+    let run = Run::new(&oracle, Tpe::new(Region::cube(2, -1.0, 1.0), 5));
+    let result = run.start(vec![0.0; 2]);
+    assert!(
+        matches!(result, Err(Error::MissingConstant { .. })),
+        "{result:?}"
     );
 }
 

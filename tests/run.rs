@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bilevel::lower::{Fista, NewtonCg};
 use bilevel::parallel::with_threads;
 use bilevel::run::{JsonLines, Observer, Table};
+use bilevel::tpe::Tpe;
 use bilevel::{
     Budget, CheckpointError, DerivativeFree, Error, GradientDescent, GridSearch, Hoag, Implicit,
     Iteration, Law, Limits, Maid, Oracle, RandomSearch, Region, Report, Run, Solver, Status, Trust,
@@ -195,14 +196,21 @@ fn searches_without_gradients_resume_to_the_same_trace_on_any_number_of_threads(
     let region = Region::cube(3, -3.0, 3.0);
     let images = small_images(Norm::Isotropic, Weights::Global);
     let plane = Region::cube(2, -6.0, -1.0);
+    let tpe = |region: &Region, points| Tpe {
+        startup: 3, // so that a resumed run asks the estimator
+        ..Tpe::new(region.clone(), points)
+    };
     assert_resumes(&oracle, &DerivativeFree::default(), &theta, 15);
+    assert_resumes(&oracle, &tpe(&region, 12), &theta, 15);
     assert_resumes(&oracle, &RandomSearch::new(region.clone(), 12), &theta, 15);
     assert_resumes(&oracle, &GridSearch::new(region, 2), &theta, 15);
     let theta = vec![-4.0, -3.0];
     assert_resumes(&images, &DerivativeFree::default(), &theta, 8);
     assert_resumes(&images, &RandomSearch::new(plane.clone(), 7), &theta, 15);
+    assert_resumes(&images, &tpe(&plane, 7), &theta, 15);
     assert_same_on_all_threads(&images, &DerivativeFree::default(), &theta, 6);
     assert_same_on_all_threads(&images, &RandomSearch::new(plane.clone(), 9), &theta, 9);
+    assert_same_on_all_threads(&images, &tpe(&plane, 9), &theta, 9);
     assert_same_on_all_threads(&images, &GridSearch::new(plane, 3), &theta, 12);
 }
 

@@ -2,6 +2,7 @@
 
 use bilevel::argmin;
 use bilevel::run::{ProgressBar, Table, ctrl_c};
+use bilevel::tpe::Tpe;
 use bilevel::upper::{AdaptiveAccuracy, DerivativeFree};
 use bilevel::{
     Accuracy, Error, GradientDescent, GridSearch, Hoag, Hypergradient, Iteration, Law, Limits,
@@ -15,7 +16,7 @@ use std::time::Instant;
 
 use super::{Checkpoints, Failure};
 
-/// Half of the width of the box that random search, grid search and the particle swarm look at, where no option says it.
+/// Half of the width of the box that random search, grid search, TPE and the particle swarm look at, where no option says it.
 pub(crate) const HALF_WIDTH: f64 = 3.0;
 /// Points of grid search along every entry of θ: an odd number, so that the start is one of them.
 const GRID_POINTS: u64 = 9;
@@ -81,6 +82,10 @@ fn known<'a, O: Oracle + 'a>(
         accuracy,
         ..GridSearch::new(region.clone(), GRID_POINTS)
     };
+    let tpe = Tpe {
+        accuracy,
+        ..Tpe::new(region.clone(), u64::MAX)
+    };
     let swarm = argmin::ParticleSwarm {
         accuracy,
         ..argmin::ParticleSwarm::with_accuracy(region.clone(), 1.0)
@@ -99,6 +104,7 @@ fn known<'a, O: Oracle + 'a>(
         ("derivative-free", boxed(derivative_free)),
         ("random", boxed(random)),
         ("grid", boxed(grid)),
+        ("tpe", boxed(tpe)),
         ("argmin-lbfgs", boxed(argmin_lbfgs)),
         ("argmin-nelder-mead", boxed(nelder_mead)),
         ("argmin-swarm", boxed(swarm)),

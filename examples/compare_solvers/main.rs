@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release --example compare_solvers
 //! cargo run --release --example compare_solvers -- --problem foe --solvers maid,hoag-quadratic,fixed-1e-2 --max-work 5000
-//! cargo run --release --example compare_solvers -- --problem deblur-tv --solvers maid,random,grid,argmin-swarm
+//! cargo run --release --example compare_solvers -- --problem deblur-tv --solvers maid,random,grid,tpe,argmin-swarm
 //! ```
 //!
 //! It prints a table, a solver a line, and writes it as `compare.csv` and `compare.json`, beside a figure of the upper value and of
@@ -89,7 +89,7 @@ struct Options {
         allow_hyphen_values = true
     )]
     theta: Option<Vec<f64>>,
-    /// Half of the width of the box around the first θ that random, grid and argmin-swarm search.
+    /// Half of the width of the box around the first θ that random, grid, tpe and argmin-swarm search.
     #[arg(long, value_name = "W", default_value_t = HALF_WIDTH, allow_hyphen_values = true)]
     half_width: f64,
     /// Error bounds from constants that hold for certain, from samples, or none. [default: certified for total variation and Tikhonov

@@ -98,13 +98,7 @@ impl<O: Oracle> Solver<O> for ParticleSwarm {
         }
         check_theta(&theta)?;
         self.region.check(theta.len())?;
-        for (i, value) in theta.to_f64().into_iter().enumerate() {
-            let (lower, upper) = (self.region.lower[i], self.region.upper[i]);
-            if !(lower..=upper).contains(&value) {
-                let expected = format!("a number of the box, from {lower} to {upper}");
-                return Err(Error::invalid(format!("theta[{i}]"), value, expected));
-            }
-        }
+        self.region.check_inside(&theta)?;
         let state = oracle.start(&theta)?;
         Ok(Stepped::new(theta, state))
     }

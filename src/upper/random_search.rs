@@ -57,7 +57,7 @@ impl RandomSearch {
 }
 
 /// A uniform number in [0, 1), a multiple of 2⁻⁵³.
-fn uniform(rng: &mut ChaCha8Rng) -> f64 {
+pub(crate) fn uniform(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 * 2f64.powi(-53)
 }
 

@@ -58,6 +58,19 @@ impl Region {
         Ok(())
     }
 
+    /// Refuses a θ outside the box.
+    #[cfg(any(feature = "argmin", feature = "tpe"))]
+    pub(crate) fn check_inside<T: Vector>(&self, theta: &T) -> Result<(), Error> {
+        let sides = self.lower.iter().zip(&self.upper);
+        for (i, (value, (lower, upper))) in theta.to_f64().into_iter().zip(sides).enumerate() {
+            if !(lower..=upper).contains(&&value) {
+                let expected = format!("a number of the box, from {lower} to {upper}");
+                return Err(Error::invalid(format!("theta[{i}]"), value, expected));
+            }
+        }
+        Ok(())
+    }
+
     /// The number at `share` of the way from the lower to the upper side of dimension `i`.
     pub(crate) fn at(&self, i: usize, share: f64) -> f64 {
         let (lower, upper) = (self.lower[i], self.upper[i]);
@@ -109,9 +122,24 @@ impl<T: Vector, S> SearchState<T, S> {
         tolerance: f64,
         next: impl FnOnce(u64, &mut T),
     ) -> Result<Step<T>, Error> {
+        self.look_and_tell(oracle, accuracy, points, tolerance, next, |_, _| {})
+    }
+
+    /// [`look`](Self::look), for a search that learns: `seen` is told the point that was looked at and its value, `None` where it was
+    /// passed over.
+    pub(crate) fn look_and_tell<O: Oracle<Theta = T, State = S>>(
+        &mut self,
+        oracle: &O,
+        accuracy: Accuracy,
+        points: u64,
+        tolerance: f64,
+        next: impl FnOnce(u64, &mut T),
+        seen: impl FnOnce(&T, Option<f64>),
+    ) -> Result<Step<T>, Error> {
         let Some(best) = self.best else {
             let first = oracle.value(&self.theta, accuracy.epsilon, &mut self.oracle)?;
             self.best = Some(first.value);
+            seen(&self.theta, Some(first.value.value));
             let row = Iteration::without_gradient(&self.theta, accuracy.epsilon, first.value);
             return Ok(Step::Moved(Iteration {
                 trials: 1,
@@ -135,6 +163,7 @@ impl<T: Vector, S> SearchState<T, S> {
         match oracle.value(&candidate, accuracy.epsilon, &mut self.oracle) {
             Ok(there) => {
                 row.work = there.work;
+                seen(&candidate, Some(there.value.value));
                 if there.value.value < best.value {
                     self.best = Some(there.value);
                     std::mem::swap(&mut self.theta, &mut candidate);
@@ -142,7 +171,7 @@ impl<T: Vector, S> SearchState<T, S> {
                     row.step = Some(candidate.norm());
                 }
             }
-            Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => {}
+            Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => seen(&candidate, None),
             Err(error) => return Err(error),
         }
         Ok(Step::Moved(row))
