@@ -83,6 +83,7 @@ pub use sampler::{Sampler, Sampling};
 pub use slip::{Slip, SlipMemory};
 pub use soba::Soba;
 pub use srba::{Srba, SrbaMemory};
+use steps::{GLANCE, MOST_GROWTH, Watch};
 pub use steps::{Now, Scale, StepSize};
 pub use stocbio::StocBio;
 pub use storm::Recursion;
@@ -119,8 +120,10 @@ pub trait MinibatchOracle: Oracle<Theta = <Self::Lower as LowerLevel>::Theta> {
         >;
     /// The levels.
     fn levels(&self) -> Levels<'_, Self::Lower, Self::Upper>;
-    /// A state whose warm start is x.
-    fn state_at(&self, x: &<Self::Lower as LowerLevel>::X) -> Self::State;
+    /// A state whose warm starts are x and v.
+    fn state_with(&self, x: &XOf<Self>, v: &XOf<Self>) -> Self::State;
+    /// The x of a state, and its adjoint once there was a hypergradient.
+    fn x_of<'a>(&self, state: &'a Self::State) -> (&'a XOf<Self>, Option<&'a XOf<Self>>);
 }
 
 impl<P, U, S, L> MinibatchOracle for Implicit<P, U, S, L>
@@ -140,8 +143,12 @@ where
         }
     }
 
-    fn state_at(&self, x: &P::X) -> Self::State {
-        Implicit::state_at(self, x)
+    fn state_with(&self, x: &P::X, v: &P::X) -> Self::State {
+        Implicit::state_with(self, x, v)
+    }
+
+    fn x_of<'a>(&self, state: &'a Self::State) -> (&'a P::X, Option<&'a P::X>) {
+        (state.x(), state.adjoint())
     }
 }
 
@@ -501,8 +508,11 @@ pub struct StochasticState<T: Vector, X: Vector, Memory> {
     at: Iterate<T, X>,
     /// θ₀, which is known to be sound.
     first: T,
-    /// γ₀ and η₀.
+    /// γ₀ and η₀, and κ of both.
     steps: [f64; 2],
+    delays: [f64; 2],
+    /// When they are renewed, where they are not given.
+    watch: Option<Watch<T>>,
     memory: Memory,
 }
 
@@ -556,12 +566,50 @@ impl<M: Method> Stochastic<M> {
         Ok(())
     }
 
-    fn now(&self, steps: [f64; 2], k: u64) -> Now {
+    /// Looks at F and sets the steps that are not given; returns the samples that it took. The first ones have to be found; later, where F is not
+    /// defined, they stay.
+    fn renew<O: MinibatchOracle>(
+        &self,
+        oracle: &O,
+        at: &mut Iterate<ThetaOf<O>, XOf<O>>,
+        steps: &mut [f64; 2],
+        delays: [f64; 2],
+    ) -> Result<u64, Error> {
+        let look = match steps::look(oracle, at) {
+            Ok(look) => look,
+            Err(Error::InvalidArgument { .. } | Error::NotFinite { .. }) if at.k > 0 => {
+                return Ok(0);
+            }
+            Err(error) => return Err(error),
+        };
+        at.work += look.work;
+        let spent = look.work.samples();
+        let scale = self
+            .method
+            .scale_on([at.lower.batches(), at.upper.batches()]);
+        let decayed = self.now([1.0, 1.0], delays, at.k).upper;
+        let [lower, mut upper] = look.steps(scale, decayed);
+        if at.k > 0 {
+            upper = upper.min(MOST_GROWTH * steps[1]);
+        }
+        steps[0] = self.lower_step.first.unwrap_or(lower);
+        // A length is a matter of the start alone: it falls by its own law.
+        if at.k == 0 || !scale.normalised {
+            steps[1] = self.upper_step.first.unwrap_or(upper);
+        }
+        Ok(spent)
+    }
+
+    fn now(&self, steps: [f64; 2], delays: [f64; 2], k: u64) -> Now {
         let scale = self.method.scale();
         Now {
             k,
-            lower: self.lower_step.at(steps[0], scale.lower_exponent, k),
-            upper: self.upper_step.at(steps[1], scale.upper_exponent, k),
+            lower: self
+                .lower_step
+                .at(steps[0], scale.lower_exponent, delays[0], k),
+            upper: self
+                .upper_step
+                .at(steps[1], scale.upper_exponent, delays[1], k),
         }
     }
 }
@@ -590,14 +638,32 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
             rooms_x: Scratch::default(),
             rooms_theta: Scratch::default(),
         };
-        let steps = steps::first(oracle, self, &at)?;
-        at.work += steps.work;
-        let steps = steps.first;
-        let memory = self.method.start(levels, &mut at, self.now(steps, 0));
+        let mut steps = [0.0; 2];
+        let batches = at.lower.batches().max(at.upper.batches());
+        let delays = steps::delays(
+            [self.lower_step, self.upper_step],
+            self.method.scale(),
+            batches,
+        );
+        let watch = match (self.lower_step.first, self.upper_step.first) {
+            (Some(lower), Some(upper)) => {
+                steps = [lower, upper];
+                None
+            }
+            _ => {
+                self.renew(oracle, &mut at, &mut steps, delays)?;
+                Some(Watch::new(&at.theta, batches))
+            }
+        };
+        let memory = self
+            .method
+            .start(levels, &mut at, self.now(steps, delays, 0));
         Ok(StochasticState {
             at,
             first,
             steps,
+            delays,
+            watch,
             memory,
         })
     }
@@ -611,11 +677,19 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
         let levels = oracle.levels();
         let before = s.at.theta.clone();
         s.at.sum.axpby(0.0, &before, 0.0);
-        let mut now = self.now(s.steps, s.at.k);
+        let mut now = self.now(s.steps, s.delays, s.at.k);
         for _ in 0..self.block {
-            now = self.now(s.steps, s.at.k);
+            now = self.now(s.steps, s.delays, s.at.k);
             self.method.iterate(levels, &mut s.at, &mut s.memory, now);
             s.at.k += 1;
+            if let Some(watch) = &mut s.watch
+                && s.at.k.is_multiple_of(GLANCE)
+                && s.at.is_finite()
+                && watch.is_time(&s.at.theta, s.at.k)
+            {
+                let spent = self.renew(oracle, &mut s.at, &mut s.steps, s.delays)?;
+                watch.looked(s.at.k, spent / (self.lower_batch + self.upper_batch) as u64);
+            }
         }
         if !s.at.is_finite() || levels.lower.check(&s.at.theta).is_err() {
             // The run ends with the θ before this block, or, where that was out of reach already, with the first one.
@@ -645,12 +719,12 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
         oracle: &O,
         s: &mut Self::State,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        let mut state = oracle.state_at(&s.at.x);
+        let mut state = oracle.state_with(&s.at.x, &s.at.v);
         evaluate(oracle, &s.at.theta, self.accuracy, &mut state)
     }
 
     fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        let state = oracle.state_at(&s.at.x);
+        let state = oracle.state_with(&s.at.x, &s.at.v);
         oracle.check(&s.at.theta, &state)?;
         Ok(oracle.probe(&s.at.theta, &state))
     }

@@ -125,6 +125,14 @@ where
         }
     }
 
+    /// The same whose warm start of the adjoint is v.
+    pub fn state_with(&self, x: &P::X, v: &P::X) -> ImplicitState<P::X> {
+        ImplicitState {
+            adjoint: Some(v.clone()),
+            ..self.state_at(x)
+        }
+    }
+
     /// The lower level.
     pub fn lower(&self) -> &P {
         &self.lower

@@ -59,7 +59,7 @@ impl Method for Amigo {
     }
 
     fn scale(&self) -> Scale {
-        Scale::decaying(0.5)
+        Scale::noisy(0.5)
     }
 
     fn start<P, U>(

@@ -69,7 +69,7 @@ impl Method for Fsla {
     }
 
     fn scale(&self) -> Scale {
-        Scale::decaying(0.5)
+        Scale::noisy(0.5)
     }
 
     fn start<P, U>(

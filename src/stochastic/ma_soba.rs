@@ -64,7 +64,7 @@ impl Method for MaSoba {
     }
 
     fn scale(&self) -> Scale {
-        Scale::decaying(0.5)
+        Scale::noisy(0.5)
     }
 
     fn start<P, U>(

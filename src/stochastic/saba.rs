@@ -107,7 +107,7 @@ impl Method for Saba {
     fn scale_on(&self, [lower, upper]: [usize; 2]) -> Scale {
         // An entry of a table is b iterations old when it is replaced: θ may not have gone far.
         Scale {
-            upper: 0.1 / lower.max(upper) as f64,
+            upper: (3.0 / lower.max(upper) as f64).min(1.0),
             ..Scale::constant()
         }
     }

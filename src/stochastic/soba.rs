@@ -36,7 +36,7 @@ impl Method for Soba {
     }
 
     fn scale(&self) -> Scale {
-        Scale::decaying(0.5)
+        Scale::noisy(0.5)
     }
 
     fn start<P, U>(

@@ -83,7 +83,7 @@ impl Method for Srba {
     fn scale_on(&self, [lower, upper]: [usize; 2]) -> Scale {
         // The directions drift from one pass over all samples to the next, the less the shorter the steps.
         Scale {
-            upper: 0.02 / (lower.max(upper) as f64).sqrt(),
+            upper: (0.3 / (lower.max(upper) as f64).sqrt()).min(1.0),
             ..Scale::constant()
         }
     }

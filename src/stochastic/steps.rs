@@ -1,19 +1,33 @@
-//! Step sizes: given, decaying, or from curvature estimates.
+//! Step sizes: given, decaying, or from looks at the curvature.
 //!
 //! ```text
-//! γₖ = γ₀/(k + 1)ᵃ,   ηₖ = η₀/(k + 1)ᵇ
-//! γ₀ = c_γ/L,         η₀ = c_η/L_F            where they are not given
+//! γₖ = γ₀/(1 + k/κ)ᵃ,   ηₖ = η₀/(1 + k/κ)ᵇ        κ = 1 where γ₀ and η₀ are given, else some epochs
+//! γ₀ = c_γ/L,           η₀ = min(c_η/L_F, c_f γ₀ μ̂/L_x)
 //! ```
 //!
-//! L is the largest eigenvalue of A at the start, by power iterations on several batches: the largest of them, because a step must be
-//! stable on every batch. L_F = ‖z₁ − z₀‖/‖θ₁ − θ₀‖ is the change of the hypergradient along a short step of steepest descent from
-//! θ₀, both computed by the oracle to a low accuracy. The first step is at most as long as [`LONGEST`] in the root mean square over the entries of θ,
-//! where F is too flat for curvature to say anything. For a method that normalises its direction ηₖ is the length of a step, and
-//! η₀ = c_η‖z₀‖/L_F: the length that the first step would have without normalisation, with the same bound.
+//! A look at θ measures
+//!
+//! - L, the largest eigenvalue of A, by power iterations on several batches: the largest of them, because a step must be stable on every batch;
+//! - L_F, the largest curvature of F, by power iterations on differences of hypergradients along short steps from θ, begun with steepest
+//!   descent. The hypergradients come from the oracle, to an accuracy at which their differences mean something;
+//! - L_x, the part of that curvature that comes through x and v: the change of the hypergradient that is left when d_θ is taken at the new θ
+//!   with the old x and v;
+//! - μ̂, the smaller of ‖A δx‖/‖δx‖ for the δx by which x*(θ) moved along the step, and of ‖A q‖/‖q‖. x and v need about 1/(γμ̂) iterations to
+//!   follow θ, so θ may not go faster than that.
+//!
+//! No step on a typical batch is longer than [`LONGEST`] in the root mean square over the entries of θ, where F is too flat for curvature to
+//! say anything. For a method that normalises its direction ηₖ is the length of a step, and η₀ = c_η‖z₀‖/L_F: the length that the first
+//! step would have without normalisation, with the same bound.
+//!
+//! # Looking again
+//! One look is not enough where the curvature of F changes along the way: penalties e^θ start on a plateau, cross a steep slope, and end
+//! in a flat valley, and a step for one of them is wrong by orders of magnitude in the others. So steps that are not given are renewed: after
+//! 16 epochs, and then whenever the number of iterations has doubled; and whenever θ is half a unit away from the last look, in the root mean
+//! square over its entries. A look costs some tens to hundreds of passes over all samples, which the trace counts.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Iterate, Levels, Method, MinibatchOracle, Stochastic, ThetaOf, XOf};
+use super::{Directions, Iterate, Levels, MinibatchOracle, ThetaOf, XOf};
 use crate::error::{Error, positive};
 use crate::hypergradient::Accuracy;
 use crate::problem::LowerLevel;
@@ -25,10 +39,26 @@ use crate::work::Work;
 const BATCHES: usize = 8;
 /// Power iterations on each.
 const POWER_ITERATIONS: usize = 10;
-/// The accuracy of the two hypergradients, relative to the distance that one gradient step moves x.
-const RELATIVE: f64 = 0.1;
-/// The length of the step along which L_F is measured, in the root mean square over the entries of θ.
+/// Steps along which the curvature of F is measured.
+const PROBES: usize = 2;
+/// The length of such a step, in the root mean square over the entries of θ.
 const PROBE: f64 = 0.05;
+/// The accuracy of the hypergradients, relative to ‖x‖ or, near zero, to the distance that one gradient step moves it.
+const RELATIVE: f64 = 1e-3;
+/// Iterations between two glances at how far θ has gone.
+pub(super) const GLANCE: u64 = 8;
+/// How far it may go from one look to the next, in the root mean square over its entries; and by how much that grows with every look.
+const REACH: f64 = 0.5;
+const GROWTH: f64 = 1.15;
+/// c_η and c_f where the method says nothing else.
+const UPPER: f64 = 1.0;
+const FOLLOW: f64 = 2.0;
+/// Looks that a θ far away may ask for at once; later ones wait until the method has taken a quarter of the last one's work.
+const AT_ONCE: u32 = 6;
+/// How much longer a look may make the step of θ.
+pub(super) const MOST_GROWTH: f64 = 4.0;
+/// Epochs until the first look that is due.
+const FIRST_EPOCHS: u64 = 16;
 /// The longest first step, in the root mean square over the entries of θ.
 pub const LONGEST: f64 = 0.1;
 
@@ -40,6 +70,8 @@ pub struct StepSize {
     pub first: Option<f64>,
     /// The exponent of the decay, at least 0; `None` (the default) is that of the method's theory.
     pub exponent: Option<f64>,
+    /// κ: iterations after which the decay sets in, positive; `None` (the default) is one for a given first step, else some epochs.
+    pub delay: Option<f64>,
 }
 
 impl StepSize {
@@ -48,6 +80,7 @@ impl StepSize {
         StepSize {
             first: Some(step),
             exponent: Some(0.0),
+            delay: None,
         }
     }
 
@@ -56,12 +89,16 @@ impl StepSize {
         StepSize {
             first: Some(step),
             exponent: Some(exponent),
+            delay: None,
         }
     }
 
     pub(super) fn check(self, name: &str) -> Result<(), Error> {
         if let Some(first) = self.first {
             positive(&format!("{name}.first"), first)?;
+        }
+        if let Some(delay) = self.delay {
+            positive(&format!("{name}.delay"), delay)?;
         }
         match self.exponent {
             Some(e) if !(e >= 0.0 && e.is_finite()) => Err(Error::invalid(
@@ -73,10 +110,18 @@ impl StepSize {
         }
     }
 
+    /// κ, where an epoch has so many batches.
+    fn delay(self, scale: Scale, batches: usize) -> f64 {
+        self.delay.unwrap_or(match self.first {
+            Some(_) => 1.0,
+            None => (scale.delay * batches as f64).max(1.0),
+        })
+    }
+
     /// The step of iteration k, with the first step and the exponent that hold where they are not set.
-    pub(super) fn at(self, first: f64, exponent: f64, k: u64) -> f64 {
+    pub(super) fn at(self, first: f64, exponent: f64, delay: f64, k: u64) -> f64 {
         let exponent = self.exponent.unwrap_or(exponent);
-        let n = (k + 1) as f64;
+        let n = 1.0 + k as f64 / delay;
         // The usual ones without a power.
         let decay = if exponent == 0.0 {
             1.0
@@ -100,20 +145,34 @@ pub struct Scale {
     pub lower: f64,
     /// c_η.
     pub upper: f64,
+    /// c_f: how much slower θ is than x and v.
+    pub follow: f64,
+    /// κ in epochs.
+    pub delay: f64,
     /// Whether the direction of θ is normalised, so that ηₖ is a length.
     pub normalised: bool,
 }
 
 impl Scale {
-    /// Both decay by the same exponent, from half of 1/L and 0.03 of 1/L_F: θ moves slowly enough for x and v to follow. By measurement
-    /// on finite sums whose ∇F comes through x, a tenth lets SOBA diverge from a condition number of 30 on, this not at 100.
+    /// Both decay by the same exponent, from half of 1/L and C of 1/L_F, and θ no faster than 2γμ̂.
     pub fn decaying(exponent: f64) -> Self {
         Scale {
             lower_exponent: exponent,
             upper_exponent: exponent,
             lower: 0.5,
-            upper: 0.03,
+            upper: UPPER,
+            follow: FOLLOW,
+            delay: 32.0,
             normalised: false,
+        }
+    }
+
+    /// The same from a tenth of 1/L, for methods whose v goes by stochastic steps: where A is ill-conditioned the noise of v is large, and
+    /// in proportion to γ.
+    pub fn noisy(exponent: f64) -> Self {
+        Scale {
+            lower: 0.1,
+            ..Scale::decaying(exponent)
         }
     }
 
@@ -124,7 +183,8 @@ impl Scale {
         Scale {
             lower_exponent: 0.25,
             normalised: true,
-            upper: 0.1,
+            upper: 0.3,
+            delay: 0.0,
             ..Scale::decaying(2.0 / 3.0)
         }
     }
@@ -146,36 +206,211 @@ pub struct Now {
     pub upper: f64,
 }
 
-/// γ₀ and η₀, and the work that their estimation took.
-pub(super) struct First {
-    pub(super) first: [f64; 2],
+/// What a look at F around θ shows.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// L and L_F; L_F is zero where F was not defined a short step away.
+    largest: f64,
+    lipschitz: f64,
+    /// L_x and μ̂.
+    through_x: f64,
+    following: f64,
+    /// ‖z‖, the typical ‖d_θ‖ of batches, and the number of entries of θ.
+    norm: f64,
+    noisy: f64,
+    entries: usize,
     pub(super) work: Work,
 }
 
-pub(super) fn first<O: MinibatchOracle, M: Method>(
-    oracle: &O,
-    solver: &Stochastic<M>,
-    at: &Iterate<ThetaOf<O>, XOf<O>>,
-) -> Result<First, Error> {
-    let batches = [at.lower.batches(), at.upper.batches()];
-    let scale = solver.method.scale_on(batches);
-    let mut work = Work::default();
-    let (lower, upper) = (solver.lower_step.first, solver.upper_step.first);
-    if let (Some(lower), Some(upper)) = (lower, upper) {
-        return Ok(First {
-            first: [lower, upper],
-            work,
-        });
+impl Look {
+    /// γ₀ and η₀ of a method, for steps that have decayed by this factor already.
+    pub(super) fn steps(&self, scale: Scale, decayed: f64) -> [f64; 2] {
+        let lower = scale.lower / self.largest;
+        let longest = LONGEST * (self.entries as f64).sqrt();
+        if self.norm == 0.0 {
+            return [
+                lower,
+                if scale.normalised {
+                    longest
+                } else {
+                    scale.upper
+                },
+            ];
+        }
+        if scale.normalised {
+            return [
+                lower,
+                (scale.upper * self.norm / self.lipschitz).min(longest),
+            ];
+        }
+        let share = scale.upper.min(scale.follow * lower * self.following);
+        [
+            lower,
+            (share / self.lipschitz).min(longest / self.norm / decayed),
+        ]
     }
-    let largest = largest_eigenvalue(oracle.levels(), at, &mut work)?;
-    let upper = match upper {
-        Some(upper) => upper,
-        None => upper_step(oracle, at, largest, scale, &mut work)?,
-    };
-    Ok(First {
-        first: [lower.unwrap_or(scale.lower / largest), upper],
+}
+
+/// Looks at F around an iterate.
+pub(super) fn look<O: MinibatchOracle>(
+    oracle: &O,
+    at: &Iterate<ThetaOf<O>, XOf<O>>,
+) -> Result<Look, Error> {
+    let mut work = Work::default();
+    let levels = oracle.levels();
+    let largest = largest_eigenvalue(levels, at, &mut work)?;
+    let mut gradient = at.x.zeros_like();
+    levels.lower.gradient(&at.x, &at.theta, &mut gradient);
+    work.lower_gradients += 1;
+    work.lower_samples += levels.lower.samples() as u64;
+    let size = at.x.norm().max(gradient.norm() / largest);
+    let epsilon = RELATIVE * if size > 0.0 { size } else { 1.0 };
+    let accuracy = Accuracy::new(epsilon, epsilon * largest)?;
+    let mut state = oracle.state_with(&at.x, &at.v);
+    let z = oracle.hypergradient(&at.theta, accuracy, &mut state)?;
+    work += with_samples(levels, z.work);
+    let mut look = Look {
+        largest,
+        lipschitz: 0.0,
+        through_x: 0.0,
+        following: largest,
+        norm: z.gradient.norm(),
+        noisy: z.gradient.norm(),
+        entries: at.theta.len(),
         work,
-    })
+    };
+    let (x, q) = match oracle.x_of(&state) {
+        (x, Some(q)) => (x.clone(), q.clone()),
+        (x, None) => (x.clone(), x.zeros_like()),
+    };
+    let mut d = Directions::new(&at.theta, &x);
+    let all = [at.lower.all(), at.upper.all()];
+    // How soon v follows.
+    if q.norm() > 0.0 {
+        levels.hvp(all[0], &x, &at.theta, &q, &mut d.v, &mut look.work);
+        look.following = (d.v.norm() / q.norm()).min(largest);
+    }
+    let of_v = look.following;
+    let mut samplers = [at.lower.clone(), at.upper.clone()];
+    let mut norms = 0.0;
+    for _ in 0..BATCHES {
+        let [i, j] = [samplers[0].draw(), samplers[1].draw()];
+        let batches = [samplers[0].batch(i), samplers[1].batch(j)];
+        levels.directions_at(batches, [&x, &q], &at.theta, &mut d, &mut look.work);
+        norms += d.theta.norm();
+    }
+    look.noisy = look.noisy.max(norms / BATCHES as f64);
+    let mut along = z.gradient.clone();
+    along.scale(-1.0);
+    for _ in 0..PROBES {
+        let norm = along.norm();
+        if norm == 0.0 {
+            break;
+        }
+        let length = PROBE * (look.entries as f64).sqrt();
+        let mut there = at.theta.clone();
+        there.axpy(length / norm, &along);
+        let other = match oracle.hypergradient(&there, accuracy, &mut state) {
+            Ok(other) => other,
+            // Beyond the domain, or not finite: what is known so far has to do.
+            Err(Error::InvalidArgument { .. } | Error::NotFinite { .. }) => break,
+            Err(error) => return Err(error),
+        };
+        look.work += with_samples(levels, other.work);
+        // d.theta ← the hypergradient there, were x and v still those of θ.
+        levels.directions_at(all, [&x, &q], &there, &mut d, &mut look.work);
+        d.theta.axpy(-1.0, &other.gradient);
+        along = other.gradient;
+        along.axpy(-1.0, &z.gradient);
+        look.lipschitz = look.lipschitz.max(along.norm() / length);
+        let through_x = d.theta.norm() / length;
+        // gradient ← δx, then d.v ← A δx.
+        gradient.copy_from(oracle.x_of(&state).0);
+        gradient.axpy(-1.0, &x);
+        let moved = gradient.norm();
+        if moved > 0.0 {
+            levels.hvp(all[0], &x, &at.theta, &gradient, &mut d.v, &mut look.work);
+            let following = (d.v.norm() / moved).min(of_v);
+            if through_x / following > look.through_x / look.following {
+                (look.through_x, look.following) = (through_x, following);
+            }
+        }
+    }
+    Ok(look)
+}
+
+/// Work on all samples, with these counted.
+fn with_samples<P: MinibatchLower, U: MinibatchUpper>(
+    levels: Levels<'_, P, U>,
+    work: Work,
+) -> Work {
+    let lower = work.iterations() + work.cross_products;
+    Work {
+        lower_samples: lower * levels.lower.samples() as u64,
+        upper_samples: work.upper_gradients * levels.upper.samples() as u64,
+        ..work
+    }
+}
+
+/// κ of both steps.
+pub(super) fn delays(steps: [StepSize; 2], scale: Scale, batches: usize) -> [f64; 2] {
+    steps.map(|step| step.delay(scale, batches))
+}
+
+/// When to look again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(super) struct Watch<T: Vector> {
+    /// θ at the last look.
+    theta: T,
+    /// How far it may go.
+    reach: f64,
+    /// The iteration at which a look is due.
+    due: u64,
+    /// Looks that were asked for, and the first iteration at which the next one may be.
+    asked: u32,
+    wait: u64,
+    room: T,
+}
+
+impl<T: Vector> Watch<T> {
+    /// From the start, with so many batches in an epoch.
+    pub(super) fn new(theta: &T, batches: usize) -> Self {
+        Watch {
+            theta: theta.clone(),
+            reach: REACH * (theta.len() as f64).sqrt(),
+            due: FIRST_EPOCHS * batches as u64,
+            asked: 0,
+            wait: 0,
+            room: theta.zeros_like(),
+        }
+    }
+
+    /// Whether it is time for a look.
+    pub(super) fn is_time(&mut self, theta: &T, k: u64) -> bool {
+        self.room.copy_from(theta);
+        self.room.axpy(-1.0, &self.theta);
+        let far = self.room.norm() > self.reach && k >= self.wait;
+        if far {
+            self.reach *= GROWTH;
+            self.asked += 1;
+        }
+        let due = k >= self.due;
+        if due {
+            self.due *= 2;
+        }
+        if far || due {
+            self.theta.copy_from(theta);
+        }
+        far || due
+    }
+
+    /// After a look at iteration k that took as much as so many iterations.
+    pub(super) fn looked(&mut self, k: u64, iterations: u64) {
+        if self.asked >= AT_ONCE {
+            self.wait = k + iterations / 4;
+        }
+    }
 }
 
 /// The largest eigenvalue of A over several batches, at the start.
@@ -229,64 +464,4 @@ where
             function: "a Hessian product of the lower level",
         })
     }
-}
-
-/// Work on all samples, with these counted.
-fn with_samples<P: MinibatchLower, U: MinibatchUpper>(
-    levels: Levels<'_, P, U>,
-    work: Work,
-) -> Work {
-    let lower = work.iterations() + work.cross_products;
-    Work {
-        lower_samples: lower * levels.lower.samples() as u64,
-        upper_samples: work.upper_gradients * levels.upper.samples() as u64,
-        ..work
-    }
-}
-
-/// η₀ = c_η/L_F, within reach, or that step's length.
-fn upper_step<O: MinibatchOracle>(
-    oracle: &O,
-    at: &Iterate<ThetaOf<O>, XOf<O>>,
-    largest: f64,
-    scale: Scale,
-    work: &mut Work,
-) -> Result<f64, Error> {
-    let levels = oracle.levels();
-    let mut gradient = at.x.zeros_like();
-    levels.lower.gradient(&at.x, &at.theta, &mut gradient);
-    work.lower_gradients += 1;
-    work.lower_samples += levels.lower.samples() as u64;
-    let moved = gradient.norm() / largest;
-    let epsilon = RELATIVE * if moved > 0.0 { moved } else { 1.0 };
-    let accuracy = Accuracy::new(epsilon, epsilon * largest)?;
-    let mut state = oracle.state_at(&at.x);
-    let z = oracle.hypergradient(&at.theta, accuracy, &mut state)?;
-    *work += with_samples(levels, z.work);
-    let root = (at.theta.len() as f64).sqrt();
-    let norm = z.gradient.norm();
-    if norm == 0.0 {
-        let length = LONGEST * root;
-        return Ok(if scale.normalised {
-            length
-        } else {
-            scale.upper
-        });
-    }
-    let longest = LONGEST * root / norm;
-    let probe = PROBE * root / norm;
-    let mut there = at.theta.clone();
-    there.axpy(-probe, &z.gradient);
-    let lipschitz = match oracle.hypergradient(&there, accuracy, &mut state) {
-        Ok(mut other) => {
-            *work += with_samples(levels, other.work);
-            other.gradient.axpy(-1.0, &z.gradient);
-            other.gradient.norm() / (probe * norm)
-        }
-        // Beyond the domain, or not finite: the longest step it is.
-        Err(Error::InvalidArgument { .. } | Error::NotFinite { .. }) => 0.0,
-        Err(error) => return Err(error),
-    };
-    let step = (scale.upper / lipschitz).min(longest);
-    Ok(if scale.normalised { step * norm } else { step })
 }

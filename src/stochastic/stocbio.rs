@@ -73,7 +73,8 @@ impl Method for StocBio {
     fn scale(&self) -> Scale {
         // Steps that do not decay cannot wait until x and v keep up.
         Scale {
-            upper: 0.01,
+            upper: 0.1,
+            follow: 20.0,
             ..Scale::constant()
         }
     }
