@@ -83,7 +83,7 @@ pub use sampler::{Sampler, Sampling};
 pub use slip::{Slip, SlipMemory};
 pub use soba::Soba;
 pub use srba::{Srba, SrbaMemory};
-use steps::{GLANCE, MOST_GROWTH, Watch};
+use steps::{GLANCE, Watch};
 pub use steps::{Now, Scale, StepSize};
 pub use stocbio::StocBio;
 pub use storm::Recursion;
@@ -566,38 +566,36 @@ impl<M: Method> Stochastic<M> {
         Ok(())
     }
 
-    /// Looks at F and sets the steps that are not given; returns the samples that it took. The first ones have to be found; later, where F is not
-    /// defined, they stay.
+    /// Looks at F and sets the steps that are not given. The first ones have to be found; later, where F is not defined, they stay.
     fn renew<O: MinibatchOracle>(
         &self,
         oracle: &O,
         at: &mut Iterate<ThetaOf<O>, XOf<O>>,
         steps: &mut [f64; 2],
         delays: [f64; 2],
-    ) -> Result<u64, Error> {
+    ) -> Result<(), Error> {
         let look = match steps::look(oracle, at) {
             Ok(look) => look,
             Err(Error::InvalidArgument { .. } | Error::NotFinite { .. }) if at.k > 0 => {
-                return Ok(0);
+                return Ok(());
             }
             Err(error) => return Err(error),
         };
         at.work += look.work;
-        let spent = look.work.samples();
         let scale = self
             .method
             .scale_on([at.lower.batches(), at.upper.batches()]);
         let decayed = self.now([1.0, 1.0], delays, at.k).upper;
         let [lower, mut upper] = look.steps(scale, decayed);
         if at.k > 0 {
-            upper = upper.min(MOST_GROWTH * steps[1]);
+            upper = upper.min(steps[1]);
         }
         steps[0] = self.lower_step.first.unwrap_or(lower);
         // A length is a matter of the start alone: it falls by its own law.
         if at.k == 0 || !scale.normalised {
             steps[1] = self.upper_step.first.unwrap_or(upper);
         }
-        Ok(spent)
+        Ok(())
     }
 
     fn now(&self, steps: [f64; 2], delays: [f64; 2], k: u64) -> Now {
@@ -687,8 +685,7 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
                 && s.at.is_finite()
                 && watch.is_time(&s.at.theta, s.at.k)
             {
-                let spent = self.renew(oracle, &mut s.at, &mut s.steps, s.delays)?;
-                watch.looked(s.at.k, spent / (self.lower_batch + self.upper_batch) as u64);
+                self.renew(oracle, &mut s.at, &mut s.steps, s.delays)?;
             }
         }
         if !s.at.is_finite() || levels.lower.check(&s.at.theta).is_err() {

@@ -23,7 +23,8 @@
 //! One look is not enough where the curvature of F changes along the way: penalties e^θ start on a plateau, cross a steep slope, and end
 //! in a flat valley, and a step for one of them is wrong by orders of magnitude in the others. So steps that are not given are renewed: after
 //! 16 epochs, and then whenever the number of iterations has doubled; and whenever θ is half a unit away from the last look, in the root mean
-//! square over its entries. A look costs some tens to hundreds of passes over all samples, which the trace counts.
+//! square over its entries. A look never makes η₀ longer: a step that is right for a flat valley is too long for the next slope, and the look
+//! that would tell comes after it. A look costs some tens to hundreds of passes over all samples, which the trace counts.
 
 use serde::{Deserialize, Serialize};
 
@@ -53,10 +54,6 @@ const GROWTH: f64 = 1.15;
 /// c_η and c_f where the method says nothing else.
 const UPPER: f64 = 1.0;
 const FOLLOW: f64 = 2.0;
-/// Looks that a θ far away may ask for at once; later ones wait until the method has taken a quarter of the last one's work.
-const AT_ONCE: u32 = 6;
-/// How much longer a look may make the step of θ.
-pub(super) const MOST_GROWTH: f64 = 4.0;
 /// Epochs until the first look that is due.
 const FIRST_EPOCHS: u64 = 16;
 /// The longest first step, in the root mean square over the entries of θ.
@@ -183,7 +180,6 @@ impl Scale {
         Scale {
             lower_exponent: 0.25,
             normalised: true,
-            upper: 0.3,
             delay: 0.0,
             ..Scale::decaying(2.0 / 3.0)
         }
@@ -367,9 +363,6 @@ pub(super) struct Watch<T: Vector> {
     reach: f64,
     /// The iteration at which a look is due.
     due: u64,
-    /// Looks that were asked for, and the first iteration at which the next one may be.
-    asked: u32,
-    wait: u64,
     room: T,
 }
 
@@ -380,8 +373,6 @@ impl<T: Vector> Watch<T> {
             theta: theta.clone(),
             reach: REACH * (theta.len() as f64).sqrt(),
             due: FIRST_EPOCHS * batches as u64,
-            asked: 0,
-            wait: 0,
             room: theta.zeros_like(),
         }
     }
@@ -390,10 +381,9 @@ impl<T: Vector> Watch<T> {
     pub(super) fn is_time(&mut self, theta: &T, k: u64) -> bool {
         self.room.copy_from(theta);
         self.room.axpy(-1.0, &self.theta);
-        let far = self.room.norm() > self.reach && k >= self.wait;
+        let far = self.room.norm() > self.reach;
         if far {
             self.reach *= GROWTH;
-            self.asked += 1;
         }
         let due = k >= self.due;
         if due {
@@ -403,13 +393,6 @@ impl<T: Vector> Watch<T> {
             self.theta.copy_from(theta);
         }
         far || due
-    }
-
-    /// After a look at iteration k that took as much as so many iterations.
-    pub(super) fn looked(&mut self, k: u64, iterations: u64) {
-        if self.asked >= AT_ONCE {
-            self.wait = k + iterations / 4;
-        }
     }
 }
 
