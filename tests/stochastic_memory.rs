@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
 
 use bilevel::stochastic::{
-    AccBo, Amigo, BoRep, Bome, Bsa, F2sa, Fsla, MaSoba, Method, Mrbo, Saba, Slip, Srba, StocBio,
-    Sustain, Ttsa, Vrbo,
+    AccBo, Amigo, BoRep, Bome, Bsa, F2sa, Fsla, MaSoba, Method, Mrbo, Saba, Slip, Srba, StepSize,
+    StocBio, Sustain, Ttsa, Vrbo,
 };
 use bilevel::{Implicit, Soba, Solver, Stochastic, parallel};
 use bilevel_problems::finite_sum::FiniteSum;
@@ -45,6 +45,9 @@ fn allocates_nothing<M: Method + Clone>(method: M) {
             lower_batch: 7,
             upper_batch: 9,
             block,
+            // Given steps: a look at the curvature solves inner problems, and allocates as they do.
+            lower_step: StepSize::decaying(0.02, 0.5),
+            upper_step: StepSize::decaying(0.001, 0.5),
             ..Stochastic::new(method.clone())
         };
         let mut state = solver.start(&oracle, vec![0.5; 4]).unwrap();
