@@ -294,7 +294,8 @@ where
         } = self.upper.curvature(at.theta);
         let need = |constant: Option<f64>, name| constant.ok_or_else(|| missing(name));
         let epsilon = at.solved.epsilon.ok_or_else(missing_mu)?;
-        let mu = known.strong_convexity.ok_or_else(missing_mu)?;
+        let mu = at.solved.strong_convexity.or(known.strong_convexity);
+        let mu = mu.ok_or_else(missing_mu)?;
         // L stands in the rounding error of the residuals.
         need(known.smoothness, "L (Curvature::smoothness)")?;
         let cross_change_norm = match linearization.cross_change_norm(epsilon) {
