@@ -148,6 +148,12 @@ pub trait Linearization {
     /// out ← B u = d/dt ∇ₓg(x, θ + t u).
     fn cross_jvp(&self, u: &Self::Theta, out: &mut Self::X);
 
+    /// The size of the terms that A v is summed from, which its rounding error is relative to, where there is a better bound than L‖v‖.
+    fn hvp_terms(&self, v: &Self::X) -> Option<f64> {
+        let _ = v;
+        None
+    }
+
     /// Whether [`precondition`](Linearization::precondition) does anything.
     fn has_preconditioner(&self) -> bool {
         false
@@ -156,6 +162,11 @@ pub trait Linearization {
     /// what they attain is measured in the Euclidean norm all the same. The default is M = I.
     fn precondition(&self, r: &Self::X, out: &mut Self::X) {
         out.copy_from(r);
+    }
+
+    /// What preparing [`precondition`](Linearization::precondition) has cost so far, as Hessian products. The default is nothing.
+    fn preparation(&self) -> u64 {
+        0
     }
 
     /// A bound of ‖(A(x+e) − A(x)) q‖ over ‖e‖ ≤ radius, where the structure of the problem gives a better one than

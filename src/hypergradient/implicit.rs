@@ -149,8 +149,10 @@ where
         let linearization = self.lower.linearize(x, theta);
         let smoothness = self.lower.curvature(theta).smoothness.unwrap_or(1.0);
         // The residual is computed with rounding errors of its own; they count against δ.
-        let rounding =
-            |q_norm: f64| ROUNDINGS * P::X::UNIT_ROUNDOFF * (smoothness * q_norm + rhs_norm);
+        let rounding = |q: &P::X, q_norm: f64| {
+            let terms = linearization.hvp_terms(q).unwrap_or(smoothness * q_norm);
+            ROUNDINGS * P::X::UNIT_ROUNDOFF * (terms + rhs_norm)
+        };
         if !adjoint.is_finite() {
             adjoint.axpby(0.0, &rhs, 0.0);
         }
@@ -160,13 +162,13 @@ where
                 product: &|v: &P::X, out: &mut P::X| linearization.hvp(v, out),
                 preconditioner: linearization.has_preconditioner().then_some(&precondition),
                 rhs: &rhs,
-                tolerance: (delta - rounding(adjoint.norm())).max(0.5 * delta),
+                tolerance: (delta - rounding(adjoint, adjoint.norm())).max(0.5 * delta),
             },
             adjoint,
             scratch,
         );
         work.linear_solves += 1;
-        work.hessian_products += report.products;
+        work.hessian_products += report.products + linearization.preparation();
         if !report.residual.is_finite() {
             return Err(Error::NotFinite {
                 function: "a Hessian product of the lower level",
@@ -195,7 +197,7 @@ where
             q_norm,
             rhs: &rhs,
             rhs_norm,
-            delta: report.residual + rounding(q_norm),
+            delta: report.residual + rounding(adjoint, q_norm),
         };
         let trust = if is_indefinite(&report) {
             Trust::Unknown

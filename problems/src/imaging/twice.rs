@@ -96,6 +96,10 @@ where
         self.1.cross_jvp(u, &mut out.1);
     }
 
+    fn hvp_terms(&self, v: &Self::X) -> Option<f64> {
+        together(self.0.hvp_terms(&v.0), self.1.hvp_terms(&v.1))
+    }
+
     fn has_preconditioner(&self) -> bool {
         self.0.has_preconditioner() && self.1.has_preconditioner()
     }
@@ -103,6 +107,10 @@ where
     fn precondition(&self, r: &Self::X, out: &mut Self::X) {
         self.0.precondition(&r.0, &mut out.0);
         self.1.precondition(&r.1, &mut out.1);
+    }
+
+    fn preparation(&self) -> u64 {
+        self.0.preparation() + self.1.preparation()
     }
 
     /// A is block diagonal.
