@@ -11,8 +11,9 @@
 //!
 //! # Hyperparameters
 //! θ holds logarithms of penalties: one, one a class, one a feature, or one a weight ([`Penalty`]); γ(j) is the one of weight j. Those of
-//! features that need no penalty go to −∞, those of features that do harm to +∞. F is not convex, and flat where e^θ is negligible or rules: a long step
-//! may end where no gradient leads back. Bounds on θ ([`Constraint`](bilevel::upper::Constraint), −14 and 12 say) keep that from happening.
+//! features that need no penalty go to −∞, those of features that do harm to +∞. F is not convex, and flat where e^θ is negligible or
+//! rules: a long step may end where no gradient leads back. Bounds on θ ([`Constraint`](bilevel::upper::Constraint), −14 and 12 say) keep
+//! that from happening.
 //!
 //! # Curvature
 //! With h = ¼ (binary) or ½ (multinomial) the largest eigenvalue of the Hessian of a loss in its scores, and τ = 1/(6√3) or 1/√2 the
