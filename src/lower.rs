@@ -92,8 +92,8 @@ pub(crate) struct Task<'a, P: LowerLevel> {
 const PATIENCE: u64 = 50;
 /// The tests of a solve ask the problem for its local modulus this often at most; then the modulus of all x alone ends it.
 const MOST_LOOKS: u64 = 10;
-/// Where the next look is taken the modulus may be less than it was: the gradient is made this much smaller than it had to be there, so that
-/// the look is seldom in vain.
+/// Where the next look is taken the modulus may be less than it was: the gradient is made this much smaller than it had to be there, so
+/// that the look is seldom in vain.
 const SLACK: f64 = 0.7;
 
 impl<'a, P: LowerLevel> Task<'a, P> {

@@ -28,10 +28,10 @@
 //!
 //! ‖A‖² is bounded by Lanczos iterations with a margin of a ninth, or by the Frobenius norm where that is smaller.
 //!
-//! Small penalties make that μ useless, not g ill-conditioned: the data are convex enough. In the binary form with up to 256 features, no more
-//! than samples, the modulus between x̃ and x* is certified from the Hessian as a matrix (`logistic/convexity.rs` has the proof), and the
-//! Hessian is its own preconditioner: [`NewtonCg`](bilevel::lower::NewtonCg) then takes a few steps whatever the penalties are. Features that
-//! are collinear, or zero throughout, leave μ as it is.
+//! Small penalties make that μ useless, not g ill-conditioned: the data are convex enough. In the binary form with up to 256 features, no
+//! more than samples, the modulus between x̃ and x* is certified from the Hessian as a matrix (`logistic/convexity.rs` has the proof), and
+//! the Hessian is its own preconditioner: [`NewtonCg`](bilevel::lower::NewtonCg) then takes a few steps whatever the penalties are.
+//! Features that are collinear, or zero throughout, leave μ as it is.
 //!
 //! # Cost
 //! A batch of |ξ| samples: 2|ξ|dc multiplications for a gradient, 4 for a Hessian product, 4 for both and the cross product together.

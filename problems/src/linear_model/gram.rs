@@ -117,8 +117,8 @@ impl<E: Lanes> Model<E> {
         self.grams.put(gram);
     }
 
-    /// What [`gram`](Model::gram) costs in multiplications, as Hessian products: half a square of the entries of a sample, against two passes
-    /// over them with two operands each.
+    /// What [`gram`](Model::gram) costs in multiplications, as Hessian products: half a square of the entries of a sample, against two
+    /// passes over them with two operands each.
     pub(crate) fn gram_products(&self) -> u64 {
         let entries = self.design.entries().len() / self.samples();
         (entries / 4 + 1) as u64

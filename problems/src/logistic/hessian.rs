@@ -1,16 +1,17 @@
-//! The Hessian as a matrix, where there is one score a sample and few features: its smallest eigenvalue, and its factor as a preconditioner.
+//! The Hessian as a matrix, for one score a sample and few features: its smallest eigenvalue, and its factor as a preconditioner.
 //!
 //! # The smallest eigenvalue, in spite of rounding
-//! It is found by bisection on its exponent, between a number that lies below and the smallest diagonal entry, which lies above. A ⪰ m I is
-//! proved by a Cholesky factorisation of A − m I that runs to its end. The factor is that of a matrix which differs from A − m I by
-//! γ √(aⱼⱼaₖₖ) at most in entry (j, k), with γ = (d + 1)u/(1 − 2(d + 1)u) for d features, whatever the order of its sums; the entries of A are
-//! off by κ √(aⱼⱼaₖₖ). As quadratic forms both are at most d times as much on the diagonal, and that is taken off the diagonal first.
+//! It is found by bisection on its exponent, between a number that lies below and the smallest diagonal entry, which lies above. A ⪰ m I
+//! is proved by a Cholesky factorisation of A − m I that runs to its end. The factor is that of a matrix which differs from A − m I by
+//! γ √(aⱼⱼaₖₖ) at most in entry (j, k), with γ = (d + 1)u/(1 − 2(d + 1)u) for d features, whatever the order of its sums; the entries of A
+//! are off by κ √(aⱼⱼaₖₖ). As quadratic forms both are at most d times as much on the diagonal, and that is taken off the diagonal first.
 //! The result is the same on every processor.
 //!
 //! # References
 //! N. Higham: Accuracy and stability of numerical algorithms. SIAM 2002, [doi:10.1137/1.9780898718027](https://doi.org/10.1137/1.9780898718027),
 //! theorems 10.3 and 10.5.
-//! S. Rump: Verification of positive definiteness. BIT 46 (2006), [doi:10.1007/s10543-006-0056-1](https://doi.org/10.1007/s10543-006-0056-1).
+//! S. Rump: Verification of positive definiteness. BIT 46 (2006),
+//! [doi:10.1007/s10543-006-0056-1](https://doi.org/10.1007/s10543-006-0056-1).
 
 use bilevel::LowerLevel;
 use bilevel::simd::dispatch;
