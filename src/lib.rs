@@ -97,7 +97,9 @@ pub use error::{CheckpointError, Error};
 pub use hypergradient::{Accuracy, Bounded, Estimator, Evaluation, Hypergradient, Trust};
 pub use oracle::{Implicit, ImplicitState, Oracle, Sum};
 pub use problem::check::{CheckReport, Checker, check_lower, check_upper};
-pub use problem::{Curvature, Linearization, LowerLevel, UpperCurvature, UpperLevel};
+pub use problem::{
+    Curvature, Linearization, LocalConvexity, LowerLevel, UpperCurvature, UpperLevel,
+};
 pub use run::{Limits, Report, Run, Trace};
 pub use status::{Budget, SolveStatus, Status};
 pub use stochastic::{MinibatchOracle, Soba, Stochastic};

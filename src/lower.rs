@@ -10,6 +10,10 @@
 //! All stop when ‖∇ₓg(x̃, θ)‖ ≤ μ ε less the rounding error of the gradient, which gives ‖x̃ − x*‖ ≤ ε by strong convexity:
 //! μ‖x̃ − x*‖² ≤ ⟨∇g(x̃) − ∇g(x*), x̃ − x*⟩ ≤ ‖∇g(x̃)‖ ‖x̃ − x*‖. Where μ is not known, they stop at ‖∇ₓg‖ ≤ ε, and no
 //! distance is certified.
+//!
+//! The argument needs A ⪰ μI on the segment between x̃ and x* only. Where a problem knows such a μ
+//! ([`LowerLevel::local_convexity`]), it counts beside the one of all x, whichever is larger. It is asked for at the first guess, to know
+//! how far there is to go, and at the points that seem near enough; only what it says at x̃ itself is claimed.
 
 pub mod fista;
 pub mod gradient_descent;
@@ -22,7 +26,7 @@ pub use gradient_descent::GradientDescent;
 pub use lbfgs::Lbfgs;
 pub use newton_cg::NewtonCg;
 
-use crate::problem::{Curvature, LowerLevel};
+use crate::problem::{Curvature, LocalConvexity, LowerLevel};
 use crate::status::SolveStatus;
 use crate::vector::Scratch;
 use crate::work::Work;
@@ -34,6 +38,8 @@ pub struct LowerReport {
     pub gradient_norm: f64,
     /// ε̃ with ‖x̃ − x*‖ ≤ ε̃, rounding included; `None` where μ is not known.
     pub epsilon: Option<f64>,
+    /// The μ that ε̃ rests on: A ⪰ μI between x̃ and x*, ends included.
+    pub strong_convexity: Option<f64>,
     /// Iterations.
     pub iterations: u64,
     /// Values, gradients and Hessian products.
@@ -64,8 +70,15 @@ pub(crate) struct Task<'a, P: LowerLevel> {
     pub(crate) problem: &'a P,
     pub(crate) theta: &'a P::Theta,
     pub(crate) curvature: Curvature,
-    /// The gradient norm at which to stop, were there no rounding.
+    epsilon: f64,
+    /// The gradient norm at which μ of all x proves the distance, were there no rounding.
     target: f64,
+    /// The one at which the local modulus is expected to prove it; at least the other.
+    near: f64,
+    /// What the problem has said of the modulus at the point of the last test, until the solver moves on.
+    here: Option<LocalConvexity>,
+    /// How often the problem was asked; `None` when it has no local modulus.
+    looks: Option<u64>,
     pub(crate) work: Work,
     pub(crate) iterations: u64,
     /// The smallest gradient norm so far, and the iteration that it was last improved at by a tenth.
@@ -77,6 +90,11 @@ pub(crate) struct Task<'a, P: LowerLevel> {
 
 /// Iterations without a tenth of progress after which a solve counts as stagnated, beside a multiple of √κ.
 const PATIENCE: u64 = 50;
+/// The tests of a solve ask the problem for its local modulus this often at most; then the modulus of all x alone ends it.
+const MOST_LOOKS: u64 = 10;
+/// Where the next look is taken the modulus may be less than it was: the gradient is made this much smaller than it had to be there, so
+/// that the look is seldom in vain.
+const SLACK: f64 = 0.7;
 
 impl<'a, P: LowerLevel> Task<'a, P> {
     pub(crate) fn new(
@@ -86,11 +104,16 @@ impl<'a, P: LowerLevel> Task<'a, P> {
         max_iterations: u64,
     ) -> Self {
         let curvature = problem.curvature(theta);
+        let target = curvature.strong_convexity.unwrap_or(1.0) * epsilon;
         Task {
             problem,
             theta,
             curvature,
-            target: curvature.strong_convexity.unwrap_or(1.0) * epsilon,
+            epsilon,
+            target,
+            near: target,
+            here: None,
+            looks: Some(0),
             work: Work {
                 lower_solves: 1,
                 ..Work::default()
@@ -122,13 +145,24 @@ impl<'a, P: LowerLevel> Task<'a, P> {
 
     /// The stopping test at a point x with the given gradient norm: `None` to go on.
     pub(crate) fn stop(&mut self, x: &P::X, gradient_norm: f64) -> Option<SolveStatus> {
+        let ended = self.ended(x, gradient_norm);
+        if ended.is_none() && self.here.take().is_some() {
+            self.near = self.target.max(SLACK * self.near);
+        }
+        ended
+    }
+
+    fn ended(&mut self, x: &P::X, gradient_norm: f64) -> Option<SolveStatus> {
         if !gradient_norm.is_finite() {
             return Some(SolveStatus::NotFinite);
         }
+        if self.looks == Some(0) {
+            self.look(x);
+        }
         // The rounding error costs a pass over x; it is asked for only when the test is near.
-        if gradient_norm <= self.target {
+        if gradient_norm <= self.near {
             let rounding = self.problem.gradient_rounding(x, self.theta, gradient_norm);
-            if gradient_norm + rounding <= self.target {
+            if self.is_proved(x, gradient_norm + rounding) {
                 return Some(SolveStatus::Converged);
             }
             if gradient_norm <= rounding {
@@ -144,15 +178,55 @@ impl<'a, P: LowerLevel> Task<'a, P> {
         (self.iterations >= self.max_iterations).then_some(SolveStatus::IterationLimit)
     }
 
-    /// The report on the point x that is returned.
-    pub(crate) fn report(self, x: &P::X, gradient_norm: f64, status: SolveStatus) -> LowerReport {
+    /// Asks for the local modulus at x, which says how small the gradient has to be.
+    fn look(&mut self, x: &P::X) {
+        self.here = match self.looks {
+            Some(_) => self.problem.local_convexity(x, self.theta, &mut self.work),
+            None => None,
+        };
+        self.looks = self.here.and(self.looks).map(|looks| looks + 1);
+        if self.here.is_some() && self.curvature.strong_convexity.is_none() {
+            // Where something can be proved, a gradient below ε alone is no end.
+            self.target = 0.0;
+        }
+        self.near = self.target;
+        if let (Some(here), Some(1..=MOST_LOOKS)) = (self.here, self.looks) {
+            self.near = self.target.max(here.gradient_norm_for(self.epsilon));
+        }
+    }
+
+    /// Whether ‖x − x*‖ ≤ ε, with ‖∇ₓg(x, θ)‖ at most `attained`.
+    fn is_proved(&mut self, x: &P::X, attained: f64) -> bool {
+        if attained <= self.target {
+            return true;
+        }
+        if attained <= self.near && self.here.is_none() {
+            self.look(x);
+        }
+        self.here.is_some() && attained <= self.near
+    }
+
+    /// The report on the point x that is returned, the one of the last test unless the solver went on after it.
+    pub(crate) fn report(
+        mut self,
+        x: &P::X,
+        gradient_norm: f64,
+        status: SolveStatus,
+    ) -> LowerReport {
         let rounding = self.problem.gradient_rounding(x, self.theta, gradient_norm);
+        let attained = gradient_norm + rounding;
+        if self.here.is_none() && attained.is_finite() {
+            self.look(x);
+        }
+        let local = self.here.and_then(|here| here.at(attained));
+        let strong_convexity = match (self.curvature.strong_convexity, local) {
+            (Some(of_all), Some(local)) => Some(of_all.max(local)),
+            (of_all, local) => of_all.or(local),
+        };
         LowerReport {
             gradient_norm,
-            epsilon: self
-                .curvature
-                .strong_convexity
-                .map(|mu| (gradient_norm + rounding) / mu),
+            epsilon: strong_convexity.map(|mu| attained / mu),
+            strong_convexity,
             iterations: self.iterations,
             work: self.work,
             status,

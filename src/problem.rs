@@ -13,6 +13,7 @@ pub mod minibatch;
 
 use crate::error::Error;
 use crate::vector::Vector;
+use crate::work::Work;
 
 /// Constants of the lower level at one θ, each optional. All norms are Euclidean or spectral.
 ///
@@ -29,6 +30,35 @@ pub struct Curvature {
     pub cross_norm: Option<f64>,
     /// `L_B`: the Lipschitz constant of the mixed derivative B in x.
     pub cross_lipschitz: Option<f64>,
+}
+
+/// A modulus of strong convexity near one x, as far as the gradient there tells how near x* is:
+///
+/// ```text
+/// A(y, θ) ⪰ (m − R ‖∇ₓg(x, θ)‖) I    for every y on the segment from x to x*(θ)
+/// ```
+///
+/// with m the [`modulus`](LocalConvexity::modulus) and R the [`decay`](LocalConvexity::decay). Where the penalties alone make g strongly
+/// convex but the data do so much better, it is orders of magnitude above [`Curvature::strong_convexity`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LocalConvexity {
+    /// m > 0, at most the smallest eigenvalue of A(x, θ).
+    pub modulus: f64,
+    /// R ≥ 0: what a unit of ‖∇ₓg(x, θ)‖ takes off it.
+    pub decay: f64,
+}
+
+impl LocalConvexity {
+    /// μ = m − R G for a gradient of norm G at most, rounding included; `None` where that is not positive.
+    pub fn at(&self, gradient_norm: f64) -> Option<f64> {
+        let modulus = self.modulus - self.decay * gradient_norm;
+        (modulus > 0.0).then_some(modulus)
+    }
+
+    /// The largest gradient norm G that proves ‖x − x*‖ ≤ G/μ ≤ ε: m ε/(1 + R ε), rounded down.
+    pub fn gradient_norm_for(&self, epsilon: f64) -> f64 {
+        (1.0 - 8.0 * f64::EPSILON) * self.modulus * epsilon / (1.0 + self.decay * epsilon)
+    }
 }
 
 /// Constants of the upper level at one θ.
@@ -77,6 +107,19 @@ pub trait LowerLevel: Send + Sync {
     /// The constants that are known at θ.
     fn curvature(&self, theta: &Self::Theta) -> Curvature;
 
+    /// A modulus of strong convexity that holds between x and x*(θ), where the structure of the problem gives a better one than that of
+    /// all x in [`curvature`](LowerLevel::curvature). The lower solvers stop by it and bounds rest on it. What it takes is added to `work`.
+    /// The default is `None`: nothing better is known, or not at a price that pays.
+    fn local_convexity(
+        &self,
+        x: &Self::X,
+        theta: &Self::Theta,
+        work: &mut Work,
+    ) -> Option<LocalConvexity> {
+        let _ = (x, theta, work);
+        None
+    }
+
     /// A bound of the rounding error of [`gradient`](LowerLevel::gradient) at x, in the Euclidean norm.
     ///
     /// It is what keeps a certificate true at the rounding error of the storage type. The default assumes that the
@@ -105,6 +148,12 @@ pub trait Linearization {
     /// out ← B u = d/dt ∇ₓg(x, θ + t u).
     fn cross_jvp(&self, u: &Self::Theta, out: &mut Self::X);
 
+    /// The size of the terms that A v is summed from, which its rounding error is relative to, where there is a better bound than L‖v‖.
+    fn hvp_terms(&self, v: &Self::X) -> Option<f64> {
+        let _ = v;
+        None
+    }
+
     /// Whether [`precondition`](Linearization::precondition) does anything.
     fn has_preconditioner(&self) -> bool {
         false
@@ -113,6 +162,11 @@ pub trait Linearization {
     /// what they attain is measured in the Euclidean norm all the same. The default is M = I.
     fn precondition(&self, r: &Self::X, out: &mut Self::X) {
         out.copy_from(r);
+    }
+
+    /// What preparing [`precondition`](Linearization::precondition) has cost so far, as Hessian products. The default is nothing.
+    fn preparation(&self) -> u64 {
+        0
     }
 
     /// A bound of ‖(A(x+e) − A(x)) q‖ over ‖e‖ ≤ radius, where the structure of the problem gives a better one than

@@ -14,7 +14,8 @@ pub struct Work {
     pub lower_gradients: u64,
     /// Linear systems solved.
     pub linear_solves: u64,
-    /// Products with the Hessian A.
+    /// Products with the Hessian A. Where a problem forms A as a matrix, for its local modulus or to precondition, that counts as the
+    /// number of products with as many multiplications.
     pub hessian_products: u64,
     /// Products with the mixed derivative B or Bᵀ.
     pub cross_products: u64,

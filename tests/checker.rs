@@ -5,8 +5,8 @@
 mod common;
 
 use bilevel::{
-    Checker, Curvature, Element, Error, Linearization, LowerLevel, UpperCurvature, UpperLevel,
-    Vector, check_lower, check_upper,
+    Checker, Curvature, Element, Error, Linearization, LocalConvexity, LowerLevel, UpperCurvature,
+    UpperLevel, Vector, Work, check_lower, check_upper,
 };
 use bilevel_problems::imaging::{Image, Norm, SquaredError, TvDenoising, Weights};
 use bilevel_problems::quadratic::Quadratic;
@@ -104,6 +104,7 @@ enum Mistake {
     SmallLocalCrossNorm,
     SmallHessianChange,
     SmallCrossChange,
+    LargeLocalModulus,
     NanHvp,
 }
 
@@ -253,6 +254,20 @@ impl<P: LowerLevel<Theta = Vec<f64>, X = Vec<f64>>> LowerLevel for Planted<P> {
             _ => known,
         }
     }
+
+    fn local_convexity(
+        &self,
+        _x: &Vec<f64>,
+        theta: &Vec<f64>,
+        _work: &mut Work,
+    ) -> Option<LocalConvexity> {
+        let large = self.mistake == Mistake::LargeLocalModulus;
+        let modulus = self.inner.curvature(theta).smoothness?;
+        large.then_some(LocalConvexity {
+            modulus: 1.01 * modulus,
+            decay: 0.0,
+        })
+    }
 }
 
 /// The names of the tests that fail with a mistake planted into TV denoising.
@@ -273,7 +288,7 @@ fn failures(norm: Norm, mistake: Mistake) -> Vec<&'static str> {
 
 #[test]
 fn every_planted_mistake_is_named_and_nothing_else_is() {
-    let expected: [(Mistake, &[&str]); 18] = [
+    let expected: [(Mistake, &[&str]); 19] = [
         (Mistake::None, &[]),
         // A and B are differences of the gradient, so they disagree with a wrong one too.
         (Mistake::ScaledGradient, &["gradient", "hvp", "cross_jvp"]),
@@ -292,6 +307,7 @@ fn every_planted_mistake_is_named_and_nothing_else_is() {
         (Mistake::SmallLocalCrossNorm, &["curvature: ‖B‖"]),
         (Mistake::SmallHessianChange, &["hessian_change"]),
         (Mistake::SmallCrossChange, &["cross_change"]),
+        (Mistake::LargeLocalModulus, &["local_convexity"]),
         (
             Mistake::NanHvp,
             &["hvp", "symmetry", "curvature: mu", "curvature: L"],

@@ -9,7 +9,7 @@ use bilevel::lower::{Fista, Lbfgs, LowerSolver};
 use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
 use bilevel::vector::Scratch;
 use bilevel::{Linearization, LowerLevel, Maid, Run, Trust, Vector, parallel};
-use bilevel_problems::data::{digits, photograph, resized};
+use bilevel_problems::data::{Features, Table, digits, photograph, resized};
 use bilevel_problems::hyper_cleaning::HyperCleaning;
 use bilevel_problems::imaging::{
     Blur, Boundary, Deblurring, Experts, FoeDenoising, Image, Kernel, Norm, Potential,
@@ -79,7 +79,7 @@ fn a_run_holds_at_most_twelve_vectors_an_image_and_iterations_allocate_nothing()
         iterations_allocate_nothing(&problem, &experts.dct());
     }
     let table = digits().unwrap();
-    for table in [table.to_sparse(), table] {
+    for table in [table.to_sparse(), table.clone()] {
         for penalty in [Penalty::Single, Penalty::PerWeight] {
             let problem = LogisticRegression::new(&table, penalty).unwrap();
             let theta = vec![-3.0; problem.theta_len()];
@@ -90,6 +90,16 @@ fn a_run_holds_at_most_twelve_vectors_an_image_and_iterations_allocate_nothing()
         let theta = vec![0.0; table.samples()];
         iterations_allocate_nothing(&problem, &theta);
         batches_allocate_nothing(&problem, &theta);
+    }
+    // Two classes and small penalties: the Hessian is formed, for its modulus and as a preconditioner.
+    let Features::Dense(features) = table.features() else {
+        unreachable!("the digits are dense");
+    };
+    let labels = table.labels().iter().map(|l| l % 2).collect();
+    let parity = Table::dense(table.columns(), features.clone(), labels, 2).unwrap();
+    for table in [parity.to_sparse(), parity] {
+        let problem = LogisticRegression::new(&table, Penalty::PerFeature).unwrap();
+        iterations_allocate_nothing(&problem, &vec![-12.0; problem.theta_len()]);
     }
 }
 

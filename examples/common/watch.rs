@@ -2,7 +2,7 @@
 
 use bilevel::lower::{Lbfgs, LowerReport, LowerSolver};
 use bilevel::vector::Scratch;
-use bilevel::{Curvature, Error, Linearization, LowerLevel, Vector};
+use bilevel::{Curvature, Error, Linearization, LocalConvexity, LowerLevel, Vector, Work};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -79,6 +79,15 @@ impl<P: LowerLevel> LowerLevel for Watched<P> {
 
     fn curvature(&self, theta: &P::Theta) -> Curvature {
         self.lower.curvature(theta)
+    }
+
+    fn local_convexity(
+        &self,
+        x: &P::X,
+        theta: &P::Theta,
+        work: &mut Work,
+    ) -> Option<LocalConvexity> {
+        self.lower.local_convexity(x, theta, work)
     }
 
     fn gradient_rounding(&self, x: &P::X, theta: &P::Theta, norm: f64) -> f64 {

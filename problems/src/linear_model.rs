@@ -6,6 +6,7 @@
 //! number of threads.
 
 mod design;
+mod gram;
 pub(crate) mod links;
 mod panels;
 mod spectrum;
@@ -18,6 +19,7 @@ use crate::data::Table;
 use crate::lanes::Lanes;
 use crate::pool::Pool;
 use design::Design;
+use gram::Gram;
 
 /// Batches of at most this many samples are not divided: methods call them too often for handing work over.
 const SERIAL: usize = 256;
@@ -44,6 +46,7 @@ pub(crate) struct Model<E> {
     longest: f64,
     fingerprint: u32,
     passes: Pool<Pass<E>>,
+    grams: Pool<Gram>,
     pub(crate) arrays: Pool<Vec<E>>,
     pub(crate) numbers: Pool<Vec<f64>>,
 }
@@ -147,6 +150,7 @@ impl<E: Lanes> Model<E> {
             lengths,
             fingerprint: table.fingerprint(),
             passes: Pool::default(),
+            grams: Pool::default(),
             arrays: Pool::default(),
             numbers: Pool::default(),
         };

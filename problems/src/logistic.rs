@@ -10,7 +10,10 @@
 //! There is no intercept: append a feature that is 1.
 //!
 //! # Hyperparameters
-//! θ holds logarithms of penalties: one, one a class, one a feature, or one a weight ([`Penalty`]); γ(j) is the one of weight j.
+//! θ holds logarithms of penalties: one, one a class, one a feature, or one a weight ([`Penalty`]); γ(j) is the one of weight j. Those of
+//! features that need no penalty go to −∞, those of features that do harm to +∞. F is not convex, and flat where e^θ is negligible or
+//! rules: a long step may end where no gradient leads back. Bounds on θ ([`Constraint`](bilevel::upper::Constraint), −14 and 12 say) keep
+//! that from happening.
 //!
 //! # Curvature
 //! With h = ¼ (binary) or ½ (multinomial) the largest eigenvalue of the Hessian of a loss in its scores, and τ = 1/(6√3) or 1/√2 the
@@ -25,12 +28,20 @@
 //!
 //! ‖A‖² is bounded by Lanczos iterations with a margin of a ninth, or by the Frobenius norm where that is smaller.
 //!
+//! Small penalties make that μ useless, not g ill-conditioned: the data are convex enough. In the binary form with up to 256 features, no
+//! more than samples, the modulus between x̃ and x* is certified from the Hessian as a matrix (`logistic/convexity.rs` has the proof), and
+//! the Hessian is its own preconditioner: [`NewtonCg`](bilevel::lower::NewtonCg) then takes a few steps whatever the penalties are.
+//! Features that are collinear, or zero throughout, leave μ as it is.
+//!
 //! # Cost
 //! A batch of |ξ| samples: 2|ξ|dc multiplications for a gradient, 4 for a Hessian product, 4 for both and the cross product together.
+//! The Hessian as a matrix takes ½nd², and is counted as ¼d + 1 products; measured, with 22 features it takes as long as two gradients.
 //!
 //! # Reference
 //! F. Pedregosa: Hyperparameter optimization with approximate gradient. ICML 2016, [arXiv:1602.02355](https://arxiv.org/abs/1602.02355).
 
+mod convexity;
+mod hessian;
 mod linearization;
 mod penalty;
 mod upper;
@@ -39,7 +50,7 @@ pub use penalty::Penalty;
 pub use upper::CrossEntropy;
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
-use bilevel::{Curvature, Error, Implicit, Linearization, LowerLevel, Vector};
+use bilevel::{Curvature, Error, Implicit, Linearization, LocalConvexity, LowerLevel, Work};
 
 use crate::data::{Table, same_columns};
 use crate::imaging::check_logarithms;
@@ -131,6 +142,23 @@ impl<E: Lanes> LogisticRegression<E> {
         let value = pass.value;
         self.finish(pass, batch.len(), theta, x, out);
         value
+    }
+
+    /// The smoothness of the mean loss.
+    fn data_smoothness(&self) -> f64 {
+        let m = &self.model;
+        m.loss_smoothness() * m.norm_squared() / m.samples() as f64
+    }
+
+    /// The size of what A v is summed from: a large penalty counts with its own weight only.
+    fn product_terms(&self, v: &[E], weights: &[E]) -> f64 {
+        let mut squares = [0.0, 0.0];
+        for (v, w) in v.iter().zip(weights) {
+            let v = v.to_f64();
+            squares[0] += v * v;
+            squares[1] += (w.to_f64() * v).powi(2);
+        }
+        self.data_smoothness() * squares[0].sqrt() + squares[1].sqrt()
     }
 
     /// ½ Σ e^θ x².
@@ -270,7 +298,7 @@ impl<E: Lanes> LowerLevel for LogisticRegression<E> {
         let round = 4.0 * E::UNIT_ROUNDOFF;
         Curvature {
             strong_convexity: Some(smallest * (1.0 - round)),
-            smoothness: Some((m.loss_smoothness() * square + largest) * (1.0 + round)),
+            smoothness: Some((self.data_smoothness() + largest) * (1.0 + round)),
             hessian_lipschitz: Some(m.loss_third() * square * m.longest()),
             // It grows with x; at one x the linearisation knows it exactly.
             cross_norm: None,
@@ -278,11 +306,22 @@ impl<E: Lanes> LowerLevel for LogisticRegression<E> {
         }
     }
 
+    fn local_convexity(
+        &self,
+        x: &Vec<E>,
+        theta: &Vec<f64>,
+        work: &mut Work,
+    ) -> Option<LocalConvexity> {
+        self.convexity(x, theta, work)
+    }
+
     /// Beside what the default counts: residuals of size at most ρ are rounded, and summed over the samples.
     fn gradient_rounding(&self, x: &Vec<E>, theta: &Vec<f64>, gradient_norm: f64) -> f64 {
-        let smoothness = self.curvature(theta).smoothness.unwrap_or(1.0);
+        let weights = self.weights(theta);
+        let terms = self.product_terms(x, &weights);
+        self.model.arrays.put(weights);
         let residuals = self.model.largest_residual() * self.model.typical_length();
-        8.0 * E::UNIT_ROUNDOFF * (smoothness * x.norm() + gradient_norm + residuals)
+        8.0 * E::UNIT_ROUNDOFF * (terms + gradient_norm + residuals)
     }
 
     fn identity(&self) -> String {

@@ -149,8 +149,10 @@ where
         let linearization = self.lower.linearize(x, theta);
         let smoothness = self.lower.curvature(theta).smoothness.unwrap_or(1.0);
         // The residual is computed with rounding errors of its own; they count against δ.
-        let rounding =
-            |q_norm: f64| ROUNDINGS * P::X::UNIT_ROUNDOFF * (smoothness * q_norm + rhs_norm);
+        let rounding = |q: &P::X, q_norm: f64| {
+            let terms = linearization.hvp_terms(q).unwrap_or(smoothness * q_norm);
+            ROUNDINGS * P::X::UNIT_ROUNDOFF * (terms + rhs_norm)
+        };
         if !adjoint.is_finite() {
             adjoint.axpby(0.0, &rhs, 0.0);
         }
@@ -160,13 +162,13 @@ where
                 product: &|v: &P::X, out: &mut P::X| linearization.hvp(v, out),
                 preconditioner: linearization.has_preconditioner().then_some(&precondition),
                 rhs: &rhs,
-                tolerance: (delta - rounding(adjoint.norm())).max(0.5 * delta),
+                tolerance: (delta - rounding(adjoint, adjoint.norm())).max(0.5 * delta),
             },
             adjoint,
             scratch,
         );
         work.linear_solves += 1;
-        work.hessian_products += report.products;
+        work.hessian_products += report.products + linearization.preparation();
         if !report.residual.is_finite() {
             return Err(Error::NotFinite {
                 function: "a Hessian product of the lower level",
@@ -195,7 +197,7 @@ where
             q_norm,
             rhs: &rhs,
             rhs_norm,
-            delta: report.residual + rounding(q_norm),
+            delta: report.residual + rounding(adjoint, q_norm),
         };
         let trust = if is_indefinite(&report) {
             Trust::Unknown
@@ -294,7 +296,8 @@ where
         } = self.upper.curvature(at.theta);
         let need = |constant: Option<f64>, name| constant.ok_or_else(|| missing(name));
         let epsilon = at.solved.epsilon.ok_or_else(missing_mu)?;
-        let mu = known.strong_convexity.ok_or_else(missing_mu)?;
+        let mu = at.solved.strong_convexity.or(known.strong_convexity);
+        let mu = mu.ok_or_else(missing_mu)?;
         // L stands in the rounding error of the residuals.
         need(known.smoothness, "L (Curvature::smoothness)")?;
         let cross_change_norm = match linearization.cross_change_norm(epsilon) {

@@ -80,7 +80,8 @@ where
     let [mut aq, mut there, mut out] = std::array::from_fn(|_| scratch.take(x));
     linearization.hvp(q, &mut aq);
     work.hessian_products += 1;
-    let strong_convexity = known.strong_convexity.unwrap_or_else(|| {
+    let proved = solved.strong_convexity.or(known.strong_convexity);
+    let strong_convexity = proved.unwrap_or_else(|| {
         let of_q = q.dot(&aq) / q.dot(q);
         let ritz = smallest_ritz_value(linearization, x, &mut rng, work, scratch);
         let estimate = (if of_q > 0.0 { ritz.min(of_q) } else { ritz }) / SAFETY;

@@ -61,7 +61,7 @@ impl LowerSolver for NewtonCg {
             }
             task.iterations += 1;
             direction.axpby(0.0, &point.gradient, 0.0);
-            let report = {
+            let products = {
                 let at = problem.linearize(&point.x, theta);
                 let product = |v: &P::X, out: &mut P::X| at.hvp(v, out);
                 let precondition = |r: &P::X, out: &mut P::X| at.precondition(r, out);
@@ -71,9 +71,10 @@ impl LowerSolver for NewtonCg {
                     rhs: &point.gradient,
                     tolerance: norm.sqrt().min(0.5) * norm,
                 };
-                self.cg.solve(&system, &mut direction, scratch)
+                let report = self.cg.solve(&system, &mut direction, scratch);
+                report.products + at.preparation()
             };
-            task.work.hessian_products += report.products;
+            task.work.hessian_products += products;
             direction.scale(-1.0);
             if direction.norm() == 0.0 || !direction.is_finite() {
                 direction.axpby(-1.0, &point.gradient, 0.0);

@@ -11,6 +11,7 @@
 //! | cross_jvp | B u with central differences of ∇ₓg in θ |
 //! | cross_vjp | ⟨B u, w⟩ with ⟨u, Bᵀ w⟩ |
 //! | curvature | the constants with samples of what they bound |
+//! | local_convexity | m with samples at x itself |
 //!
 //! Differences are taken with several step lengths and the best agreement counts, so neither a badly scaled problem
 //! nor rounding makes a right derivative look wrong.
@@ -21,6 +22,7 @@ use std::fmt;
 
 use super::{Linearization, LowerLevel, UpperLevel};
 use crate::vector::Vector;
+use crate::work::Work;
 
 /// One test of the checker.
 #[derive(Debug, Clone, PartialEq)]
@@ -200,6 +202,7 @@ impl Checker {
         );
         let at = problem.linearize(x, theta);
         let constants = problem.curvature(theta);
+        let local = problem.local_convexity(x, theta, &mut Work::default());
         for _ in 0..self.directions {
             let v = random(x, &mut rng);
             let w = random(x, &mut rng);
@@ -255,6 +258,14 @@ impl Checker {
                     (mu * vv - av.dot(&v)) / (mu * vv),
                     slack,
                     "vᵀA v is below μ‖v‖²: μ is too large",
+                );
+            }
+            if let Some(local) = local {
+                report.record(
+                    "local_convexity",
+                    (local.modulus * vv - av.dot(&v)) / (local.modulus * vv),
+                    slack,
+                    "vᵀA v is below m‖v‖² at x itself: the modulus is too large",
                 );
             }
             if let Some(l) = constants.smoothness {

@@ -6,7 +6,8 @@
 use bilevel::lower::{Fista, GradientDescent, Lbfgs, LowerReport, LowerSolver, NewtonCg};
 use bilevel::vector::Scratch;
 use bilevel::{
-    Accuracy, Curvature, Error, Linearization, LowerLevel, Oracle, SolveStatus, Trust, Vector,
+    Accuracy, Curvature, Error, Linearization, LocalConvexity, LowerLevel, Oracle, SolveStatus,
+    Trust, Vector, Work,
 };
 use bilevel_problems::imaging::Image;
 
@@ -157,6 +158,20 @@ impl<P: LowerLevel> LowerLevel for Scaled<P> {
         }
     }
 
+    /// The gradient is scaled as the modulus is.
+    fn local_convexity(
+        &self,
+        x: &P::X,
+        theta: &P::Theta,
+        work: &mut Work,
+    ) -> Option<LocalConvexity> {
+        let of_inner = self.inner.local_convexity(x, theta, work)?;
+        Some(LocalConvexity {
+            modulus: self.scale * of_inner.modulus,
+            ..of_inner
+        })
+    }
+
     fn gradient_rounding(&self, x: &P::X, theta: &P::Theta, gradient_norm: f64) -> f64 {
         self.scale
             * self
@@ -165,7 +180,7 @@ impl<P: LowerLevel> LowerLevel for Scaled<P> {
     }
 }
 
-/// A lower level whose constants are replaced.
+/// A lower level whose constants are replaced, and which knows no local ones.
 pub(crate) struct WithCurvature<P> {
     pub(crate) inner: P,
     pub(crate) change: fn(Curvature) -> Curvature,

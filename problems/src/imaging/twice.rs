@@ -1,6 +1,6 @@
 //! Two lower levels of one kind with the same θ, solved as one of twice the size.
 
-use bilevel::{Curvature, Error, Linearization, LowerLevel, Vector};
+use bilevel::{Curvature, Error, Linearization, LocalConvexity, LowerLevel, Vector, Work};
 use serde::{Deserialize, Serialize};
 
 /// Two vectors, one after the other.
@@ -96,6 +96,10 @@ where
         self.1.cross_jvp(u, &mut out.1);
     }
 
+    fn hvp_terms(&self, v: &Self::X) -> Option<f64> {
+        together(self.0.hvp_terms(&v.0), self.1.hvp_terms(&v.1))
+    }
+
     fn has_preconditioner(&self) -> bool {
         self.0.has_preconditioner() && self.1.has_preconditioner()
     }
@@ -103,6 +107,10 @@ where
     fn precondition(&self, r: &Self::X, out: &mut Self::X) {
         self.0.precondition(&r.0, &mut out.0);
         self.1.precondition(&r.1, &mut out.1);
+    }
+
+    fn preparation(&self) -> u64 {
+        self.0.preparation() + self.1.preparation()
     }
 
     /// A is block diagonal.
@@ -172,6 +180,21 @@ impl<P: LowerLevel> LowerLevel for Twice<P> {
             cross_norm: together(a.cross_norm, b.cross_norm),
             cross_lipschitz: pick(a.cross_lipschitz, b.cross_lipschitz, f64::max),
         }
+    }
+
+    /// A is block diagonal, and the gradient of each half no longer than the whole.
+    fn local_convexity(
+        &self,
+        x: &Self::X,
+        theta: &P::Theta,
+        work: &mut Work,
+    ) -> Option<LocalConvexity> {
+        let first = self.0.local_convexity(&x.0, theta, work)?;
+        let second = self.1.local_convexity(&x.1, theta, work)?;
+        Some(LocalConvexity {
+            modulus: first.modulus.min(second.modulus),
+            decay: first.decay.max(second.decay),
+        })
     }
 
     fn gradient_rounding(&self, x: &Self::X, theta: &P::Theta, gradient_norm: f64) -> f64 {

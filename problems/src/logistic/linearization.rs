@@ -1,8 +1,10 @@
 //! The second derivatives of logistic regression at one point.
 
 use bilevel::Linearization;
+use std::sync::OnceLock;
 
 use super::LogisticRegression;
+use super::hessian::Hessian;
 use crate::lanes::Lanes;
 use crate::linear_model::{largest, links};
 
@@ -10,20 +12,36 @@ use crate::linear_model::{largest, links};
 pub(super) struct LogisticLinearization<'a, E: Lanes> {
     problem: &'a LogisticRegression<E>,
     x: &'a [E],
-    theta: &'a [f64],
+    theta: &'a Vec<f64>,
     probabilities: Vec<E>,
     weights: Vec<E>,
+    /// A and its factor, once a preconditioner is asked for; `None` in it where it has none.
+    hessian: OnceLock<Option<Hessian>>,
 }
 
 impl<'a, E: Lanes> LogisticLinearization<'a, E> {
-    pub(super) fn new(problem: &'a LogisticRegression<E>, x: &'a [E], theta: &'a [f64]) -> Self {
+    pub(super) fn new(problem: &'a LogisticRegression<E>, x: &'a [E], theta: &'a Vec<f64>) -> Self {
         LogisticLinearization {
             probabilities: problem.model.probabilities(x),
             weights: problem.weights(theta),
             problem,
             x,
             theta,
+            hessian: OnceLock::new(),
         }
+    }
+
+    fn hessian(&self) -> Option<&Hessian> {
+        let factored = || {
+            let mut hessian = self.problem.hessian(self.x, self.theta);
+            let is_definite = hessian.factor(0.0);
+            if is_definite {
+                return Some(hessian);
+            }
+            self.problem.done_with(hessian);
+            None
+        };
+        self.hessian.get_or_init(factored).as_ref()
     }
 
     /// max over the groups of e^θ ‖·‖.
@@ -43,6 +61,9 @@ impl<E: Lanes> Drop for LogisticLinearization<'_, E> {
         let arrays = &self.problem.model.arrays;
         arrays.put(std::mem::take(&mut self.probabilities));
         arrays.put(std::mem::take(&mut self.weights));
+        if let Some(Some(hessian)) = self.hessian.take() {
+            self.problem.done_with(hessian);
+        }
     }
 }
 
@@ -70,6 +91,38 @@ impl<E: Lanes> Linearization for LogisticLinearization<'_, E> {
         self.problem.groups.expand_by(u, &self.weights, out);
         for (out, &x) in out.iter_mut().zip(self.x) {
             *out = *out * x;
+        }
+    }
+
+    fn hvp_terms(&self, v: &Vec<E>) -> Option<f64> {
+        Some(self.problem.product_terms(v, &self.weights))
+    }
+
+    fn has_preconditioner(&self) -> bool {
+        self.problem.forms_hessian(self.theta)
+    }
+
+    /// With A itself, up to rounding.
+    fn precondition(&self, r: &Vec<E>, out: &mut Vec<E>) {
+        let Some(hessian) = self.hessian() else {
+            return out.copy_from_slice(r);
+        };
+        let numbers = &self.problem.model.numbers;
+        let mut room = numbers.take(r.len());
+        for (to, from) in room.iter_mut().zip(r) {
+            *to = from.to_f64();
+        }
+        hessian.solve(&mut room);
+        for (to, from) in out.iter_mut().zip(&room) {
+            *to = E::from_f64(*from);
+        }
+        numbers.put(room);
+    }
+
+    fn preparation(&self) -> u64 {
+        match self.hessian.get() {
+            Some(_) => self.problem.model.gram_products(),
+            None => 0,
         }
     }
 
