@@ -210,9 +210,12 @@ fn clean(options: &Options) -> Result<(), Failure> {
     let found = Found::new(&report.theta, &samples.wrong());
     let theta = |value: f64, n: usize| vec![value; n];
     let right = samples.right()?;
+    let ideal = |wrong: &bool| if *wrong { -CERTAIN } else { CERTAIN };
+    let ideal: Vec<f64> = samples.wrong().iter().map(ideal).collect();
     let accuracies = [
         samples.accuracy(&samples.train, &theta(CERTAIN, n), options)?,
         samples.accuracy(&samples.train, &report.theta, options)?,
+        samples.accuracy(&samples.train, &ideal, options)?,
         samples.accuracy(&right, &theta(CERTAIN, right.samples()), options)?,
     ];
     write(options, &samples, &report, &found, accuracies)
@@ -293,12 +296,13 @@ fn write(
     samples: &Samples,
     report: &Report<Vec<f64>>,
     found: &Found,
-    [corrupted, cleaned, right]: [f64; 3],
+    [corrupted, cleaned, ideal, right]: [f64; 4],
 ) -> Result<(), Failure> {
     let out = &options.out;
     let extra = [
         ("test_accuracy", cleaned),
         ("test_accuracy_all_labels", corrupted),
+        ("test_accuracy_ideal_weights", ideal),
         ("test_accuracy_right_labels", right),
         ("precision", found.precision),
         ("recall", found.recall),
@@ -321,11 +325,13 @@ fn write(
     let _ = writeln!(
         std::io::stdout(),
         "\n{report}\n\n\
-         test accuracy    {:.2} % with all labels, {:.2} % cleaned, {:.2} % with the right labels alone\n\
+         test accuracy    {:.2} % with all labels, {:.2} % cleaned; {:.2} % with weight 1 for right and 0 for wrong labels,\n\
+         \x20                {:.2} % with the right labels alone, whose mean loss weighs twice as much against the penalty\n\
          wrong labels     precision {:.3}, recall {:.3}, F1 {:.3} at weight 1/2\n\
          wrote {} into {}",
         100.0 * corrupted,
         100.0 * cleaned,
+        100.0 * ideal,
         100.0 * right,
         found.precision,
         found.recall,

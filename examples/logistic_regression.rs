@@ -13,11 +13,11 @@
 
 mod common;
 
-use bilevel::lower::Lbfgs;
+use bilevel::lower::{Lbfgs, LowerSolver, NewtonCg};
 use bilevel::plot::{Chart, Figure, Graph};
-use bilevel::{Accuracy, Limits, Oracle, Report};
+use bilevel::{Accuracy, Implicit, Limits, Oracle, Report};
 use bilevel_problems::data::{CsvFormat, Features, Labels, Table, digits, read_csv, read_libsvm};
-use bilevel_problems::logistic::{CrossEntropy, Penalty, logistic_regression};
+use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty, logistic_regression};
 use clap::{Parser, ValueEnum};
 use common::solvers::{Settings, around};
 use common::stochastic::{Batches, Steps, solver};
@@ -34,8 +34,8 @@ const OUTPUTS: [&str; 4] = [
 ];
 /// Digits to train on; the others validate.
 const TRAIN: usize = 1000;
-/// Sparse tables with no more columns than this are stored as dense ones, which is faster.
-const NARROW: usize = 512;
+/// Sparse tables with no more columns than this are stored as dense ones, which is faster; and so large a Hessian is formed.
+const NARROW: usize = 256;
 
 /// Tune the penalties of a logistic regression by hypergradient.
 #[derive(Parser)]
@@ -151,10 +151,30 @@ fn tune(options: &Options) -> Result<(), Failure> {
         PenaltyName::PerFeature => Penalty::PerFeature,
         PenaltyName::PerWeight => Penalty::PerWeight,
     };
+    let oracle =
+        logistic_regression(&train, &validation, penalty)?.with_trust(options.trust.into());
+    // Where A is small enough to be formed, it preconditions Newton's method.
+    if train.classes() == 2 && train.columns() <= NARROW {
+        learn(
+            options,
+            &oracle.with_lower_solver(NewtonCg::default()),
+            &validation,
+        )
+    } else {
+        learn(
+            options,
+            &oracle.with_lower_solver(Lbfgs::default()),
+            &validation,
+        )
+    }
+}
+
+fn learn<S: LowerSolver>(
+    options: &Options,
+    oracle: &Implicit<LogisticRegression<f64>, CrossEntropy<f64>, S>,
+    validation: &Table<f64>,
+) -> Result<(), Failure> {
     let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
-    let oracle = logistic_regression(&train, &validation, penalty)?
-        .with_lower_solver(Lbfgs::default())
-        .with_trust(options.trust.into());
     let start = vec![options.start; oracle.lower().theta_len()];
     let region = around(&start, options.half_width)?;
     let batches = Batches {
@@ -171,10 +191,10 @@ fn tune(options: &Options) -> Result<(), Failure> {
         ..Limits::default()
     };
     let settings = Settings::of(&options.checkpoints, options.tolerance, limits);
-    let report = solver.run(&oracle, start.clone(), &settings)?;
+    let report = solver.run(oracle, start.clone(), &settings)?;
     // The loss and the accuracy on the validation samples before and after.
     let mut quality = Vec::new();
-    let judge = CrossEntropy::new(&validation)?;
+    let judge = CrossEntropy::new(validation)?;
     for theta in [&start, &report.theta] {
         let mut state = oracle.start(theta)?;
         let loss = oracle

@@ -1,6 +1,7 @@
 //! Images of ten classes: what ships with the crate, or MNIST and data sets of its form.
 
-use bilevel_problems::data::{Table, fashion_mnist, read_idx};
+use bilevel_problems::data::{Features, Table, fashion_mnist, read_idx, resized};
+use bilevel_problems::imaging::Image;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
@@ -39,4 +40,22 @@ pub(crate) fn split(whole: bool) -> (usize, usize) {
     } else {
         (4_000, 1_000)
     }
+}
+
+/// The same square images at `side` × `side` pixels.
+pub(crate) fn scaled(table: &Table<f64>, side: usize) -> Result<Table<f64>, Failure> {
+    let Features::Dense(values) = table.features() else {
+        return Err("the images are not dense".into());
+    };
+    let width = table.columns().isqrt();
+    if width * width != table.columns() {
+        return Err(format!("images of {} pixels are not square", table.columns()).into());
+    }
+    let mut pixels = Vec::with_capacity(table.samples() * side * side);
+    for image in values.chunks_exact(table.columns()) {
+        let image = Image::new(width, width, image.to_vec())?;
+        pixels.extend_from_slice(resized(&image, side)?.pixels());
+    }
+    let labels = table.labels().to_vec();
+    Ok(Table::dense(side * side, pixels, labels, table.classes())?)
 }

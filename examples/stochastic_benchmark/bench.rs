@@ -1,6 +1,6 @@
 //! The runs of the solvers, and F and ∇F along them.
 
-use bilevel::lower::Lbfgs;
+use bilevel::lower::LowerSolver;
 use bilevel::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use bilevel::{Accuracy, Implicit, ImplicitState, Limits, Oracle, Report, Status, Work};
 use std::io::Write;
@@ -26,11 +26,11 @@ pub(crate) struct Quality {
     pub(crate) of: Box<dyn Fn(&[f64]) -> f64>,
 }
 
-pub(crate) struct Problem<P, U>
+pub(crate) struct Problem<P, U, S>
 where
     P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
 {
-    pub(crate) oracle: Implicit<P, U, Lbfgs>,
+    pub(crate) oracle: Implicit<P, U, S>,
     pub(crate) start: Vec<f64>,
     /// F at the minimiser, where it is known.
     pub(crate) optimum: Option<f64>,
@@ -57,12 +57,12 @@ fn names(options: &Options) -> Vec<String> {
     names
 }
 
-struct Bench<'a, P, U>
+struct Bench<'a, P, U, S>
 where
     P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
 {
     options: &'a Options,
-    problem: &'a Problem<P, U>,
+    problem: &'a Problem<P, U, S>,
     batch: usize,
     block: u64,
     epochs: f64,
@@ -72,10 +72,11 @@ where
 }
 
 /// Runs the solvers on the problem.
-pub(crate) fn bench<P, U>(options: &Options, problem: &Problem<P, U>) -> Result<(), Failure>
+pub(crate) fn bench<P, U, S>(options: &Options, problem: &Problem<P, U, S>) -> Result<(), Failure>
 where
     P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
     U: MinibatchUpper<Theta = Vec<f64>, X = Vec<f64>>,
+    S: LowerSolver,
 {
     let Defaults {
         batch,
@@ -107,10 +108,11 @@ where
     bench.all()
 }
 
-impl<P, U> Bench<'_, P, U>
+impl<P, U, S> Bench<'_, P, U, S>
 where
     P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
     U: MinibatchUpper<Theta = Vec<f64>, X = Vec<f64>>,
+    S: LowerSolver,
 {
     fn all(&self) -> Result<(), Failure> {
         let options = self.options;
@@ -118,7 +120,7 @@ where
         // All names and settings are checked before the first run.
         for name in &names {
             let region = around(&self.problem.start, HALF_WIDTH)?;
-            solver::<Implicit<P, U, Lbfgs>>(name, self.batches(0), self.accuracy()?, &region)?;
+            solver::<Implicit<P, U, S>>(name, self.batches(0), self.accuracy()?, &region)?;
         }
         prepare(&options.out, &OUTPUTS)?;
         let mut saved = Saved::open(&options.out, options.resume, self.identity())?;
@@ -299,7 +301,7 @@ where
         let mut least = best.value;
         for name in ["argmin-lbfgs", "maid-lbfgs"] {
             let solver =
-                solver::<Implicit<P, U, Lbfgs>>(name, self.batches(0), self.evaluation, &region)?;
+                solver::<Implicit<P, U, S>>(name, self.batches(0), self.evaluation, &region)?;
             let settings = Settings {
                 limits: Limits {
                     iterations: Some(self.options.optimum_iterations),

@@ -1,11 +1,11 @@
 //! The problems by name. A new one is a name, and an arm of [`solve`].
 
 use bilevel::Implicit;
-use bilevel::lower::Lbfgs;
+use bilevel::lower::{Lbfgs, LowerSolver, NewtonCg};
 use bilevel_problems::data::{CsvFormat, Labels, digits, read_csv, read_libsvm};
 use bilevel_problems::finite_sum::FiniteSum;
 use bilevel_problems::hyper_cleaning::{corrupt, hyper_cleaning};
-use bilevel_problems::logistic::{CrossEntropy, Penalty, logistic_regression};
+use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty, logistic_regression};
 use bilevel_problems::unbounded_smoothness::UnboundedSmoothness;
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use crate::Options;
 use crate::bench::{Defaults, Problem, Quality, bench};
 use crate::common::Failure;
-use crate::common::images_of_classes::{all_samples, plain_or_gz, split};
+use crate::common::images_of_classes::{all_samples, plain_or_gz, scaled, split};
 
 /// Training samples of the digits; the others validate.
 const DIGITS: usize = 1000;
@@ -23,6 +23,8 @@ const CLEANING_PENALTY: f64 = 0.2;
 /// Training samples of covtype among 20,000, and its classes, numbered from 1.
 const COVTYPE: usize = 10_000;
 const COVTYPE_CLASSES: usize = 7;
+/// Width and height of the smaller images of MNIST.
+const SIDE: usize = 12;
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum ProblemName {
@@ -38,6 +40,8 @@ pub(crate) enum ProblemName {
     Ijcnn1,
     /// Multinomial logistic regression, a penalty a class; takes --data.
     Covtype,
+    /// Multinomial logistic regression of MNIST at 12×12 pixels, a penalty a weight: 1,440 of them; takes --data.
+    Mnist12,
 }
 
 /// The file called `name` of a folder, plain or with `.gz`, or the file that was named itself.
@@ -95,7 +99,12 @@ pub(crate) fn solve(options: &Options) -> Result<(), Failure> {
             let all = digits()?;
             let (train, rest) = (all.rows(0..DIGITS)?, all.rows(DIGITS..all.samples())?);
             let oracle = logistic_regression(&train, &rest, Penalty::PerClass)?;
-            logistic(options, oracle, 300.0)
+            logistic(
+                options,
+                oracle.with_lower_solver(Lbfgs::default()),
+                0.0,
+                300.0,
+            )
         }
         ProblemName::Covtype => {
             let labels = Labels::From {
@@ -108,16 +117,37 @@ pub(crate) fn solve(options: &Options) -> Result<(), Failure> {
             let rest = all.rows(train.samples()..all.samples())?;
             let (rest, train) = (rest.standardised(&train)?, train.standardised(&train)?);
             let oracle = logistic_regression(&train, &rest, Penalty::PerClass)?;
-            logistic(options, oracle, 100.0)
+            logistic(
+                options,
+                oracle.with_lower_solver(Lbfgs::default()),
+                0.0,
+                100.0,
+            )
         }
         ProblemName::Ijcnn1 => {
             let train = read_libsvm(file(options, "ijcnn1")?, None, Labels::Signs)?;
             let columns = Some(train.columns());
             let rest = read_libsvm(file(options, "ijcnn1.t")?, columns, Labels::Signs)?;
             let (train, rest) = (train.to_dense(), rest.to_dense());
+            let oracle = logistic_regression(&train, &rest, Penalty::PerFeature)?;
             logistic(
                 options,
-                logistic_regression(&train, &rest, Penalty::PerFeature)?,
+                oracle.with_lower_solver(NewtonCg::default()),
+                0.0,
+                1000.0,
+            )
+        }
+        ProblemName::Mnist12 => {
+            let Some(folder) = &options.data else {
+                return Err("this problem takes --data, the folder of MNIST".into());
+            };
+            let (train, rest) = all_samples(Some(folder))?;
+            let (train, rest) = (scaled(&train, SIDE)?, scaled(&rest, SIDE)?);
+            let oracle = logistic_regression(&train, &rest, Penalty::PerWeight)?;
+            logistic(
+                options,
+                oracle.with_lower_solver(Lbfgs::default()),
+                -4.0,
                 100.0,
             )
         }
@@ -151,17 +181,18 @@ pub(crate) fn solve(options: &Options) -> Result<(), Failure> {
     }
 }
 
-/// Logistic regression from penalties of 1.
-fn logistic(
+/// Logistic regression from these logarithms of penalties.
+fn logistic<S: LowerSolver>(
     options: &Options,
-    oracle: bilevel_problems::logistic::LogisticOracle<f64>,
+    oracle: Implicit<LogisticRegression<f64>, CrossEntropy<f64>, S>,
+    start: f64,
     epochs: f64,
 ) -> Result<(), Failure> {
-    let start = vec![0.0; oracle.lower().theta_len()];
+    let start = vec![start; oracle.lower().theta_len()];
     bench(
         options,
         &Problem {
-            oracle: oracle.with_lower_solver(Lbfgs::default()),
+            oracle,
             start,
             optimum: None,
             quality: None,
