@@ -47,9 +47,15 @@ struct Options {
     /// Validation samples.
     #[arg(long, value_name = "FILE", requires = "train")]
     validation: Option<PathBuf>,
-    /// Classes, labelled from 0 on; without it labels are −1 and 1.
+    /// Classes, labelled by whole numbers; without it labels are −1 and 1.
     #[arg(long, value_name = "C", requires = "train")]
     classes: Option<usize>,
+    /// The label of the first class.
+    #[arg(long, value_name = "LABEL", default_value_t = 0, requires = "classes")]
+    first_class: i64,
+    /// Divide every sample by its length, as counts of words ask for.
+    #[arg(long, requires = "train")]
+    unit_rows: bool,
     /// What shares a penalty.
     #[arg(long, value_enum, default_value_t = PenaltyName::PerFeature)]
     penalty: PenaltyName,
@@ -117,7 +123,10 @@ fn main() -> ExitCode {
 /// A table from a file, of `columns` features where these are known.
 fn read(path: &Path, columns: Option<usize>, options: &Options) -> Result<Table<f64>, Failure> {
     let labels = match options.classes {
-        Some(count) => Labels::From { first: 0, count },
+        Some(count) => Labels::From {
+            first: options.first_class,
+            count,
+        },
         None => Labels::Signs,
     };
     let name = path.to_string_lossy();
@@ -125,6 +134,11 @@ fn read(path: &Path, columns: Option<usize>, options: &Options) -> Result<Table<
         read_csv(path, CsvFormat::new(labels))?
     } else {
         read_libsvm(path, columns, labels)?
+    };
+    let table = if options.unit_rows {
+        table.unit_rows()
+    } else {
+        table
     };
     Ok(match table.features() {
         Features::Sparse(_) if table.columns() <= NARROW => table.to_dense(),

@@ -329,6 +329,31 @@ impl<E: Element> Table<E> {
         self.select(order.iter().copied())
     }
 
+    /// Every sample divided by its Euclidean length; one that is zero stays so. Counts of words are told apart by their shares so.
+    pub fn unit_rows(mut self) -> Self {
+        let columns = self.columns;
+        let scale = |row: &mut [E]| {
+            let square: f64 = row.iter().map(|v| v.to_f64() * v.to_f64()).sum();
+            let share = if square > 0.0 {
+                1.0 / square.sqrt()
+            } else {
+                0.0
+            };
+            for v in row {
+                *v = E::from_f64(share * v.to_f64());
+            }
+        };
+        match &mut self.features {
+            Features::Dense(values) => values.chunks_exact_mut(columns.max(1)).for_each(scale),
+            Features::Sparse(csr) => {
+                for range in csr.starts.windows(2) {
+                    scale(&mut csr.values[range[0]..range[1]]);
+                }
+            }
+        }
+        self
+    }
+
     /// Every feature less its mean over the samples of `of`, divided by its standard deviation there (a feature that is constant
     /// there is not divided). For a validation table `of` is the training table.
     ///
@@ -440,6 +465,21 @@ mod tests {
             table().rows(1..3).unwrap()
         );
         assert_eq!(sparse.shuffled(4).to_dense(), table().shuffled(4));
+    }
+
+    #[test]
+    fn rows_get_the_length_one_and_zero_stays_zero() {
+        let features = vec![3.0, 0.0, 4.0, 0.0, 0.0, 0.0, 6.0, 8.0, 0.0];
+        let table = Table::dense(3, features, vec![0, 1, 1], 2).unwrap();
+        let expected = vec![0.6, 0.0, 0.8, 0.0, 0.0, 0.0, 0.6, 0.8, 0.0];
+        let sparse = table.to_sparse().unit_rows().to_dense();
+        assert_eq!(sparse, table.clone().unit_rows());
+        let Features::Dense(values) = table.unit_rows().features else {
+            panic!("it is sparse");
+        };
+        for (v, e) in values.iter().zip(&expected) {
+            assert!((v - e).abs() < 1e-15);
+        }
     }
 
     #[test]
