@@ -1,7 +1,7 @@
 //! The problems by name. A new one is a name, and an arm of [`solve`].
 
-use bilevel::Implicit;
 use bilevel::lower::{Lbfgs, LowerSolver, NewtonCg};
+use bilevel::{Implicit, Trust};
 use bilevel_problems::data::{CsvFormat, Labels, digits, read_csv, read_libsvm};
 use bilevel_problems::finite_sum::FiniteSum;
 use bilevel_problems::hyper_cleaning::{corrupt, hyper_cleaning};
@@ -78,13 +78,15 @@ pub(crate) fn solve(options: &Options) -> Result<(), Failure> {
             )
         }
         ProblemName::Unbounded => {
-            let sum = UnboundedSmoothness::random(10, 200, 10.0, 0);
+            let sum = UnboundedSmoothness::random(5, 200, 4.0, 0);
             bench(
                 options,
                 &Problem {
                     oracle: Implicit::new(sum.lower(), sum.upper())
-                        .with_lower_solver(Lbfgs::default()),
-                    start: vec![6.0; 10],
+                        .with_lower_solver(Lbfgs::default())
+                        // No constant bounds the change of ∇ₓf: that is what the problem is for.
+                        .with_trust(Trust::Estimated),
+                    start: vec![8.0; 5],
                     optimum: None,
                     quality: None,
                     defaults: Defaults {

@@ -159,7 +159,7 @@ impl Scale {
             lower: 0.5,
             upper: UPPER,
             follow: FOLLOW,
-            delay: 32.0,
+            delay: 256.0,
             normalised: false,
         }
     }
