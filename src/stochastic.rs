@@ -11,25 +11,25 @@
 //! because one of them takes microseconds.
 //!
 //! # Methods
-//! | method | file | idea | default steps a, b; γ₀L, η₀L_F | memory |
+//! | method | file | idea | default steps a, b; c_γ, c_η | memory |
 //! |---|---|---|---|---|
-//! | [`Soba`] | `soba.rs` | one step of SGD on x, v and θ | ½, ½; ½, 0.03 | vectors |
-//! | [`Saba`] | `saba.rs` | SOBA, the directions as in SAGA | 0, 0; ½, 1/(10b) | 2 like x and 1 like θ for a batch of g, 1 and 1 for one of f |
-//! | [`MaSoba`] | `ma_soba.rs` | SOBA, θ moves along an average | ½, ½; ½, 0.03 | vectors |
-//! | [`StocBio`] | `stocbio.rs` | 10 steps of x, Neumann series | 0, 0; ½, 1/100 | vectors |
-//! | [`Ttsa`] | `ttsa.rs` | one step of x, Neumann series cut at random, θ on a slower scale | ⅖, ⅗; ½, 0.03 | vectors |
-//! | [`Bsa`] | `bsa.rs` | loop of decaying steps of x, Neumann series cut at random | 0, ½; ½, 0.03 | vectors |
-//! | [`Amigo`] | `amigo.rs` | 10 steps of x, 10 of v, warm-started | ½, ½; ½, 0.03 | vectors |
-//! | [`Fsla`] | `fsla.rs` | one step of x and v, momentum of STORM on θ | ½, ½; ½, 0.03 | vectors |
-//! | [`Srba`] | `srba.rs` | recursive directions as in SARAH, all samples now and then | 0, 0; ½, 1/(50√b) | vectors |
-//! | [`Mrbo`] | `mrbo.rs` | recursive momentum on x and θ, Neumann series | ⅓, ⅓; ½, 0.03 | vectors |
-//! | [`Sustain`] | `sustain.rs` | the same with other weights | ⅓, ⅓; ½, 0.03 | vectors |
-//! | [`Vrbo`] | `vrbo.rs` | SPIDER on x and θ, all samples now and then, Neumann series | 0, 0; ½, 0.03 | vectors |
+//! | [`Soba`] | `soba.rs` | one step of SGD on x, v and θ | ½, ½; 1/10, 1 | vectors |
+//! | [`Saba`] | `saba.rs` | SOBA, the directions as in SAGA | 0, 0; ½, min(1, 3/b) | 2 like x and 1 like θ for a batch of g, 1 and 1 for one of f |
+//! | [`MaSoba`] | `ma_soba.rs` | SOBA, θ moves along an average | ½, ½; 1/10, 1 | vectors |
+//! | [`StocBio`] | `stocbio.rs` | 10 steps of x, Neumann series | 0, 0; ½, 1/10 | vectors |
+//! | [`Ttsa`] | `ttsa.rs` | one step of x, Neumann series cut at random, θ on a slower scale | ⅖, ⅗; ½, 1 | vectors |
+//! | [`Bsa`] | `bsa.rs` | loop of decaying steps of x, Neumann series cut at random | 0, ½; ½, 1 | vectors |
+//! | [`Amigo`] | `amigo.rs` | 10 steps of x, 10 of v, warm-started | ½, ½; 1/10, 1 | vectors |
+//! | [`Fsla`] | `fsla.rs` | one step of x and v, momentum of STORM on θ | ½, ½; 1/10, 1 | vectors |
+//! | [`Srba`] | `srba.rs` | recursive directions as in SARAH, all samples now and then | 0, 0; ½, 0.3/√b | vectors |
+//! | [`Mrbo`] | `mrbo.rs` | recursive momentum on x and θ, Neumann series | ⅓, ⅓; ½, 1 | vectors |
+//! | [`Sustain`] | `sustain.rs` | the same with other weights | ⅓, ⅓; ½, 1 | vectors |
+//! | [`Vrbo`] | `vrbo.rs` | SPIDER on x and θ, all samples now and then, Neumann series | 0, 0; ½, 1 | vectors |
 //! | [`F2sa`] | `f2sa.rs` | first derivatives only, a growing penalty | see its page | vectors |
 //! | [`Bome`] | `bome.rs` | first derivatives only, a barrier on the lower value | see its page | vectors |
-//! | [`BoRep`] | `bo_rep.rs` | normalised momentum, x refined at the start and now and then | ¼, ⅔; ½, normalised | vectors |
-//! | [`Slip`] | `slip.rs` | normalised momentum, one step of x and v | ¼, ⅔; ½, normalised | vectors |
-//! | [`AccBo`] | `accbo.rs` | normalised recursive momentum, x by Nesterov's acceleration | ¼, ⅔; ½, normalised | vectors |
+//! | [`BoRep`] | `bo_rep.rs` | normalised momentum, x refined at the start and now and then | ¼, ⅔; ½, 1 normalised | vectors |
+//! | [`Slip`] | `slip.rs` | normalised momentum, one step of x and v | ¼, ⅔; ½, 1 normalised | vectors |
+//! | [`AccBo`] | `accbo.rs` | normalised recursive momentum, x by Nesterov's acceleration | ¼, ⅔; ½, 1 normalised | vectors |
 //!
 //! Vectors: a number of them that does not depend on the samples. b: batches of an epoch, of the level that has more. SABA and SRBA alone
 //! go to the minimiser with steps that do not decay.
@@ -41,8 +41,8 @@
 //! finite numbers or the domain of the problem.
 //!
 //! # Steps
-//! γₖ = γ₀/(k + 1)ᵃ for x (and v), ηₖ = η₀/(k + 1)ᵇ for θ. Exponents are those of the method's theory unless set. γ₀ and η₀ come from
-//! curvature estimates unless set; see [`steps`].
+//! γₖ = γ₀/(1 + k/κ)ᵃ for x (and v), ηₖ = η₀/(1 + k/κ)ᵇ for θ. Exponents are those of the method's theory unless set. γ₀ and η₀ come from
+//! looks at the curvature unless set, with the c_γ and c_η of the table; see [`steps`].
 
 pub mod accbo;
 pub mod amigo;

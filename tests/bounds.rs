@@ -11,6 +11,7 @@ use bilevel::{
     Accuracy, Curvature, Error, Estimator, Implicit, Linearization, LowerLevel, Oracle,
     SolveStatus, Trust, UpperCurvature, UpperLevel, Vector,
 };
+use bilevel_problems::finite_sum::FiniteSum;
 use bilevel_problems::quadratic::Quadratic;
 use common::{
     Scaled, WithCurvature, distance, no_constants, only_mu, only_smoothness, random, solvers,
@@ -962,4 +963,20 @@ fn estimated_bounds_of_the_value_do_not_assume_the_strong_convexity() {
         }
     }
     assert!(worst >= 0.1, "{worst:e}");
+}
+
+/// An adjoint of zero has the residual ‖∇ₓf‖: a δ as loose as that would pass it, and end a run as converged on a gradient of zero.
+#[test]
+fn a_loose_delta_does_not_make_a_gradient_of_zero() {
+    let problem = FiniteSum::coupled(6, 4, 50, 10.0, 1);
+    let oracle = Implicit::new(problem.lower(), problem.upper()).with_trust(Trust::Unknown);
+    let theta = vec![1.0; 4];
+    let exact = problem.gradient(&theta);
+    let mut state = oracle.start(&theta).unwrap();
+    let loose = Accuracy::new(1e-6, 1e9).unwrap();
+    let z = oracle.hypergradient(&theta, loose, &mut state).unwrap();
+    let along: f64 = z.gradient.iter().zip(&exact).map(|(a, b)| a * b).sum();
+    // Without the adjoint only the 0.1 θ of ∇θf is left.
+    let direct: f64 = theta.iter().zip(&exact).map(|(t, b)| 0.1 * t * b).sum();
+    assert!(along > 2.0 * direct.abs(), "{along}, directly {direct}");
 }

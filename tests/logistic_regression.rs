@@ -25,7 +25,7 @@ fn number(folder: &Path, key: &str) -> f64 {
 fn samples(count: usize, first: usize) -> String {
     let entry = |i: usize| ((i * 7919 + 104_729) % 2003) as f64 / 1001.5 - 1.0;
     let line = |i: usize| {
-        let label = if (i % 2 == 0) == (i % 11 != 0) {
+        let label = if i.is_multiple_of(2) != i.is_multiple_of(11) {
             "+1"
         } else {
             "-1"

@@ -83,7 +83,7 @@ impl<'a> Summary<'a> {
         (!numbers.is_empty()).then(|| Quartiles::of(numbers))
     }
 
-    fn draw(&self, graph: Graph, x: &dyn Fn(&Point) -> f64, y: &Number<'_>) -> Graph {
+    fn draw(&self, graph: Graph, x: &Axis<'_>, y: &Number<'_>) -> Graph {
         let mut line = Vec::new();
         let mut band = Vec::new();
         for i in 0..self.len() {
@@ -109,6 +109,7 @@ impl<'a> Summary<'a> {
     }
 }
 
+type Axis<'a> = dyn Fn(&Point) -> f64 + 'a;
 type Number<'a> = dyn Fn(&Point) -> Option<f64> + 'a;
 
 /// Prints the table and writes all files.
@@ -175,14 +176,14 @@ pub(crate) fn write(
     text("times.csv", times)?;
     let gradient = |p: &Point| Some(p.gradient_squared);
     let good = |p: &Point| p.quality;
-    let axes: [(&str, &dyn Fn(&Point) -> f64); 3] = [
+    let axes: [(&str, &Axis<'_>); 3] = [
         ("oracle calls on batches or on all samples", &|p| {
             p.calls as f64
         }),
         ("epochs", &|p| p.epochs),
         ("seconds", &|p| p.seconds),
     ];
-    let chart = |axes: &[(&str, &dyn Fn(&Point) -> f64)]| {
+    let chart = |axes: &[(&str, &Axis<'_>)]| {
         let mut chart = Chart::new();
         for (name, x) in axes {
             let mut kinds: Vec<(&str, &str, &Number)> = vec![

@@ -162,7 +162,9 @@ where
                 product: &|v: &P::X, out: &mut P::X| linearization.hvp(v, out),
                 preconditioner: linearization.has_preconditioner().then_some(&precondition),
                 rhs: &rhs,
-                tolerance: (delta - rounding(adjoint, adjoint.norm())).max(0.5 * delta),
+                tolerance: (delta - rounding(adjoint, adjoint.norm()))
+                    .max(0.5 * delta)
+                    .min(MOST_RESIDUAL * rhs_norm),
             },
             adjoint,
             scratch,
@@ -323,6 +325,10 @@ where
         })
     }
 }
+
+/// The largest residual of the adjoint relative to ‖∇ₓf‖, however loose δ is: q = 0 has the residual one, and would make a hypergradient of zero
+/// out of a loose accuracy.
+const MOST_RESIDUAL: f64 = 0.5;
 
 const L_A: &str = "L_A (Curvature::hessian_lipschitz)";
 const L_B: &str = "L_B (Curvature::cross_lipschitz)";

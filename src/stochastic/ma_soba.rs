@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The weight falls like the steps, so the average reaches over the last √k/w directions. It contains d_θ of the same iteration, and with
-//! w = 1 it begins with it: no bias from a start at zero. Where w > 4 η₀ L_F it does not overshoot; the estimated η₀ is 0.03/L_F. The
-//! average lags all the same: from a condition number of about 100 on an η₀ of 0.01/L_F is safer.
+//! w = 1 it begins with it: no bias from a start at zero. Where w > 4 η₀ L_F it does not overshoot; the estimated η₀ is at
+//! most 1/L_F and, where A is ill-conditioned, much less ([`steps`](super::steps)).
 //!
 //! # Assumptions
 //! g(·, θ) strongly convex; the second derivatives of g and the first of f Lipschitz: one order of smoothness less than SOBA needs for the

@@ -13,8 +13,8 @@
 //! then of the order √(n+m) for batches of one sample, and the directions become exact as the iterates come to rest: θ goes as far as
 //! the arithmetic allows, with no decay of the steps.
 //!
-//! By default γ = 1/(2L) and η = 1/(50 √b L_F), with the larger number b of batches of the two levels; the theory has 1/√(n+m) too. By
-//! measurement on finite sums with condition numbers from 10 to 1000 and 4 to 1000 batches it converged on all of them.
+//! By default γ = 1/(2L) and η = 0.3/(√b L_F), with the larger number b of batches of the two levels, and less where x could not follow
+//! ([`steps`](super::steps)); the theory has 1/√(n+m) too.
 //!
 //! The paper projects v on a ball that holds A⁻¹∇ₓf, of radius sup ‖∇ₓf‖/μ, so that its moments are bounded in the proof. Neither
 //! number is known of a general problem, and a ball that is too small spoils the limit, so R is infinite unless set.

@@ -11,8 +11,8 @@
 //! the mean of ‖∇F‖² over K iterations is O(1/K + 1/S) plus the bias of the series: a neighbourhood, which larger batches and a longer
 //! series shrink. The paper lets the batches shrink along the series; here all have one size.
 //!
-//! By default γ = 1/(2L) and η = 1/(100 L_F), both constant, as the theory has them. A tenth of 1/L_F diverges on a finite sum with a
-//! condition number of 100 and batches of 8. For a limit rather than a neighbourhood let the steps decay: exponents of ½.
+//! By default γ = 1/(2L) and η = 1/(10 L_F), or less where x could not follow in ten steps ([`steps`](super::steps)), both constant, as the
+//! theory has them. For a limit rather than a neighbourhood let the steps decay: exponents of ½.
 //!
 //! # Cost
 //! An iteration: T gradients, Q − 1 products with A and one with Bᵀ, each on a ξ of its own, one gradient of f. Memory: five vectors like
