@@ -21,6 +21,8 @@ pub trait Lanes: Element {
     fn store<S: Simd, const N: usize>(simd: S, to: &mut [Self], v: [Self::V<S>; N]);
     /// a + b.
     fn plus<S: Simd>(simd: S, a: Self::V<S>, b: Self::V<S>) -> Self::V<S>;
+    /// The sum of the lanes: of the two halves, of their halves, and so on.
+    fn total<S: Simd>(simd: S, a: Self::V<S>) -> Self;
     /// a · b + c, rounded once.
     fn multiply_add<S: Simd>(simd: S, a: Self::V<S>, b: Self::V<S>, c: Self::V<S>) -> Self::V<S>;
 }
@@ -52,6 +54,10 @@ impl Lanes for f32 {
     #[inline(always)]
     fn plus<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
         simd.add_f32s(a, b)
+    }
+    #[inline(always)]
+    fn total<S: Simd>(simd: S, a: S::f32s) -> f32 {
+        simd.reduce_sum_f32s(a)
     }
     #[inline(always)]
     fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
@@ -86,6 +92,10 @@ impl Lanes for f64 {
     #[inline(always)]
     fn plus<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
         simd.add_f64s(a, b)
+    }
+    #[inline(always)]
+    fn total<S: Simd>(simd: S, a: S::f64s) -> f64 {
+        simd.reduce_sum_f64s(a)
     }
     #[inline(always)]
     fn multiply_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {

@@ -9,6 +9,7 @@ mod design;
 mod gram;
 pub(crate) mod links;
 mod panels;
+mod single;
 mod spectrum;
 
 use bilevel::problem::minibatch::Batch;

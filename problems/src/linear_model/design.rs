@@ -1,13 +1,13 @@
 //! Products with the features of a batch of samples, and with their transpose.
 //!
-//! Dense rows are padded with zeros to whole chunks, so that no kernel has a remainder. For one output a row is reduced in eight lanes;
-//! for several see [`panels`]. The results are the same bits on every processor.
+//! Dense rows are padded with zeros to whole chunks, so that no kernel has a remainder. For one output see [`single`], for several
+//! [`panels`]. The results are the same bits on every processor.
 
 use bilevel::Element;
 use bilevel::problem::minibatch::Batch;
-use bilevel::simd::dispatch;
 
-use super::panels::{self, CHUNK as LANES};
+use super::panels::{self, CHUNK};
+use super::single;
 use crate::data::{Csr, Features, Table};
 use crate::lanes::Lanes;
 
@@ -17,17 +17,13 @@ pub(crate) enum Design<E> {
     Sparse(Csr<E>),
 }
 
-fn as_chunks<E>(row: &[E]) -> &[[E; LANES]] {
-    row.as_chunks().0
-}
-
 impl<E: Lanes> Design<E> {
     pub(crate) fn new(table: &Table<E>) -> Self {
         match table.features() {
             Features::Sparse(rows) => Design::Sparse(rows.clone()),
             Features::Dense(values) => {
                 let columns = table.columns();
-                let stride = columns.next_multiple_of(LANES);
+                let stride = columns.next_multiple_of(CHUNK);
                 let mut padded = Vec::with_capacity(table.samples() * stride);
                 for row in values.chunks_exact(columns) {
                     padded.extend_from_slice(row);
@@ -72,9 +68,15 @@ impl<E: Lanes> Design<E> {
         };
         if c == 1 {
             packed.resize(inputs.len() * stride, E::default());
-            for (to, from) in packed.chunks_exact_mut(*stride).zip(inputs) {
-                to[..columns].copy_from_slice(from);
-                to[columns..].fill(E::default());
+            // The first chunks of all inputs, the second ones, …
+            let of_chunk = inputs.len() * CHUNK;
+            for (j, to) in packed.chunks_exact_mut(of_chunk).enumerate() {
+                for (to, from) in to.chunks_exact_mut(CHUNK).zip(inputs) {
+                    let from = &from[j * CHUNK..columns];
+                    let count = from.len().min(CHUNK);
+                    to[..count].copy_from_slice(&from[..count]);
+                    to[count..].fill(E::default());
+                }
             }
         } else {
             panels::pack(inputs, c, packed);
@@ -97,20 +99,8 @@ impl<E: Lanes> Design<E> {
                 }
             }
             Design::Dense { values, stride } if c == 1 => {
-                let row = |k| as_chunks(&values[batch.get(k) * stride..][..*stride]);
-                let packed: [&[[E; LANES]]; K] =
-                    std::array::from_fn(|k| as_chunks(&packed[k * stride..][..*stride]));
-                dispatch(
-                    #[inline(always)]
-                    || {
-                        for k in 0..batch.len() {
-                            let sums = dots(row(k), packed);
-                            for (scores, sum) in scores.iter_mut().zip(sums) {
-                                scores[k] = sum;
-                            }
-                        }
-                    },
-                );
+                let rows = panels::Rows::new(values, *stride, batch);
+                single::forward::<E, K>(rows, packed, scores);
             }
             Design::Dense { values, stride } => {
                 let rows = panels::Rows::new(values, *stride, batch);
@@ -129,7 +119,7 @@ impl<E: Lanes> Design<E> {
         packed: &mut Vec<E>,
         out: &mut [Vec<E>; 2],
     ) {
-        let m = batch.len();
+        let parts: [&[E]; J] = std::array::from_fn(|j| &scores[j][..batch.len() * c]);
         match self {
             Design::Sparse(rows) => {
                 for (scores, out) in scores.iter().zip(out).take(J) {
@@ -137,74 +127,14 @@ impl<E: Lanes> Design<E> {
                 }
             }
             Design::Dense { values, stride } if c == 1 => {
-                let row = |k| as_chunks(&values[batch.get(k) * stride..][..*stride]);
-                let [first, second] = out;
-                let mut outs = [first, second].into_iter();
-                let mut outs: [&mut [[E; LANES]]; J] = std::array::from_fn(|_| {
-                    outs.next().map_or(&mut [][..], |o| o.as_chunks_mut().0)
-                });
-                dispatch(
-                    #[inline(always)]
-                    || {
-                        outs.iter_mut().for_each(|o| o.fill([E::default(); LANES]));
-                        for start in (0..m).step_by(LANES) {
-                            // Rows behind the last are the last, times zero.
-                            let rows = std::array::from_fn(|i| row((start + i).min(m - 1)));
-                            let factors = std::array::from_fn(|j| {
-                                std::array::from_fn(|i| {
-                                    scores[j].get(start + i).copied().unwrap_or_default()
-                                })
-                            });
-                            add_rows(rows, factors, &mut outs);
-                        }
-                    },
-                );
+                let rows = panels::Rows::new(values, *stride, batch);
+                single::transpose(rows, parts, out);
             }
             Design::Dense { values, stride } => {
-                let parts: [&[E]; J] = std::array::from_fn(|j| &scores[j][..m * c]);
                 panels::pack(&parts, c, packed);
                 let rows = panels::Rows::new(values, *stride, batch);
                 panels::transpose(rows, columns, J * c, c, packed, out);
             }
-        }
-    }
-}
-
-#[inline(always)]
-fn dots<E: Element, const K: usize>(row: &[[E; LANES]], inputs: [&[[E; LANES]]; K]) -> [E; K] {
-    let inputs = inputs.map(|x| &x[..row.len()]);
-    let mut sums = [[E::default(); LANES]; K];
-    for (j, a) in row.iter().enumerate() {
-        for k in 0..K {
-            for l in 0..LANES {
-                sums[k][l] = sums[k][l] + a[l] * inputs[k][j][l];
-            }
-        }
-    }
-    sums.map(
-        #[inline(always)]
-        |s| ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])),
-    )
-}
-
-/// outⱼ ← outⱼ + Σᵢ factorⱼᵢ rowᵢ.
-#[inline(always)]
-fn add_rows<E: Element, const J: usize>(
-    rows: [&[[E; LANES]]; LANES],
-    factors: [[E; LANES]; J],
-    outs: &mut [&mut [[E; LANES]]; J],
-) {
-    let chunks = rows[0].len();
-    let rows = rows.map(|r| &r[..chunks]);
-    for at in 0..chunks {
-        for (out, factors) in outs.iter_mut().zip(&factors) {
-            let mut sum = out[at];
-            for (row, &factor) in rows.iter().zip(factors) {
-                for l in 0..LANES {
-                    sum[l] = sum[l] + factor * row[at][l];
-                }
-            }
-            out[at] = sum;
         }
     }
 }

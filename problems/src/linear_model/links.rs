@@ -36,14 +36,14 @@ pub(crate) fn exp(x: f64) -> f64 {
     // In this form NaN remains NaN.
     let x = if x < -708.0 { -708.0 } else { x };
     let x = if x > 708.0 { 708.0 } else { x };
-    let shifted = x * std::f64::consts::LOG2_E + ROUNDING;
+    let shifted = x.mul_add(std::f64::consts::LOG2_E, ROUNDING);
     let n = shifted - ROUNDING;
-    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, x));
     let mut sum = TAYLOR[0];
-    for coefficient in &TAYLOR[1..] {
-        sum = sum * r + coefficient;
+    for &coefficient in &TAYLOR[1..] {
+        sum = sum.mul_add(r, coefficient);
     }
-    let fraction = 1.0 + (r + r * r * sum);
+    let fraction = 1.0 + (r * r).mul_add(sum, r);
     fraction * f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52)
 }
 

@@ -43,8 +43,20 @@ impl<'a, E> Rows<'a, E> {
         }
     }
 
+    /// The rows of the batch.
     #[inline(always)]
-    fn row(&self, k: usize) -> &'a [[E; CHUNK]] {
+    pub(super) fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Chunks of a row.
+    #[inline(always)]
+    pub(super) fn chunks(&self) -> usize {
+        self.of_row
+    }
+
+    #[inline(always)]
+    pub(super) fn row(&self, k: usize) -> &'a [[E; CHUNK]] {
         &self.chunks[self.batch.get(k) * self.of_row..][..self.of_row]
     }
 }
