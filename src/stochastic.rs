@@ -77,13 +77,13 @@ pub use f2sa::{F2sa, F2saMemory};
 pub use fsla::{Fsla, FslaMemory};
 pub use ma_soba::{MaSoba, MaSobaMemory};
 pub use mrbo::Mrbo;
-pub use neumann::{SeriesMemory, Truncation};
+pub use neumann::Truncation;
 pub use saba::{Saba, SabaMemory};
 pub use sampler::{Sampler, Sampling};
 pub use slip::{Slip, SlipMemory};
 pub use soba::Soba;
 pub use srba::{Srba, SrbaMemory};
-use steps::{GLANCE, Watch};
+use steps::{Depth, GLANCE, Watch};
 pub use steps::{Now, Scale, StepSize};
 pub use stocbio::StocBio;
 pub use storm::Recursion;
@@ -573,7 +573,22 @@ impl<M: Method> Stochastic<M> {
         at: &mut Iterate<ThetaOf<O>, XOf<O>>,
         steps: &mut [f64; 2],
         delays: [f64; 2],
+        depth: Depth,
     ) -> Result<(), Error> {
+        let scale = self
+            .method
+            .scale_on([at.lower.batches(), at.upper.batches()]);
+        if depth == Depth::Largest {
+            let mut work = Work::default();
+            // Where it cannot be told, the look that is due later says why.
+            if let Ok(largest) = steps::largest_eigenvalue(oracle.levels(), at, &mut work)
+                && self.lower_step.first.is_none()
+            {
+                steps[0] = steps[0].min(scale.lower / largest);
+            }
+            at.work += work;
+            return Ok(());
+        }
         let look = match steps::look(oracle, at) {
             Ok(look) => look,
             Err(Error::InvalidArgument { .. } | Error::NotFinite { .. }) if at.k > 0 => {
@@ -582,12 +597,10 @@ impl<M: Method> Stochastic<M> {
             Err(error) => return Err(error),
         };
         at.work += look.work;
-        let scale = self
-            .method
-            .scale_on([at.lower.batches(), at.upper.batches()]);
         let decayed = self.now([1.0, 1.0], delays, at.k).upper;
-        let [lower, mut upper] = look.steps(scale, decayed);
+        let [mut lower, mut upper] = look.steps(scale, decayed);
         if at.k > 0 {
+            lower = lower.min(steps[0]);
             upper = upper.min(steps[1]);
         }
         steps[0] = self.lower_step.first.unwrap_or(lower);
@@ -602,6 +615,7 @@ impl<M: Method> Stochastic<M> {
         let scale = self.method.scale();
         Now {
             k,
+            first: steps[0],
             lower: self
                 .lower_step
                 .at(steps[0], scale.lower_exponent, delays[0], k),
@@ -649,7 +663,7 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
                 None
             }
             _ => {
-                self.renew(oracle, &mut at, &mut steps, delays)?;
+                self.renew(oracle, &mut at, &mut steps, delays, Depth::Curvature)?;
                 Some(Watch::new(&at.theta, batches))
             }
         };
@@ -683,9 +697,9 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
             if let Some(watch) = &mut s.watch
                 && s.at.k.is_multiple_of(GLANCE)
                 && s.at.is_finite()
-                && watch.is_time(&s.at.theta, s.at.k)
+                && let Some(depth) = watch.time(&s.at.theta, s.at.k)
             {
-                self.renew(oracle, &mut s.at, &mut s.steps, s.delays)?;
+                self.renew(oracle, &mut s.at, &mut s.steps, s.delays, depth)?;
             }
         }
         if !s.at.is_finite() || levels.lower.check(&s.at.theta).is_err() {

@@ -30,6 +30,27 @@ fn variance_reduction_and_exact_gradients_reach_the_closed_form_and_soba_comes_n
 }
 
 #[test]
+fn solvers_on_all_samples_are_drawn_by_upper_loss_against_lower_iterations() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    let solvers = ["--problem", "digits", "--solvers", "maid,hoag-cubic"];
+    let budget = ["--max-epochs", "60", "--optimum-iterations", "0"];
+    example::succeeds(NAME, out, &[solvers, budget].concat());
+    let drawn = read(out, "benchmark.svg");
+    assert!(drawn.contains("Upper loss") && drawn.contains("lower iterations"));
+    let trace = read(out, "trace.csv");
+    let mut lines = trace.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let column = |name| columns.iter().position(|c| *c == name).unwrap();
+    let [first, last] = [lines.next().unwrap(), lines.last().unwrap()]
+        .map(|line| line.split(',').map(String::from).collect::<Vec<_>>());
+    let loss = |row: &[String]| row[column("value")].parse::<f64>().unwrap();
+    assert!(loss(&last) < loss(&first));
+    assert_eq!(last[column("suboptimality")], "");
+    assert!(last[column("lower_iterations")].parse::<u64>().unwrap() > 0);
+}
+
+#[test]
 fn the_same_bytes_on_any_number_of_threads_and_after_an_interruption() {
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, solvers: &str, more: &[&str]| {

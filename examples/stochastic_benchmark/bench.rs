@@ -143,8 +143,8 @@ where
             }
         }
         let optimum = match options.optimum.or(self.problem.optimum) {
-            Some(known) => known,
-            None => self.optimum(&mut saved)?,
+            None if options.optimum_iterations > 0 => Some(self.optimum(&mut saved)?),
+            known => known,
         };
         let quality = self.problem.quality.as_ref().map(|quality| quality.name);
         write(&options.out, &names, &saved, optimum, quality)
@@ -245,6 +245,7 @@ where
             points.push(Point {
                 iteration: row as u64 * each,
                 calls: work.calls(),
+                lower_iterations: work.iterations(),
                 epochs: self.epochs_of(&work),
                 seconds: note.seconds,
                 value,

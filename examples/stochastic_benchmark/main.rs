@@ -71,7 +71,7 @@ struct Options {
     /// F at the minimiser, where it is known; else it is looked for after the runs, and the least F of all counts.
     #[arg(long, value_name = "F", allow_hyphen_values = true)]
     optimum: Option<f64>,
-    /// Iterations of the search for it.
+    /// Iterations of the search for it; 0 draws F itself.
     #[arg(long, value_name = "N", default_value_t = 100)]
     optimum_iterations: u64,
     /// Go on with the runs that the output folder does not hold yet.

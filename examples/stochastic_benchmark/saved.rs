@@ -13,6 +13,8 @@ const FILE: &str = "runs.json";
 pub(crate) struct Point {
     pub(crate) iteration: u64,
     pub(crate) calls: u64,
+    /// Gradients ∇ₓg and products with A.
+    pub(crate) lower_iterations: u64,
     pub(crate) epochs: f64,
     pub(crate) seconds: f64,
     pub(crate) value: f64,

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::bench::say;
 use crate::common::Failure;
+use crate::common::stochastic::METHODS;
 use crate::saved::{Point, Run, Saved};
 
 /// What is written into the output folder.
@@ -117,17 +118,22 @@ pub(crate) fn write(
     out: &Path,
     names: &[String],
     saved: &Saved,
-    optimum: f64,
+    optimum: Option<f64>,
     quality: Option<&str>,
 ) -> Result<(), Failure> {
     let solvers: Vec<Summary> = names.iter().map(|name| Summary::new(name, saved)).collect();
-    let gap = |p: &Point| Some(p.value - optimum);
+    // F itself where F* is not known.
+    let gap = |p: &Point| Some(p.value - optimum.unwrap_or(0.0));
+    let (caption, unit) = match optimum {
+        Some(_) => ("Suboptimality", "F − F*"),
+        None => ("Upper loss", "F"),
+    };
     say(&format!(
         "\n{:<20} {:>9} {:>8} {:>10} {:>10} {:>11}  status",
         "solver",
         "seconds",
         "epochs",
-        "F − F*",
+        unit,
         "‖∇F‖² fell",
         quality.unwrap_or(""),
     ));
@@ -155,7 +161,7 @@ pub(crate) fn write(
             "status": solver.status(),
             "seconds": all(seconds),
             "epochs": all(epochs),
-            "suboptimality": all(gap),
+            if optimum.is_some() { "suboptimality" } else { "value" }: all(gap),
             "gradient_squared_relative_to_start": all(fall),
             "quality": all(good),
         }));
@@ -176,20 +182,24 @@ pub(crate) fn write(
     text("times.csv", times)?;
     let gradient = |p: &Point| Some(p.gradient_squared);
     let good = |p: &Point| p.quality;
-    let axes: [(&str, &Axis<'_>); 3] = [
+    // Of solvers that use all samples, what the lower level costs is compared.
+    let calls: (&str, &Axis<'_>) = if names.iter().any(|name| METHODS.contains(&name.as_str())) {
         ("oracle calls on batches or on all samples", &|p| {
             p.calls as f64
-        }),
+        })
+    } else {
+        ("lower iterations", &|p| p.lower_iterations as f64)
+    };
+    let axes: [(&str, &Axis<'_>); 3] = [
+        calls,
         ("epochs", &|p| p.epochs),
         ("seconds", &|p| p.seconds),
     ];
     let chart = |axes: &[(&str, &Axis<'_>)]| {
         let mut chart = Chart::new();
         for (name, x) in axes {
-            let mut kinds: Vec<(&str, &str, &Number)> = vec![
-                ("Suboptimality", "F − F*", &gap),
-                ("Hypergradient", "‖∇F‖²", &gradient),
-            ];
+            let mut kinds: Vec<(&str, &str, &Number)> =
+                vec![(caption, unit, &gap), ("Hypergradient", "‖∇F‖²", &gradient)];
             if let Some(name) = quality {
                 kinds.push(("On the test samples", name, &good));
             }
@@ -203,8 +213,11 @@ pub(crate) fn write(
     };
     chart(&axes[..2]).write_svg(out.join("benchmark.svg"))?;
     chart(&axes[2..]).write_svg(out.join("seconds.svg"))?;
+    if let Some(optimum) = optimum {
+        say(&format!("F* = {optimum:?}"));
+    }
     say(&format!(
-        "F* = {optimum:?}\nwrote {} into {}",
+        "wrote {} into {}",
         OUTPUTS.join(", "),
         out.display()
     ));
@@ -212,21 +225,21 @@ pub(crate) fn write(
 }
 
 /// All points of all runs, and their seconds.
-fn csv(solvers: &[Summary<'_>], optimum: f64) -> [String; 2] {
+fn csv(solvers: &[Summary<'_>], optimum: Option<f64>) -> [String; 2] {
     let mut trace = String::from(
-        "solver,seed,iteration,calls,epochs,value,suboptimality,gradient_squared,quality\n",
+        "solver,seed,iteration,calls,lower_iterations,epochs,value,suboptimality,gradient_squared,quality\n",
     );
     let mut times = String::from("solver,seed,iteration,seconds\n");
     for solver in solvers {
         for run in &solver.runs {
             for p in &run.points {
                 let key = format!("{},{},{}", run.solver, run.seed, p.iteration);
-                let gap = p.value - optimum;
+                let gap = optimum.map_or(String::new(), |o| format!("{:?}", p.value - o));
                 let quality = p.quality.map_or(String::new(), |q| format!("{q:?}"));
                 let _ = writeln!(
                     trace,
-                    "{key},{},{:?},{:?},{gap:?},{:?},{quality}",
-                    p.calls, p.epochs, p.value, p.gradient_squared
+                    "{key},{},{},{:?},{:?},{gap},{:?},{quality}",
+                    p.calls, p.lower_iterations, p.epochs, p.value, p.gradient_squared
                 );
                 let _ = writeln!(times, "{key},{:?}", p.seconds);
             }

@@ -22,7 +22,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::neumann::Series;
-use super::{Iterate, Levels, Method, Now, Scale, SeriesMemory, Truncation};
+use super::{Directions, Iterate, Levels, Method, Now, Scale, Truncation};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -67,7 +67,7 @@ impl Bsa {
 }
 
 impl Method for Bsa {
-    type Memory<T: Vector, X: Vector> = SeriesMemory<T, X>;
+    type Memory<T: Vector, X: Vector> = Directions<T, X>;
 
     fn name(&self) -> String {
         "BSA".into()
@@ -96,20 +96,20 @@ impl Method for Bsa {
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        now: Now,
-    ) -> SeriesMemory<P::Theta, P::X>
+        _now: Now,
+    ) -> Directions<P::Theta, P::X>
     where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        SeriesMemory::new(at, now.lower)
+        Directions::new(&at.theta, &at.x)
     }
 
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        memory: &mut SeriesMemory<P::Theta, P::X>,
+        d: &mut Directions<P::Theta, P::X>,
         now: Now,
     ) where
         P: MinibatchLower,
@@ -117,10 +117,10 @@ impl Method for Bsa {
     {
         for t in 0..self.steps_at(now.k) {
             let step = now.lower * 2.0 / (t + 2) as f64;
-            levels.step_x(at, step, &mut memory.directions.x);
+            levels.step_x(at, step, &mut d.x);
         }
-        self.series().direction(levels, at, memory);
-        at.theta.axpy(-now.upper, &memory.directions.theta);
-        at.note(&memory.directions.theta);
+        self.series().direction(levels, at, d, now.first);
+        at.theta.axpy(-now.upper, &d.theta);
+        at.note(&d.theta);
     }
 }

@@ -42,42 +42,22 @@ pub(super) struct Series {
     pub(super) truncation: Truncation,
 }
 
-/// What a method with a Neumann series remembers: h, and room.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(bound = "")]
-pub struct SeriesMemory<T: Vector, X: Vector> {
-    /// d_θ, and room.
-    pub(super) directions: Directions<T, X>,
-    /// h.
-    step: f64,
-}
-
-impl<T: Vector, X: Vector> SeriesMemory<T, X> {
-    /// With γ₀ as the step of the series.
-    pub(super) fn new(at: &Iterate<T, X>, step: f64) -> Self {
-        SeriesMemory {
-            directions: Directions::new(&at.theta, &at.x),
-            step,
-        }
-    }
-}
-
 impl Series {
     pub(super) fn check(self) -> Result<(), Error> {
         positive("terms", self.terms as f64).map(|_| ())
     }
 
-    /// v ← the truncated series at (θ, x), d_θ ← the direction with it.
+    /// v ← the truncated series at (θ, x) with steps of h, d_θ ← the direction with it.
     pub(super) fn direction<P, U>(
         self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        memory: &mut SeriesMemory<P::Theta, P::X>,
+        d: &mut Directions<P::Theta, P::X>,
+        h: f64,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        let (d, h) = (&mut memory.directions, memory.step);
         let number = at.upper.draw();
         let batch = at.upper.batch(number);
         let (p, theta) = (&mut d.upper_x, &mut d.theta);

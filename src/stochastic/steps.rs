@@ -23,8 +23,8 @@
 //! One look is not enough where the curvature of F changes along the way: penalties e^θ start on a plateau, cross a steep slope, and end
 //! in a flat valley, and a step for one of them is wrong by orders of magnitude in the others. So steps that are not given are renewed: after
 //! 16 epochs, and then whenever the number of iterations has doubled; and whenever θ is half a unit away from the last look, in the root mean
-//! square over its entries. A look never makes η₀ longer: a step that is right for a flat valley is too long for the next slope, and the look
-//! that would tell comes after it. A look costs some tens to hundreds of passes over all samples, which the trace counts.
+//! square over its entries. Between them L alone, which eight batches tell, is measured whenever the iterations have grown by a quarter. A look never makes a step longer: one that is right for a flat valley is too long for the next slope, and the look that
+//! would tell comes after it; and L, of a few batches, may be that of flat ones. A look costs some tens to hundreds of passes over all samples, which the trace counts.
 
 use serde::{Deserialize, Serialize};
 
@@ -196,6 +196,8 @@ impl Scale {
 pub struct Now {
     /// k, from 0.
     pub k: u64,
+    /// γ₀, which does not decay.
+    pub first: f64,
     /// γₖ.
     pub lower: f64,
     /// ηₖ.
@@ -353,6 +355,15 @@ pub(super) fn delays(steps: [StepSize; 2], scale: Scale, batches: usize) -> [f64
     steps.map(|step| step.delay(scale, batches))
 }
 
+/// What a look is at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Depth {
+    /// L alone.
+    Largest,
+    /// All of it.
+    Curvature,
+}
+
 /// When to look again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -361,8 +372,9 @@ pub(super) struct Watch<T: Vector> {
     theta: T,
     /// How far it may go.
     reach: f64,
-    /// The iteration at which a look is due.
+    /// The iterations at which a look is due, and one at L alone.
     due: u64,
+    due_of_largest: u64,
     room: T,
 }
 
@@ -373,12 +385,13 @@ impl<T: Vector> Watch<T> {
             theta: theta.clone(),
             reach: REACH * (theta.len() as f64).sqrt(),
             due: FIRST_EPOCHS * batches as u64,
+            due_of_largest: FIRST_EPOCHS * batches as u64,
             room: theta.zeros_like(),
         }
     }
 
-    /// Whether it is time for a look.
-    pub(super) fn is_time(&mut self, theta: &T, k: u64) -> bool {
+    /// What it is time to look at.
+    pub(super) fn time(&mut self, theta: &T, k: u64) -> Option<Depth> {
         self.room.copy_from(theta);
         self.room.axpy(-1.0, &self.theta);
         let far = self.room.norm() > self.reach;
@@ -389,15 +402,20 @@ impl<T: Vector> Watch<T> {
         if due {
             self.due *= 2;
         }
+        let largest = k >= self.due_of_largest;
+        if largest {
+            self.due_of_largest += (self.due_of_largest / 4).max(1);
+        }
         if far || due {
             self.theta.copy_from(theta);
+            return Some(Depth::Curvature);
         }
-        far || due
+        largest.then_some(Depth::Largest)
     }
 }
 
-/// The largest eigenvalue of A over several batches, at the start.
-fn largest_eigenvalue<P, U>(
+/// L: the largest eigenvalue of A over several batches.
+pub(super) fn largest_eigenvalue<P, U>(
     levels: Levels<'_, P, U>,
     at: &Iterate<P::Theta, P::X>,
     work: &mut Work,

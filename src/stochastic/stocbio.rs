@@ -25,7 +25,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::neumann::Series;
-use super::{Iterate, Levels, Method, Now, Scale, SeriesMemory, Truncation};
+use super::{Directions, Iterate, Levels, Method, Now, Scale, Truncation};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -59,7 +59,7 @@ impl StocBio {
 }
 
 impl Method for StocBio {
-    type Memory<T: Vector, X: Vector> = SeriesMemory<T, X>;
+    type Memory<T: Vector, X: Vector> = Directions<T, X>;
 
     fn name(&self) -> String {
         "stocBiO".into()
@@ -83,30 +83,30 @@ impl Method for StocBio {
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        now: Now,
-    ) -> SeriesMemory<P::Theta, P::X>
+        _now: Now,
+    ) -> Directions<P::Theta, P::X>
     where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        SeriesMemory::new(at, now.lower)
+        Directions::new(&at.theta, &at.x)
     }
 
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        memory: &mut SeriesMemory<P::Theta, P::X>,
+        d: &mut Directions<P::Theta, P::X>,
         now: Now,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
         for _ in 0..self.steps {
-            levels.step_x(at, now.lower, &mut memory.directions.x);
+            levels.step_x(at, now.lower, &mut d.x);
         }
-        self.series().direction(levels, at, memory);
-        at.theta.axpy(-now.upper, &memory.directions.theta);
-        at.note(&memory.directions.theta);
+        self.series().direction(levels, at, d, now.first);
+        at.theta.axpy(-now.upper, &d.theta);
+        at.note(&d.theta);
     }
 }

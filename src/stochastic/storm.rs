@@ -24,18 +24,15 @@ pub struct Recursion<T: Vector, X: Vector> {
     /// x⁻ and θ⁻.
     x: X,
     theta: T,
-    /// τ of the Neumann series.
-    neumann: f64,
 }
 
 impl<T: Vector, X: Vector> Recursion<T, X> {
-    pub(super) fn new(at: &Iterate<T, X>, neumann: f64) -> Self {
+    pub(super) fn new(at: &Iterate<T, X>) -> Self {
         Recursion {
             u: at.x.zeros_like(),
             w: at.theta.zeros_like(),
             x: at.x.clone(),
             theta: at.theta.clone(),
-            neumann,
         }
     }
 
@@ -44,7 +41,7 @@ impl<T: Vector, X: Vector> Recursion<T, X> {
         &mut self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<T, X>,
-        terms: u64,
+        neumann: Neumann,
         [a, b]: [f64; 2],
         [gamma, eta]: [f64; 2],
     ) where
@@ -68,11 +65,6 @@ impl<T: Vector, X: Vector> Recursion<T, X> {
 
         let mut here = at.take_theta();
         let mut there = at.take_theta();
-        let neumann = Neumann {
-            terms,
-            step: self.neumann,
-            all: false,
-        };
         let other = Point {
             theta: &self.theta,
             x: &self.x,

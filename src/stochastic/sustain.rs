@@ -28,6 +28,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::neumann_fixed::Neumann;
 use super::parts::{at_least_one, weight};
 use super::storm::{Recursion, forgetting};
 use super::{Iterate, Levels, Method, Now, Scale};
@@ -82,13 +83,13 @@ impl Method for Sustain {
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        now: Now,
+        _now: Now,
     ) -> Recursion<P::Theta, P::X>
     where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        Recursion::new(at, self.neumann_step.unwrap_or(now.lower))
+        Recursion::new(at)
     }
 
     fn iterate<P, U>(
@@ -103,6 +104,11 @@ impl Method for Sustain {
     {
         let weights = [self.upper_forgetting, self.lower_forgetting];
         let weights = weights.map(|c| forgetting(c, now.k));
-        memory.iterate(levels, at, self.terms, weights, [now.lower, now.upper]);
+        let neumann = Neumann {
+            terms: self.terms,
+            step: self.neumann_step.unwrap_or(now.first),
+            all: false,
+        };
+        memory.iterate(levels, at, neumann, weights, [now.lower, now.upper]);
     }
 }

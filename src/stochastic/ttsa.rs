@@ -25,7 +25,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::neumann::Series;
-use super::{Iterate, Levels, Method, Now, Scale, SeriesMemory, Truncation};
+use super::{Directions, Iterate, Levels, Method, Now, Scale, Truncation};
 use crate::error::Error;
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -59,7 +59,7 @@ impl Ttsa {
 }
 
 impl Method for Ttsa {
-    type Memory<T: Vector, X: Vector> = SeriesMemory<T, X>;
+    type Memory<T: Vector, X: Vector> = Directions<T, X>;
 
     fn name(&self) -> String {
         "TTSA".into()
@@ -81,28 +81,28 @@ impl Method for Ttsa {
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        now: Now,
-    ) -> SeriesMemory<P::Theta, P::X>
+        _now: Now,
+    ) -> Directions<P::Theta, P::X>
     where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        SeriesMemory::new(at, now.lower)
+        Directions::new(&at.theta, &at.x)
     }
 
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        memory: &mut SeriesMemory<P::Theta, P::X>,
+        d: &mut Directions<P::Theta, P::X>,
         now: Now,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        levels.step_x(at, now.lower, &mut memory.directions.x);
-        self.series().direction(levels, at, memory);
-        at.theta.axpy(-now.upper, &memory.directions.theta);
-        at.note(&memory.directions.theta);
+        levels.step_x(at, now.lower, &mut d.x);
+        self.series().direction(levels, at, d, now.first);
+        at.theta.axpy(-now.upper, &d.theta);
+        at.note(&d.theta);
     }
 }

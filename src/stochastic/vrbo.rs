@@ -68,9 +68,8 @@ pub struct VrboMemory<T: Vector, X: Vector> {
     /// x⁻ and θ⁻.
     x: X,
     theta: T,
-    /// q and τ.
+    /// q.
     period: u64,
-    neumann: f64,
 }
 
 impl Method for Vrbo {
@@ -95,7 +94,7 @@ impl Method for Vrbo {
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        now: Now,
+        _now: Now,
     ) -> VrboMemory<P::Theta, P::X>
     where
         P: MinibatchLower,
@@ -108,7 +107,6 @@ impl Method for Vrbo {
             x: at.x.clone(),
             theta: at.theta.clone(),
             period: self.period.unwrap_or(epoch),
-            neumann: self.neumann_step.unwrap_or(now.lower),
         }
     }
 
@@ -124,7 +122,7 @@ impl Method for Vrbo {
     {
         let neumann = |all| Neumann {
             terms: self.terms,
-            step: s.neumann,
+            step: self.neumann_step.unwrap_or(now.first),
             all,
         };
         if now.k.is_multiple_of(s.period) {
