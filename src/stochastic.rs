@@ -566,7 +566,8 @@ impl<M: Method> Stochastic<M> {
         Ok(())
     }
 
-    /// Looks at F and sets the steps that are not given. The first ones have to be found; later, where F is not defined, they stay.
+    /// Looks at F and sets the steps that are not given. The first ones have to be found; later, where F is not defined, they stay. Returns
+    /// the length of a direction of θ: ‖∇F‖, or none where it is no measure of the speed.
     fn renew<O: MinibatchOracle>(
         &self,
         oracle: &O,
@@ -574,7 +575,7 @@ impl<M: Method> Stochastic<M> {
         steps: &mut [f64; 2],
         delays: [f64; 2],
         depth: Depth,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<f64>, Error> {
         let scale = self
             .method
             .scale_on([at.lower.batches(), at.upper.batches()]);
@@ -587,12 +588,12 @@ impl<M: Method> Stochastic<M> {
                 steps[0] = steps[0].min(scale.lower / largest);
             }
             at.work += work;
-            return Ok(());
+            return Ok(None);
         }
         let look = match steps::look(oracle, at) {
             Ok(look) => look,
             Err(Error::InvalidArgument { .. } | Error::NotFinite { .. }) if at.k > 0 => {
-                return Ok(());
+                return Ok(None);
             }
             Err(error) => return Err(error),
         };
@@ -608,7 +609,7 @@ impl<M: Method> Stochastic<M> {
         if at.k == 0 || !scale.normalised {
             steps[1] = self.upper_step.first.unwrap_or(upper);
         }
-        Ok(())
+        Ok((!scale.normalised).then_some(look.norm))
     }
 
     fn now(&self, steps: [f64; 2], delays: [f64; 2], k: u64) -> Now {
@@ -663,8 +664,8 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
                 None
             }
             _ => {
-                self.renew(oracle, &mut at, &mut steps, delays, Depth::Curvature)?;
-                Some(Watch::new(&at.theta, batches))
+                let norm = self.renew(oracle, &mut at, &mut steps, delays, Depth::Curvature)?;
+                Some(Watch::new(&at.theta, batches, norm))
             }
         };
         let memory = self
@@ -697,9 +698,10 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
             if let Some(watch) = &mut s.watch
                 && s.at.k.is_multiple_of(GLANCE)
                 && s.at.is_finite()
-                && let Some(depth) = watch.time(&s.at.theta, s.at.k)
+                && let Some(depth) = watch.time(&s.at.theta, now)
             {
-                self.renew(oracle, &mut s.at, &mut s.steps, s.delays, depth)?;
+                let norm = self.renew(oracle, &mut s.at, &mut s.steps, s.delays, depth)?;
+                watch.found(norm);
             }
         }
         if !s.at.is_finite() || levels.lower.check(&s.at.theta).is_err() {

@@ -23,7 +23,8 @@
 //! One look is not enough where the curvature of F changes along the way: penalties e^θ start on a plateau, cross a steep slope, and end
 //! in a flat valley, and a step for one of them is wrong by orders of magnitude in the others. So steps that are not given are renewed: after
 //! 16 epochs, and then whenever the number of iterations has doubled; and whenever θ is half a unit away from the last look, in the root mean
-//! square over its entries. Between them L alone, which eight batches tell, is measured whenever the iterations have grown by a quarter. A look never makes a step longer: one that is right for a flat valley is too long for the next slope, and the look that
+//! square over its entries, or moves four times as fast as ‖∇F‖ at the last look says, which is what a slope or a step too long looks
+//! like. Between them L alone, which eight batches tell, is measured whenever the iterations have grown by a quarter. A look never makes a step longer: one that is right for a flat valley is too long for the next slope, and the look that
 //! would tell comes after it; and L, of a few batches, may be that of flat ones. A look costs some tens to hundreds of passes over all samples, which the trace counts.
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,9 @@ const GROWTH: f64 = 1.15;
 /// c_η and c_f where the method says nothing else.
 const UPPER: f64 = 1.0;
 const FOLLOW: f64 = 2.0;
+/// Iterations over which the speed of θ is measured, and how much faster than at the last look it may be.
+const WINDOW: u64 = 1024;
+const FASTER: f64 = 4.0;
 /// Epochs until the first look that is due.
 const FIRST_EPOCHS: u64 = 16;
 /// The longest first step, in the root mean square over the entries of θ.
@@ -108,10 +112,10 @@ impl StepSize {
     }
 
     /// κ, where an epoch has so many batches.
-    fn delay(self, scale: Scale, batches: usize) -> f64 {
+    fn delay(self, epochs: f64, batches: usize) -> f64 {
         self.delay.unwrap_or(match self.first {
             Some(_) => 1.0,
-            None => (scale.delay * batches as f64).max(1.0),
+            None => (epochs * batches as f64).max(1.0),
         })
     }
 
@@ -144,8 +148,8 @@ pub struct Scale {
     pub upper: f64,
     /// c_f: how much slower θ is than x and v.
     pub follow: f64,
-    /// κ in epochs.
-    pub delay: f64,
+    /// κ of γₖ and of ηₖ, in epochs.
+    pub delay: [f64; 2],
     /// Whether the direction of θ is normalised, so that ηₖ is a length.
     pub normalised: bool,
 }
@@ -159,7 +163,7 @@ impl Scale {
             lower: 0.5,
             upper: UPPER,
             follow: FOLLOW,
-            delay: 256.0,
+            delay: [256.0; 2],
             normalised: false,
         }
     }
@@ -173,14 +177,14 @@ impl Scale {
         }
     }
 
-    /// γₖ = γ₀/(k + 1)^¼, and ηₖ = η₀/(k + 1)^⅔ is the length of a normalised step. x lags behind x*(θ) by about ηₖ‖dx*/dθ‖/(γₖμ), which
-    /// has to vanish, and soon where A is ill-conditioned: so γₖ falls by less than the root that the theories of these methods have. And
-    /// ηₖ falls by less than their ¾ power, with which the steps hardly reach far: their sum grows like the fourth root of k.
+    /// γₖ = γ₀/(1 + k/κ)^¼, and ηₖ = η₀/(k + 1)^⅔ is the length of a normalised step. x lags behind x*(θ) by about ηₖ‖dx*/dθ‖/(γₖμ), which
+    /// has to vanish, and soon where A is ill-conditioned: so γₖ falls late, and by less than the root that the theories of these methods
+    /// have. And ηₖ falls by less than their ¾ power, with which the steps hardly reach far: their sum grows like the fourth root of k.
     pub fn normalised() -> Self {
         Scale {
             lower_exponent: 0.25,
             normalised: true,
-            delay: 0.0,
+            delay: [256.0, 0.0],
             ..Scale::decaying(2.0 / 3.0)
         }
     }
@@ -214,7 +218,7 @@ pub(super) struct Look {
     through_x: f64,
     following: f64,
     /// ‖z‖, the typical ‖d_θ‖ of batches, and the number of entries of θ.
-    norm: f64,
+    pub(super) norm: f64,
     noisy: f64,
     entries: usize,
     pub(super) work: Work,
@@ -352,7 +356,7 @@ fn with_samples<P: MinibatchLower, U: MinibatchUpper>(
 
 /// κ of both steps.
 pub(super) fn delays(steps: [StepSize; 2], scale: Scale, batches: usize) -> [f64; 2] {
-    steps.map(|step| step.delay(scale, batches))
+    std::array::from_fn(|i| steps[i].delay(scale.delay[i], batches))
 }
 
 /// What a look is at.
@@ -375,23 +379,45 @@ pub(super) struct Watch<T: Vector> {
     /// The iterations at which a look is due, and one at L alone.
     due: u64,
     due_of_largest: u64,
+    /// Where the window began, the length of the mean direction in the last one, and the one that it is compared with.
+    window: T,
+    speed: f64,
+    reference: Option<f64>,
     room: T,
 }
 
 impl<T: Vector> Watch<T> {
     /// From the start, with so many batches in an epoch.
-    pub(super) fn new(theta: &T, batches: usize) -> Self {
+    pub(super) fn new(theta: &T, batches: usize, norm: Option<f64>) -> Self {
         Watch {
             theta: theta.clone(),
             reach: REACH * (theta.len() as f64).sqrt(),
             due: FIRST_EPOCHS * batches as u64,
             due_of_largest: FIRST_EPOCHS * batches as u64,
+            window: theta.clone(),
+            speed: 0.0,
+            reference: norm,
             room: theta.zeros_like(),
         }
     }
 
+    /// What a look found.
+    pub(super) fn found(&mut self, norm: Option<f64>) {
+        if let Some(norm) = norm {
+            self.reference = Some(norm.max(self.speed));
+        }
+    }
+
     /// What it is time to look at.
-    pub(super) fn time(&mut self, theta: &T, k: u64) -> Option<Depth> {
+    pub(super) fn time(&mut self, theta: &T, now: Now) -> Option<Depth> {
+        let k = now.k + 1;
+        if k.is_multiple_of(WINDOW) {
+            self.room.copy_from(theta);
+            self.room.axpy(-1.0, &self.window);
+            self.window.copy_from(theta);
+            self.speed = self.room.norm() / (WINDOW as f64 * now.upper);
+        }
+        let fast = self.reference.is_some_and(|r| self.speed > FASTER * r);
         self.room.copy_from(theta);
         self.room.axpy(-1.0, &self.theta);
         let far = self.room.norm() > self.reach;
@@ -406,7 +432,8 @@ impl<T: Vector> Watch<T> {
         if largest {
             self.due_of_largest += (self.due_of_largest / 4).max(1);
         }
-        if far || due {
+        if far || due || fast {
+            self.reference = self.reference.map(|r| r.max(self.speed));
             self.theta.copy_from(theta);
             return Some(Depth::Curvature);
         }
