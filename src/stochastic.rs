@@ -42,7 +42,7 @@
 //!
 //! # Steps
 //! γₖ = γ₀/(1 + k/κ)ᵃ for x (and v), ηₖ = η₀/(1 + k/κ)ᵇ for θ. Exponents are those of the method's theory unless set. γ₀ and η₀ come from
-//! looks at the curvature unless set, with the c_γ and c_η of the table; see [`steps`].
+//! looks at the curvature unless set, with the c_γ and c_η of the table; see [`steps`] and [`looks`].
 
 pub mod accbo;
 pub mod amigo;
@@ -51,6 +51,7 @@ pub mod bome;
 pub mod bsa;
 pub mod f2sa;
 pub mod fsla;
+pub mod looks;
 pub mod ma_soba;
 pub mod mrbo;
 pub mod neumann;
@@ -75,6 +76,7 @@ pub use bome::{Bome, BomeMemory};
 pub use bsa::Bsa;
 pub use f2sa::{F2sa, F2saMemory};
 pub use fsla::{Fsla, FslaMemory};
+use looks::{Depth, GLANCE, Watch};
 pub use ma_soba::{MaSoba, MaSobaMemory};
 pub use mrbo::Mrbo;
 pub use neumann::Truncation;
@@ -83,7 +85,6 @@ pub use sampler::{Sampler, Sampling};
 pub use slip::{Slip, SlipMemory};
 pub use soba::Soba;
 pub use srba::{Srba, SrbaMemory};
-use steps::{Depth, GLANCE, Watch};
 pub use steps::{Now, Scale, StepSize};
 pub use stocbio::StocBio;
 pub use storm::Recursion;
@@ -582,7 +583,7 @@ impl<M: Method> Stochastic<M> {
         if depth == Depth::Largest {
             let mut work = Work::default();
             // Where it cannot be told, the look that is due later says why.
-            if let Ok(largest) = steps::largest_eigenvalue(oracle.levels(), at, &mut work)
+            if let Ok(largest) = looks::largest_eigenvalue(oracle.levels(), at, &mut work)
                 && self.lower_step.first.is_none()
             {
                 steps[0] = steps[0].min(scale.lower / largest);
@@ -590,7 +591,7 @@ impl<M: Method> Stochastic<M> {
             at.work += work;
             return Ok(None);
         }
-        let look = match steps::look(oracle, at) {
+        let look = match looks::look(oracle, at) {
             Ok(look) => look,
             Err(Error::InvalidArgument { .. } | Error::NotFinite { .. }) if at.k > 0 => {
                 return Ok(None);
