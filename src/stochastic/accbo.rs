@@ -9,7 +9,7 @@
 //! ```
 //!
 //! x⁻, v⁻ and θ⁻ are what d was last computed at. The recursive momentum takes both of its directions on the same batch, so its noise
-//! cancels as far as the iterates stand still, and normalisation sees to it that they nearly do. γₖ = γ₀/(k+1)^¼, νₖ is a multiple of
+//! cancels as far as the iterates stand still, and normalisation sees to it that they nearly do. γₖ = γ₀/(1+k/κ)^¼, νₖ is a multiple of
 //! γₖ, and ηₖ = η₀/(k+1)^⅔ is a length.
 //!
 //! # Where this departs from the paper

@@ -13,7 +13,7 @@
 //!
 //! A normalised step has the length ηₖ however large the gradient is, so where the smoothness of F grows with ‖∇F‖, as for recurrent
 //! networks, a step can be chosen for the neighbourhood of the minimiser and still not blow up far from it. And because θ moves by no more
-//! than ηₖ, x*(θ) moves little, so x need be renewed only every I iterations. SGD's steps are γₖ = γ₀/(k+1)^¼, νₖ is a multiple of γₖ, and
+//! than ηₖ, x*(θ) moves little, so x need be renewed only every I iterations. SGD's steps are γₖ = γ₀/(1+k/κ)^¼, νₖ is a multiple of γₖ, and
 //! ηₖ = η₀/(k+1)^⅔ is a length. Every ξ above is a batch of its own.
 //!
 //! # The text and the prototype

@@ -15,11 +15,16 @@
 //!
 //! # Looking again
 //! One look is not enough where the curvature of F changes along the way: penalties e^θ start on a plateau, cross a steep slope, and end
-//! in a flat valley, and a step for one of them is wrong by orders of magnitude in the others. So steps that are not given are renewed: after
-//! 16 epochs, and then whenever the number of iterations has doubled; and whenever θ is half a unit away from the last look, in the root mean
-//! square over its entries, or moves four times as fast as ‖∇F‖ at the last look says, which is what a slope or a step too long looks
-//! like. Between them L alone, which eight batches tell, is measured whenever the iterations have grown by a quarter. A look never makes a step longer: one that is right for a flat valley is too long for the next slope, and the look that
-//! would tell comes after it; and L, of a few batches, may be that of flat ones. A look costs some tens to hundreds of passes over all samples, which the trace counts.
+//! in a flat valley, and a step for one of them is wrong by orders of magnitude in the others. So steps that are not given are renewed:
+//!
+//! - after 16 epochs, and then whenever the number of iterations has doubled;
+//! - whenever θ is half a unit away from the last look, in the root mean square over its entries;
+//! - whenever it moves four times as fast as ‖∇F‖ at the last look says: so do a slope, and a step too long, make themselves known;
+//! - L alone, which eight batches tell, whenever the iterations have grown by a quarter.
+//!
+//! A look never makes a step longer: one that is right for a flat valley is too long for the next slope, and the look that would tell comes
+//! after it; and L, of a few batches, may be that of flat ones. A look costs some tens to hundreds of passes over all samples, which the
+//! trace counts.
 
 use serde::{Deserialize, Serialize};
 

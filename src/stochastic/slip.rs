@@ -7,7 +7,7 @@
 //! ```
 //!
 //! BO-REP without its inner loops: since a normalised step moves θ by ηₖ at most, one step of SGD an iteration follows x*(θ). All three
-//! directions are at the same (θ, x, v). γₖ = γ₀/(k+1)^¼, νₖ is a multiple of γₖ, and ηₖ = η₀/(k+1)^⅔ is a length.
+//! directions are at the same (θ, x, v). γₖ = γ₀/(1+k/κ)^¼, νₖ is a multiple of γₖ, and ηₖ = η₀/(k+1)^⅔ is a length.
 //!
 //! # Assumptions
 //! Those of BO-REP: g(·, θ) strongly convex with Lipschitz derivatives, ‖∇²F‖ ≤ L₀ + L₁‖∇F‖ in the wide sense of the paper. Then ‖∇F‖ ≤ ε
