@@ -8,8 +8,8 @@
 //!
 //! The data are handwritten digits that ship with the crate, or two files in LIBSVM's format or, where their names say so, CSV; plain or gzip.
 //! It prints a table of the iterations, a summary, and the loss and accuracy on the validation data, and writes `report.json`,
-//! `trace.csv`, `convergence.svg` and `penalties.svg` (the learned logarithms) into the output folder. Bad input ends it with one line
-//! on standard error and exit code 2.
+//! `trace.csv`, `convergence.svg`, `seconds.svg` (the loss against time) and `penalties.svg` (the learned logarithms) into the output
+//! folder. Bad input ends it with one line on standard error and exit code 2.
 
 mod common;
 
@@ -19,17 +19,18 @@ use bilevel::{Accuracy, Implicit, Limits, Oracle, Report};
 use bilevel_problems::data::{CsvFormat, Features, Labels, Table, digits, read_csv, read_libsvm};
 use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty, logistic_regression};
 use clap::{Parser, ValueEnum};
-use common::solvers::{Settings, around};
+use common::solvers::{Clock, Settings, around};
 use common::stochastic::{Batches, Steps, solver};
 use common::{Checkpoints, Failure, TrustName, prepare};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const OUTPUTS: [&str; 4] = [
+const OUTPUTS: [&str; 5] = [
     "report.json",
     "trace.csv",
     "convergence.svg",
+    "seconds.svg",
     "penalties.svg",
 ];
 /// Digits to train on; the others validate.
@@ -204,7 +205,11 @@ fn learn<S: LowerSolver>(
         seconds: options.max_seconds,
         ..Limits::default()
     };
-    let settings = Settings::of(&options.checkpoints, options.tolerance, limits);
+    let clock = Clock::default();
+    let settings = Settings {
+        clock: Some(&clock),
+        ..Settings::of(&options.checkpoints, options.tolerance, limits)
+    };
     let report = solver.run(oracle, start.clone(), &settings)?;
     // The loss and the accuracy on the validation samples before and after.
     let mut quality = Vec::new();
@@ -217,13 +222,14 @@ fn learn<S: LowerSolver>(
             .value;
         quality.push((loss, judge.accuracy(state.x())));
     }
-    write(options, &report, &quality)
+    write(options, &report, &quality, clock.rows())
 }
 
 fn write(
     options: &Options,
     report: &Report<Vec<f64>>,
     quality: &[(f64, f64)],
+    clock: Vec<(f64, f64)>,
 ) -> Result<(), Failure> {
     let out = &options.out;
     let [(first_loss, first), (loss, accuracy)] = [quality[0], quality[1]];
@@ -238,6 +244,9 @@ fn write(
     Figure::new()
         .run(report.solver.clone(), &report.trace)
         .write_svg(out.join("convergence.svg"))?;
+    Chart::new()
+        .graph(Graph::new("Validation loss", "seconds", "F").line(report.solver.clone(), clock))
+        .write_svg(out.join("seconds.svg"))?;
     let mut sorted = report.theta.clone();
     sorted.sort_by(f64::total_cmp);
     let numbered = |theta: &[f64]| {

@@ -60,7 +60,12 @@ fn penalties_of_the_digits_are_learned_and_the_files_are_written() {
         let [before, after] =
             ["validation_loss_at_start", "validation_loss"].map(|key| number(&out, key));
         assert!(after < 0.9 * before, "{penalty}: {before} to {after}");
-        for file in ["trace.csv", "convergence.svg", "penalties.svg"] {
+        for file in [
+            "trace.csv",
+            "convergence.svg",
+            "seconds.svg",
+            "penalties.svg",
+        ] {
             assert!(out.join(file).metadata().unwrap().len() > 0, "{file}");
         }
     }

@@ -1,7 +1,7 @@
 //! Upper-level solvers by name, and their runs.
 
 use bilevel::argmin;
-use bilevel::run::{ProgressBar, Table, ctrl_c};
+use bilevel::run::{Observer, ProgressBar, Table, ctrl_c};
 use bilevel::tpe::Tpe;
 use bilevel::upper::{AdaptiveAccuracy, DerivativeFree};
 use bilevel::{
@@ -160,6 +160,29 @@ pub(crate) struct Settings<'a, T> {
     pub(crate) table: bool,
     /// Where θ is noted for every row of the trace.
     pub(crate) notes: Option<&'a Notes<T>>,
+    /// Where seconds and value are noted for every row.
+    pub(crate) clock: Option<&'a Clock>,
+}
+
+/// Seconds and value, row by row: the trace has no seconds, so that it is reproducible.
+#[derive(Default)]
+pub(crate) struct Clock(Mutex<Vec<(f64, f64)>>);
+
+impl Clock {
+    pub(crate) fn rows(&self) -> Vec<(f64, f64)> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Observer for &Clock {
+    fn iteration(&mut self, row: &Iteration, seconds: f64) -> std::io::Result<()> {
+        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.push((seconds, row.value.value));
+        Ok(())
+    }
 }
 
 /// θ at every row of a trace, and what the solver took to get there.
@@ -211,6 +234,7 @@ impl<'a, T> Settings<'a, T> {
             resume: files.resume.as_deref(),
             table: true,
             notes: None,
+            clock: None,
         }
     }
 }
@@ -251,6 +275,9 @@ impl<O: Oracle, S: Solver<O>> Runnable<O> for S {
         let hidden = !settings.table || !std::io::stdout().is_terminal();
         if hidden && std::io::stderr().is_terminal() {
             run = run.observe(ProgressBar::default());
+        }
+        if let Some(clock) = settings.clock {
+            run = run.observe(clock);
         }
         if let Some(path) = settings.checkpoint {
             run = run.checkpoint(path, 1);
