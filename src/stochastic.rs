@@ -580,7 +580,8 @@ impl<M: Method> Stochastic<M> {
         let scale = self
             .method
             .scale_on([at.lower.batches(), at.upper.batches()]);
-        if depth == Depth::Largest {
+        // A length is a matter of the start alone: it falls by its own law.
+        if depth == Depth::Largest || (scale.normalised && at.k > 0) {
             let mut work = Work::default();
             // Where it cannot be told, the look that is due later says why.
             if let Ok(largest) = looks::largest_eigenvalue(oracle.levels(), at, &mut work)
@@ -606,10 +607,7 @@ impl<M: Method> Stochastic<M> {
             upper = upper.min(steps[1]);
         }
         steps[0] = self.lower_step.first.unwrap_or(lower);
-        // A length is a matter of the start alone: it falls by its own law.
-        if at.k == 0 || !scale.normalised {
-            steps[1] = self.upper_step.first.unwrap_or(upper);
-        }
+        steps[1] = self.upper_step.first.unwrap_or(upper);
         Ok((!scale.normalised).then_some(look.norm))
     }
 
