@@ -582,14 +582,14 @@ impl<M: Method> Stochastic<M> {
             .scale_on([at.lower.batches(), at.upper.batches()]);
         // A length is a matter of the start alone: it falls by its own law.
         if depth == Depth::Largest || (scale.normalised && at.k > 0) {
-            let mut work = Work::default();
-            // Where it cannot be told, the look that is due later says why.
-            if let Ok(largest) = looks::largest_eigenvalue(oracle.levels(), at, &mut work)
-                && self.lower_step.first.is_none()
-            {
-                steps[0] = steps[0].min(scale.lower / largest);
+            if self.lower_step.first.is_none() {
+                let mut work = Work::default();
+                // Where it cannot be told, γ₀ stays.
+                if let Ok(largest) = looks::largest_eigenvalue(oracle.levels(), at, &mut work) {
+                    steps[0] = steps[0].min(scale.lower / largest);
+                }
+                at.work += work;
             }
-            at.work += work;
             return Ok(None);
         }
         let look = match looks::look(oracle, at) {

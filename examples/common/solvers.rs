@@ -169,18 +169,18 @@ pub(crate) struct Settings<'a, T> {
 pub(crate) struct Clock(Mutex<Vec<(f64, f64)>>);
 
 impl Clock {
+    fn lock(&self) -> MutexGuard<'_, Vec<(f64, f64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn rows(&self) -> Vec<(f64, f64)> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().clone()
     }
 }
 
 impl Observer for &Clock {
     fn iteration(&mut self, row: &Iteration, seconds: f64) -> std::io::Result<()> {
-        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.push((seconds, row.value.value));
+        self.lock().push((seconds, row.value.value));
         Ok(())
     }
 }

@@ -10,8 +10,8 @@
 //! - μ̂, the smaller of ‖A δx‖/‖δx‖ for the δx by which x*(θ) moved along the step, and of ‖A q‖/‖q‖. x and v need about 1/(γμ̂) iterations to
 //!   follow θ, so θ may not go faster than that.
 //!
-//! No step on a typical batch is longer than [`LONGEST`] in the root mean square over the entries of θ, where F is too flat for curvature to
-//! say anything.
+//! No step along −∇F is longer than [`LONGEST`] in the root mean square over the entries of θ, where F is too flat for curvature to say
+//! anything.
 //!
 //! # Looking again
 //! One look is not enough where the curvature of F changes along the way: penalties e^θ start on a plateau, cross a steep slope, and end
@@ -21,6 +21,8 @@
 //! - whenever θ is half a unit away from the last look, in the root mean square over its entries;
 //! - whenever it moves four times as fast as ‖∇F‖ at the last look says: so do a slope, and a step too long, make themselves known;
 //! - L alone, which eight batches tell, whenever the iterations have grown by a quarter.
+//!
+//! Where a method normalises its direction, L alone is measured every time: the length of its steps is a matter of the start.
 //!
 //! A look never makes a step longer: one that is right for a flat valley is too long for the next slope, and the look that would tell comes
 //! after it; and L, of a few batches, may be that of flat ones. A look costs some tens to hundreds of passes over all samples, which the
@@ -68,9 +70,8 @@ pub(super) struct Look {
     /// L_x and μ̂.
     through_x: f64,
     following: f64,
-    /// ‖z‖, the typical ‖d_θ‖ of batches, and the number of entries of θ.
+    /// ‖z‖, and the number of entries of θ.
     pub(super) norm: f64,
-    noisy: f64,
     entries: usize,
     pub(super) work: Work,
 }
@@ -128,7 +129,6 @@ pub(super) fn look<O: MinibatchOracle>(
         through_x: 0.0,
         following: largest,
         norm: z.gradient.norm(),
-        noisy: z.gradient.norm(),
         entries: at.theta.len(),
         work,
     };
@@ -144,15 +144,6 @@ pub(super) fn look<O: MinibatchOracle>(
         look.following = (d.v.norm() / q.norm()).min(largest);
     }
     let of_v = look.following;
-    let mut samplers = [at.lower.clone(), at.upper.clone()];
-    let mut norms = 0.0;
-    for _ in 0..BATCHES {
-        let [i, j] = [samplers[0].draw(), samplers[1].draw()];
-        let batches = [samplers[0].batch(i), samplers[1].batch(j)];
-        levels.directions_at(batches, [&x, &q], &at.theta, &mut d, &mut look.work);
-        norms += d.theta.norm();
-    }
-    look.noisy = look.noisy.max(norms / BATCHES as f64);
     let mut along = z.gradient.clone();
     along.scale(-1.0);
     for _ in 0..PROBES {

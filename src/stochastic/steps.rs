@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The constants of the last line come from [`looks`](super::looks) at the curvature of F. For a method that normalises its direction ηₖ is the
-//! length of a step, and η₀ = c_η‖z₀‖/L_F: the length that the first step would have without normalisation. No step on a typical batch is
+//! length of a step, and η₀ = c_η‖z₀‖/L_F: the length that the first step would have without normalisation. No step along −∇F is
 //! longer than [`LONGEST`](super::looks::LONGEST).
 
 use serde::{Deserialize, Serialize};

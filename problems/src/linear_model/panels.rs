@@ -177,7 +177,7 @@ impl<E: Lanes, const TRANSPOSE: bool> WithSimd for Kernel<'_, E, TRANSPOSE> {
 impl<E: Lanes, const TRANSPOSE: bool> Kernel<'_, E, TRANSPOSE> {
     #[inline(always)]
     fn run<S: Simd, const N: usize, const R: usize>(&mut self, simd: S) {
-        let m = self.rows.batch.len();
+        let m = self.rows.len();
         let (blocks, terms) = if TRANSPOSE {
             (self.columns.div_ceil(CHUNK), m)
         } else {
@@ -214,7 +214,7 @@ impl<E: Lanes, const TRANSPOSE: bool> Kernel<'_, E, TRANSPOSE> {
         start: usize,
         panel: &[E],
     ) -> [[E::V<S>; N]; R] {
-        let last = self.rows.batch.len() - 1;
+        let last = self.rows.len() - 1;
         let rows: [&[[E; CHUNK]]; R] = std::array::from_fn(
             #[inline(always)]
             |i| self.rows.row((start + i).min(last)),
@@ -248,7 +248,7 @@ impl<E: Lanes, const TRANSPOSE: bool> Kernel<'_, E, TRANSPOSE> {
         panel: &[E],
     ) -> [[E::V<S>; N]; R] {
         let mut sums = [[E::splat(simd, E::default()); N]; R];
-        let rows = self.rows.batch.len();
+        let rows = self.rows.len();
         for (k, w) in panel.chunks_exact(width::<E>()).take(rows).enumerate() {
             let chunk = &self.rows.chunks[self.rows.batch.get(k) * self.rows.of_row + block];
             let w = E::load::<S, N>(simd, w);
