@@ -20,11 +20,14 @@ pub enum Error {
     },
     /// A function of the user's problem returned NaN or an infinity at a finite point.
     #[error(
-        "{function} is not finite at a finite point: check its domain there, or keep the search away from it"
+        "{function} is not finite at a finite point{}: check its domain there, or keep the search away from it",
+        in_brackets(.cause.as_deref())
     )]
     NotFinite {
         /// The function, in the words of the problem traits.
         function: &'static str,
+        /// What makes it so, where the problem can tell: the sample, say.
+        cause: Option<String>,
     },
     /// A certificate was asked for, and the problem does not supply a constant that it needs.
     #[error(
@@ -95,6 +98,10 @@ pub enum CheckpointError {
         /// The identity of the run that was to be resumed.
         expected: String,
     },
+}
+
+fn in_brackets(text: Option<&str>) -> String {
+    text.map_or_else(String::new, |text| format!(" ({text})"))
 }
 
 impl Error {

@@ -8,6 +8,7 @@
 //! [`Curvature`] and [`UpperCurvature`] are what certificates are made of; each that is missing makes a bound an
 //! estimate. [`check`] tests the derivatives and the constants of a problem of yours.
 
+pub mod autodiff;
 pub mod check;
 pub mod minibatch;
 
@@ -128,6 +129,12 @@ pub trait LowerLevel: Send + Sync {
         let smoothness = self.curvature(theta).smoothness.unwrap_or(1.0);
         8.0 * Self::X::UNIT_ROUNDOFF * (smoothness * x.norm() + gradient_norm)
     }
+    /// What makes g or its gradients infinite or NaN at (x, θ), as in `the loss of sample 17 is NaN`, where that can be told. It is asked
+    /// for when an error is reported, and may take its time.
+    fn explain(&self, x: &Self::X, theta: &Self::Theta) -> Option<String> {
+        let _ = (x, theta);
+        None
+    }
     /// What tells this problem, data included, from another one when a checkpoint is resumed.
     fn identity(&self) -> String {
         std::any::type_name::<Self>().to_owned()
@@ -217,6 +224,11 @@ pub trait UpperLevel: Send + Sync {
         let _ = theta;
         let sum = 0.25 * f64::EPSILON * (x.len() as f64).sqrt();
         (8.0 * Self::X::UNIT_ROUNDOFF + sum) * value.abs()
+    }
+    /// What makes f or its gradients infinite or NaN at (x, θ), where that can be told.
+    fn explain(&self, x: &Self::X, theta: &Self::Theta) -> Option<String> {
+        let _ = (x, theta);
+        None
     }
     /// What tells this criterion, data included, from another one when a checkpoint is resumed.
     fn identity(&self) -> String {

@@ -188,6 +188,7 @@ impl<O: Oracle> Objective<O> {
         })?;
         known(&self.memory()).ok_or(Error::NotFinite {
             function: "the hypergradient",
+            cause: None,
         })
     }
 }

@@ -68,6 +68,7 @@ impl<T: Vector, M, S: Clone> Stepped<T, M, S> {
             _ => {
                 return Err(failure.unwrap_or(Error::NotFinite {
                     function: "the upper value",
+                    cause: None,
                 }));
             }
         };

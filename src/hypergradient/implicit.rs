@@ -84,6 +84,7 @@ where
         } else {
             Err(Error::NotFinite {
                 function: "the value or the gradient in x of the upper level",
+                cause: self.upper.explain(at.x, at.theta),
             })
         }
     }
@@ -174,6 +175,7 @@ where
         if !report.residual.is_finite() {
             return Err(Error::NotFinite {
                 function: "a Hessian product of the lower level",
+                cause: self.lower.explain(x, theta),
             });
         }
         let mut gradient = theta.clone();
@@ -186,6 +188,7 @@ where
         if !gradient.is_finite() {
             return Err(Error::NotFinite {
                 function: "a mixed product of the lower level or ∇θf",
+                cause: (self.lower.explain(x, theta)).or_else(|| self.upper.explain(x, theta)),
             });
         }
         // Taken only now, among the vectors that the linear solver has given back.

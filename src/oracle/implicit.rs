@@ -184,9 +184,13 @@ where
             .minimize(&self.lower, theta, epsilon, x, scratch);
         if report.status == SolveStatus::NotFinite || !x.is_finite() {
             // Forget the point that it happened at: the next call starts afresh.
-            *x = self.lower.start();
+            let start = self.lower.start();
+            let at = if x.is_finite() { &*x } else { &start };
+            let cause = self.lower.explain(at, theta);
+            *x = start;
             return Err(Error::NotFinite {
                 function: "the gradient of the lower level",
+                cause,
             });
         }
         Ok(report)

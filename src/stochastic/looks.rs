@@ -327,6 +327,7 @@ where
     } else {
         Err(Error::NotFinite {
             function: "a Hessian product of the lower level",
+            cause: levels.lower.explain(&at.x, &at.theta),
         })
     }
 }

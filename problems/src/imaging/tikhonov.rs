@@ -89,6 +89,7 @@ impl<E: Element> Tikhonov<E> {
         }
         let factor = Llt::new(a.as_ref(), Side::Lower).map_err(|_| Error::NotFinite {
             function: "the Hessian of Tikhonov denoising",
+            cause: None,
         })?;
         let x = factor.solve(Col::from_fn(n, |i| r[i]));
         Ok((0..n).map(|i| x[i]).collect())

@@ -1,0 +1,228 @@
+//! [`Number`]: the scalars that hold a value of their own, with the kernels that run on registers.
+
+use std::cell::RefCell;
+
+use super::dual::Dual;
+use super::scalar::Scalar;
+use super::tape::Tape;
+use crate::simd::dispatch;
+use crate::vector::Element;
+
+/// Sums that a product keeps apart, so that additions overlap in time and share a register.
+const LANES: usize = 16;
+
+/// A [`Scalar`] that holds its value: `f64`, `f32`, or a [`Dual`](super::Dual) number of either. A tape can be over it, and gradients
+/// that are written once are evaluated in it.
+pub trait Number: Scalar + Default + Send + Sync + 'static {
+    /// `f64` or `f32`.
+    type Real: Real;
+    /// This real number, without a tangent.
+    fn real(value: Self::Real) -> Self;
+    /// The value without the tangent.
+    fn real_part(self) -> Self::Real;
+    /// The tangent of a dual number, zero for others.
+    fn tangent(self) -> Self::Real;
+    /// φ'(x) as a number of this type, from φ' and φ'' at the value: what reverse mode multiplies by.
+    fn slope(self, phi: [f64; 3]) -> Self;
+    /// self · r.
+    fn times_real(self, r: Self::Real) -> Self;
+    /// Calls `f` with the tape of this thread that [`Var`](super::Var)s of this type are on.
+    fn with_tape<R>(f: impl FnOnce(&mut Tape<Self>) -> R) -> R;
+}
+
+/// `f64` or `f32`: a [`Number`] without a tangent, and the parts of a [`Dual`] one.
+pub trait Real: Element + Number<Real = Self> {
+    /// Calls `f` with the tape of this thread for dual numbers of this type.
+    fn with_dual_tape<R>(f: impl FnOnce(&mut Tape<Dual<Self>>) -> R) -> R;
+}
+
+#[inline(always)]
+fn inner<S: Number, D: Copy>(a: &[S], b: &[D], times: impl Fn(S, D) -> S) -> S {
+    let mut lanes = [S::default(); LANES];
+    let (a_head, a_tail) = a.as_chunks::<LANES>();
+    let (b_head, b_tail) = b.as_chunks::<LANES>();
+    for (a, b) in a_head.iter().zip(b_head) {
+        for k in 0..LANES {
+            lanes[k] += times(a[k], b[k]);
+        }
+    }
+    for (k, (a, b)) in a_tail.iter().zip(b_tail).enumerate() {
+        lanes[k] += times(*a, *b);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for k in 0..width {
+            lanes[k] = lanes[k] + lanes[k + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+#[inline(always)]
+fn add<S: Number, D: Copy>(y: &mut [S], a: S, x: &[D], times: impl Fn(S, D) -> S) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y += times(a, x);
+    }
+}
+
+/// Whether a matrix of `entries` takes vectors of `columns` entries to such of `rows`.
+fn fits(entries: usize, rows: usize, columns: usize) -> bool {
+    columns > 0 && entries == rows * columns
+}
+
+/// out ← W x, row by row; NaN where the lengths do not fit, which the caller of the formula is told of.
+#[inline(always)]
+fn rows<S: Number, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D) -> S + Copy) {
+    if !fits(w.len(), out.len(), x.len()) {
+        // A product with nothing is 0.
+        let none = if w.is_empty() && x.is_empty() {
+            0.0
+        } else {
+            f64::NAN
+        };
+        return out.fill(S::constant(none));
+    }
+    for (out, w) in out.iter_mut().zip(w.chunks_exact(x.len())) {
+        *out = inner(w, x, times);
+    }
+}
+
+/// out ← W x.
+pub(super) fn mat_vec<S: Number>(w: &[S], x: &[S], out: &mut [S]) {
+    dispatch(
+        #[inline(always)]
+        || rows(w, x, out, |a, b| a * b),
+    );
+}
+
+/// out ← W d.
+pub(super) fn mat_data<S: Number>(w: &[S], d: &[S::Real], out: &mut [S]) {
+    dispatch(
+        #[inline(always)]
+        || rows(w, d, out, S::times_real),
+    );
+}
+
+/// The same with data that are converted on the way.
+pub(super) fn mat_data_of<S: Number>(w: &[S], d: &[f64], out: &mut [S]) {
+    dispatch(
+        #[inline(always)]
+        || rows(w, d, out, |a, d| a.times_real(S::Real::from_f64(d))),
+    );
+}
+
+/// W ← W + y xᵀ.
+pub(super) fn add_outer<S: Number>(w: &mut [S], y: &[S], x: &[S]) {
+    if fits(w.len(), y.len(), x.len()) {
+        dispatch(
+            #[inline(always)]
+            || {
+                for (w, &y) in w.chunks_exact_mut(x.len()).zip(y) {
+                    add(w, y, x, |a, b| a * b);
+                }
+            },
+        );
+    }
+}
+
+/// W ← W + y dᵀ.
+pub(super) fn add_outer_data<S: Number>(w: &mut [S], y: &[S], d: &[S::Real]) {
+    if fits(w.len(), y.len(), d.len()) {
+        dispatch(
+            #[inline(always)]
+            || {
+                for (w, &y) in w.chunks_exact_mut(d.len()).zip(y) {
+                    add(w, y, d, S::times_real);
+                }
+            },
+        );
+    }
+}
+
+/// x ← x + Wᵀy.
+pub(super) fn add_transposed<S: Number>(w: &[S], y: &[S], x: &mut [S]) {
+    if fits(w.len(), y.len(), x.len()) {
+        dispatch(
+            #[inline(always)]
+            || {
+                for (w, &y) in w.chunks_exact(x.len()).zip(y) {
+                    add(x, y, w, |a, b| a * b);
+                }
+            },
+        );
+    }
+}
+
+/// Data in the numbers of S.
+pub(super) fn converted<S: Number>(data: &[f64]) -> impl Iterator<Item = S::Real> + '_ {
+    data.iter().map(|&d| S::Real::from_f64(d))
+}
+
+thread_local! {
+    static TAPE_F64: RefCell<Tape<f64>> = RefCell::default();
+    static TAPE_F32: RefCell<Tape<f32>> = RefCell::default();
+    static DUAL_TAPE_F64: RefCell<Tape<Dual<f64>>> = RefCell::default();
+    static DUAL_TAPE_F32: RefCell<Tape<Dual<f32>>> = RefCell::default();
+}
+
+macro_rules! real {
+    ($type:ty, $tape:ident, $dual_tape:ident) => {
+        impl Scalar for $type {
+            #[inline(always)]
+            fn constant(value: f64) -> Self {
+                value as $type
+            }
+            #[inline(always)]
+            fn value(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn chain(self, phi: [f64; 3]) -> Self {
+                phi[0] as $type
+            }
+            fn mat_vec(w: &[Self], x: &[Self], out: &mut [Self]) {
+                mat_vec(w, x, out);
+            }
+            fn mat_data(w: &[Self], data: &[f64], out: &mut [Self]) {
+                mat_data_of(w, data, out);
+            }
+        }
+
+        impl Number for $type {
+            type Real = $type;
+            #[inline(always)]
+            fn real(value: $type) -> Self {
+                value
+            }
+            #[inline(always)]
+            fn real_part(self) -> $type {
+                self
+            }
+            #[inline(always)]
+            fn tangent(self) -> $type {
+                0.0
+            }
+            #[inline(always)]
+            fn slope(self, phi: [f64; 3]) -> Self {
+                phi[1] as $type
+            }
+            #[inline(always)]
+            fn times_real(self, r: $type) -> Self {
+                self * r
+            }
+            fn with_tape<R>(f: impl FnOnce(&mut Tape<Self>) -> R) -> R {
+                $tape.with_borrow_mut(f)
+            }
+        }
+
+        impl Real for $type {
+            fn with_dual_tape<R>(f: impl FnOnce(&mut Tape<Dual<Self>>) -> R) -> R {
+                $dual_tape.with_borrow_mut(f)
+            }
+        }
+    };
+}
+
+real!(f64, TAPE_F64, DUAL_TAPE_F64);
+real!(f32, TAPE_F32, DUAL_TAPE_F32);

@@ -1,0 +1,209 @@
+//! [`Scalar`]: what a formula is written in, so that it can be evaluated and differentiated.
+
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// A number of a formula: `f64`, `f32`, a [`Dual`](super::Dual) number, or a [`Var`](super::Var) on a tape.
+///
+/// Constants enter by [`constant`](Scalar::constant), [`plus`](Scalar::plus) and [`times`](Scalar::times). The functions on slices are one
+/// step of the tape each, and run on whole registers: where a formula has a product with data, a sum or a softmax, write it by them.
+pub trait Scalar:
+    Copy
+    + Debug
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+{
+    /// This number, without derivatives.
+    fn constant(value: f64) -> Self;
+    /// The value, without derivatives.
+    fn value(self) -> f64;
+    /// φ of this number, by φ, φ' and φ'' at its value: every function of one number comes down to it.
+    fn chain(self, phi: [f64; 3]) -> Self;
+    /// The same number, a constant to reverse mode: no derivative flows back through it. The tangent of a dual number stays.
+    fn detach(self) -> Self {
+        self
+    }
+
+    /// self + c.
+    fn plus(self, c: f64) -> Self {
+        self + Self::constant(c)
+    }
+    /// c · self.
+    fn times(self, c: f64) -> Self {
+        self * Self::constant(c)
+    }
+    /// eˣ.
+    fn exp(self) -> Self {
+        let e = self.value().exp();
+        self.chain([e, e, e])
+    }
+    /// The natural logarithm.
+    fn ln(self) -> Self {
+        let x = self.value();
+        self.chain([x.ln(), 1.0 / x, -1.0 / (x * x)])
+    }
+    /// The square root.
+    fn sqrt(self) -> Self {
+        let root = self.value().sqrt();
+        self.chain([root, 0.5 / root, -0.25 / (root * root * root)])
+    }
+    /// x², the product with itself.
+    fn squared(self) -> Self {
+        self * self
+    }
+    /// xᵖ for a constant exponent.
+    fn powf(self, p: f64) -> Self {
+        let x = self.value();
+        self.chain([
+            x.powf(p),
+            p * x.powf(p - 1.0),
+            p * (p - 1.0) * x.powf(p - 2.0),
+        ])
+    }
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self {
+        self.chain(tanh(self.value()))
+    }
+    /// σ(x) = 1/(1 + e⁻ˣ).
+    fn sigmoid(self) -> Self {
+        self.chain(sigmoid(self.value()))
+    }
+    /// ln(1 + eˣ).
+    fn softplus(self) -> Self {
+        self.chain(softplus(self.value()))
+    }
+    /// The arc tangent.
+    fn atan(self) -> Self {
+        self.chain(atan(self.value()))
+    }
+    /// The sine.
+    fn sin(self) -> Self {
+        let (sin, cos) = self.value().sin_cos();
+        self.chain([sin, cos, -sin])
+    }
+    /// The cosine.
+    fn cos(self) -> Self {
+        let (sin, cos) = self.value().sin_cos();
+        self.chain([cos, -sin, -cos])
+    }
+    /// The larger of two numbers, this one where they are equal.
+    fn max(self, other: Self) -> Self {
+        if other.value() > self.value() {
+            other
+        } else {
+            self
+        }
+    }
+    /// This number where it lies between `least` and `most`, else the nearer of them, a constant.
+    fn clamp(self, least: f64, most: f64) -> Self {
+        let x = self.value();
+        if x < least {
+            Self::constant(least)
+        } else if x > most {
+            Self::constant(most)
+        } else {
+            self
+        }
+    }
+
+    /// Σᵢ xᵢ.
+    fn sum(x: &[Self]) -> Self {
+        let mut total = Self::constant(0.0);
+        for &x in x {
+            total += x;
+        }
+        total
+    }
+    /// Σᵢ aᵢbᵢ.
+    fn dot(a: &[Self], b: &[Self]) -> Self {
+        let mut out = [Self::constant(0.0)];
+        Self::mat_vec(a, b, &mut out);
+        out[0]
+    }
+    /// Σᵢ xᵢdᵢ with data d.
+    fn dot_data(x: &[Self], data: &[f64]) -> Self {
+        let mut out = [Self::constant(0.0)];
+        Self::mat_data(x, data, &mut out);
+        out[0]
+    }
+    /// out ← W x for a matrix W of as many rows as `out` has entries, row after row.
+    fn mat_vec(w: &[Self], x: &[Self], out: &mut [Self]);
+    /// out ← W d for data d and a matrix W of as many rows as `out` has entries, row after row.
+    fn mat_data(w: &[Self], data: &[f64], out: &mut [Self]);
+    /// outᵢ ← φ(xᵢ), for a function that gives φ, φ' and φ''.
+    fn map(x: &[Self], phi: impl Fn(f64) -> [f64; 3], out: &mut [Self]) {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = x.chain(phi(x.value()));
+        }
+    }
+    /// outᵢ ← s xᵢ.
+    fn scaled(x: &[Self], s: Self, out: &mut [Self]) {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = s * x;
+        }
+    }
+    /// ln Σᵢ exp(xᵢ), which does not overflow.
+    fn log_sum_exp(x: &[Self]) -> Self {
+        let largest = x.iter().fold(f64::NEG_INFINITY, |m, x| m.max(x.value()));
+        if !largest.is_finite() {
+            // Of no numbers it is −∞; infinite and NaN entries are summed as they are.
+            let mut sum = Self::constant(0.0);
+            x.iter().for_each(|x| sum += x.exp());
+            return sum.ln();
+        }
+        let mut sum = Self::constant(0.0);
+        x.iter().for_each(|x| sum += x.plus(-largest).exp());
+        sum.ln().plus(largest)
+    }
+    /// outᵢ ← exp(xᵢ)/Σⱼ exp(xⱼ), which does not overflow.
+    fn softmax(x: &[Self], out: &mut [Self]) {
+        let total = Self::log_sum_exp(x);
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = (x - total).exp();
+        }
+    }
+}
+
+/// tanh x, its first and second derivative.
+pub fn tanh(x: f64) -> [f64; 3] {
+    let t = x.tanh();
+    let slope = 1.0 - t * t;
+    [t, slope, -2.0 * t * slope]
+}
+
+/// σ(x), its first and second derivative.
+pub fn sigmoid(x: f64) -> [f64; 3] {
+    // Of the small one of σ(x) and σ(−x) nothing is lost.
+    let e = (-x.abs()).exp();
+    let small = e / (1.0 + e);
+    let s = if x < 0.0 { small } else { 1.0 / (1.0 + e) };
+    let slope = small / (1.0 + e);
+    [
+        s,
+        slope,
+        slope
+            * if x < 0.0 {
+                1.0 - 2.0 * s
+            } else {
+                2.0 * small - 1.0
+            },
+    ]
+}
+
+/// ln(1 + eˣ), its first and second derivative.
+pub fn softplus(x: f64) -> [f64; 3] {
+    let [s, slope, _] = sigmoid(x);
+    [x.max(0.0) + (-x.abs()).exp().ln_1p(), s, slope]
+}
+
+/// atan x, its first and second derivative.
+pub fn atan(x: f64) -> [f64; 3] {
+    let slope = 1.0 / (1.0 + x * x);
+    [x.atan(), slope, -2.0 * x * slope * slope]
+}
