@@ -1,11 +1,13 @@
 //! The hypergradient ∇F(θ) of F(θ) = f(x*(θ), θ), and how far a computed one can be trusted.
 //!
-//! [`implicit`] computes it by the implicit function theorem, [`bound`] bounds its error.
+//! [`implicit`] computes it by the implicit function theorem, [`bound`] bounds its error; [`unrolled`] goes through the steps of a training
+//! run.
 
 pub mod bound;
 pub mod implicit;
 mod newton_step;
 mod sampled;
+pub mod unrolled;
 
 pub use implicit::ImplicitParts;
 

@@ -38,10 +38,10 @@
 //! |---|---|
 //! | [`vector`] | [`Vector`]: the few operations that θ and x need; `Vec<f64>` and `Vec<f32>` have them |
 //! | [`linear`] | A q = b with A as a product only: CG, MINRES, Neumann series, Cholesky, and the chain of them |
-//! | [`problem`] | [`LowerLevel`], [`UpperLevel`], their constants, and the derivative checker |
+//! | [`problem`] | [`LowerLevel`], [`UpperLevel`], their constants, the derivative checker, and [`autodiff`](problem::autodiff): gradients or losses that are written once |
 //! | [`lower`] | argminₓ g to a given accuracy, certified: gradient descent, FISTA, Newton-CG, L-BFGS |
-//! | [`hypergradient`] | ∇F by implicit differentiation, and the bound of its error |
-//! | [`oracle`] | θ and an accuracy in, value and hypergradient out: [`Implicit`], and [`Sum`] over samples in parallel |
+//! | [`hypergradient`] | ∇F by implicit differentiation, and the bound of its error; or through the steps of a training run |
+//! | [`oracle`] | θ and an accuracy in, value and hypergradient out: [`Implicit`], [`Sum`] over samples in parallel, and [`Unrolled`] |
 //! | [`upper`] | what moves θ: [`Maid`], [`Hoag`], [`GradientDescent`]; without gradients [`DerivativeFree`], [`RandomSearch`], [`GridSearch`] |
 //! | [`stochastic`] | methods on minibatches, single-loop: [`Soba`] and its peers, under the same driver |
 //! | [`run`] | the driver: stopping rules, budgets, observers, trace, report, checkpoints |
@@ -94,8 +94,10 @@ pub mod vector;
 pub mod work;
 
 pub use error::{CheckpointError, Error};
+pub use hypergradient::unrolled::check_dynamics;
+pub use hypergradient::unrolled::{Dynamics, Mode};
 pub use hypergradient::{Accuracy, Bounded, Estimator, Evaluation, Hypergradient, Trust};
-pub use oracle::{Implicit, ImplicitState, Oracle, Sum};
+pub use oracle::{Implicit, ImplicitState, Oracle, Sum, Unrolled};
 pub use problem::check::{CheckReport, Checker, check_lower, check_upper};
 pub use problem::{
     Curvature, Linearization, LocalConvexity, LowerLevel, UpperCurvature, UpperLevel,

@@ -1,14 +1,16 @@
 //! The oracle that an upper-level solver sees: θ and an accuracy in, value and hypergradient out, each with its error.
 //!
-//! [`Implicit`] is the oracle of one problem, [`Sum`] the mean of many. An oracle is immutable and shared between
+//! [`Implicit`] is the oracle of one problem, [`Sum`] the mean of many, [`Unrolled`] that of a training run. An oracle is immutable and shared between
 //! threads; what it remembers, the warm starts, is in its state, so that a checkpoint is (θ, solver state, oracle state).
 
 mod implicit;
 mod reference;
 mod sum;
+mod unrolled;
 
 pub use implicit::{Implicit, ImplicitState};
 pub use sum::Sum;
+pub use unrolled::{Unrolled, UnrolledState};
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -62,7 +62,13 @@ impl CheckReport {
         self.checks.iter().filter(|c| !c.passed())
     }
 
-    fn record(&mut self, name: &'static str, error: f64, tolerance: f64, hint: &'static str) {
+    pub(crate) fn record(
+        &mut self,
+        name: &'static str,
+        error: f64,
+        tolerance: f64,
+        hint: &'static str,
+    ) {
         // Keep one row a test: the worst over the directions. NaN is worse than anything.
         let error = if error.is_nan() { f64::INFINITY } else { error };
         match self.checks.iter_mut().find(|c| c.name == name) {
@@ -148,7 +154,7 @@ fn scalar_error(exact: f64, scale: f64, h: impl Fn(f64) -> f64) -> f64 {
         .fold(f64::INFINITY, f64::min)
 }
 
-fn vector_error<V: Vector>(exact: &V, scale: f64, h: impl Fn(f64) -> V) -> f64 {
+pub(crate) fn vector_error<V: Vector>(exact: &V, scale: f64, h: impl Fn(f64) -> V) -> f64 {
     STEPS
         .iter()
         .map(|step| {
@@ -167,7 +173,7 @@ fn vector_error<V: Vector>(exact: &V, scale: f64, h: impl Fn(f64) -> V) -> f64 {
 }
 
 impl Checker {
-    fn tolerances<V: Vector>(&self) -> (f64, f64) {
+    pub(crate) fn tolerances<V: Vector>(&self) -> (f64, f64) {
         let single = V::UNIT_ROUNDOFF > 1e-10;
         (
             self.difference_tolerance

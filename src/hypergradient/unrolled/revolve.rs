@@ -1,0 +1,111 @@
+//! Binomial checkpointing: where to keep a state, so that the fewest steps are done again.
+//!
+//! With s states in memory and every step done at most r times beyond the first, β(s, r) = C(s + r, s) steps can be reversed, and no
+//! more. To reverse l of them, with r the least such that l ≤ β(s, r), takes r l − β(s+1, r−1) steps forward.
+//!
+//! # Reference
+//! A. Griewank, A. Walther: Algorithm 799: revolve. ACM Trans. Math. Softw. 26 (2000),
+//! [doi:10.1145/347837.347846](https://doi.org/10.1145/347837.347846).
+
+/// β(s, r) = C(s + r, s), at most `u64::MAX`; 0 for a negative r.
+fn reach(s: u64, r: i64) -> u64 {
+    let Ok(r) = u64::try_from(r) else {
+        return 0;
+    };
+    let (few, sum) = (s.min(r), s + r);
+    let mut value: u128 = 1;
+    for k in 1..=few {
+        value = value * u128::from(sum - few + k) / u128::from(k);
+        if value > u128::from(u64::MAX) {
+            return u64::MAX;
+        }
+    }
+    value as u64
+}
+
+/// The least r with l ≤ β(s, r).
+fn repetitions(l: u64, s: u64) -> i64 {
+    let mut r = 0;
+    while reach(s, r) < l {
+        r += 1;
+    }
+    r
+}
+
+/// How many steps beyond the first are to be kept next: of l steps that are to be reversed, with s states in memory of which the
+/// first is the one before these steps. l > 1, s > 1.
+pub(super) fn advance(l: usize, s: usize) -> usize {
+    let (l, s) = (l as u64, s as u64);
+    let r = repetitions(l, s);
+    // Both parts must be within reach: the first of s states and one repetition less, the second of a state less.
+    let first = reach(s, r - 2).max(l.saturating_sub(reach(s - 1, r)));
+    first.clamp(1, l - 1) as usize
+}
+
+/// The steps forward that [`Mode::Reverse`](super::Mode::Reverse) takes for a run of `steps` with this many `checkpoints`, beyond the
+/// steps of the run itself: the least that is possible.
+///
+/// ```
+/// use bilevel::hypergradient::unrolled::recomputation;
+///
+/// assert_eq!(recomputation(10_000, 10_000), 0);
+/// assert_eq!(recomputation(10_000, 141), 9_857); // 141 states: less than one run more
+/// assert_eq!(recomputation(10_000, 10), 40_553);
+/// ```
+pub fn recomputation(steps: usize, checkpoints: usize) -> u64 {
+    if steps == 0 || checkpoints == 0 {
+        return 0;
+    }
+    let (l, s) = (steps as u64, checkpoints.min(steps) as u64);
+    let r = repetitions(l, s);
+    // The last step is done once more than the formula counts: its end is what f is taken at.
+    (r as u64 * l - reach(s + 1, r - 1)) + 1 - l
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The least number of steps forward, by trying every place.
+    fn least(l: usize, s: usize, known: &mut Vec<Vec<Option<u64>>>) -> u64 {
+        if l == 1 {
+            return 0;
+        }
+        if s == 1 {
+            return (l * (l - 1) / 2) as u64;
+        }
+        if let Some(value) = known[s][l] {
+            return value;
+        }
+        let mut best = u64::MAX;
+        for m in 1..l {
+            let cost = m as u64 + least(l - m, s - 1, known) + least(m, s, known);
+            best = best.min(cost);
+        }
+        known[s][l] = Some(best);
+        best
+    }
+
+    fn by_rule(l: usize, s: usize) -> u64 {
+        match (l, s) {
+            (1, _) => 0,
+            (_, 1) => (l * (l - 1) / 2) as u64,
+            _ => {
+                let m = advance(l, s);
+                m as u64 + by_rule(l - m, s - 1) + by_rule(m, s)
+            }
+        }
+    }
+
+    #[test]
+    fn no_other_places_of_the_checkpoints_take_fewer_steps() {
+        let mut known = vec![vec![None; 61]; 12];
+        for l in 1..=60 {
+            for s in 1..12 {
+                let best = least(l, s, &mut known);
+                assert_eq!(by_rule(l, s), best, "{l} steps, {s} checkpoints");
+                assert_eq!(recomputation(l, s) + l as u64, best + 1);
+            }
+        }
+    }
+}
