@@ -4,12 +4,11 @@
 //! ∇ₓg(x + εv, θ) = ∇ₓg + ε A v,    ∇ₓg(x, θ + εu) = ∇ₓg + ε B u,    ∇θg(x + εw, θ) = ∇θg + ε Bᵀw
 //! ```
 
-use std::any::Any;
 use std::marker::PhantomData;
-use std::sync::{Mutex, PoisonError};
 
 use super::dual::Dual;
 use super::number::{Number, Real};
+use super::sheets::Rooms;
 use crate::error::Error;
 use crate::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper, Products};
 use crate::problem::{Curvature, Linearization, LowerLevel, UpperCurvature, UpperLevel};
@@ -94,26 +93,6 @@ pub(super) fn check_entries(theta: &[f64], expected: usize) -> Result<(), Error>
             let argument = format!("theta[{i}]");
             Err(Error::invalid(argument, theta[i], "a finite number"))
         }
-    }
-}
-
-/// Arrays of any type, lent out and taken back, so that a loop allocates nothing after its first pass.
-#[derive(Default)]
-pub(super) struct Rooms(Mutex<Vec<Box<dyn Any + Send>>>);
-
-impl Rooms {
-    /// Calls `f` with room of the type, whose content is what the last user left.
-    pub(super) fn with<T: Default + Send + 'static, R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        // A panic elsewhere leaves the list usable.
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = lock();
-        let at = free.iter().position(|room| room.is::<T>());
-        let room = at.map(|at| free.swap_remove(at));
-        drop(free);
-        let mut room: Box<T> = room.and_then(|r| r.downcast().ok()).unwrap_or_default();
-        let result = f(&mut room);
-        lock().push(room);
-        result
     }
 }
 

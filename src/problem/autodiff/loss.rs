@@ -1,11 +1,10 @@
 //! The third rung: the loss of one sample is written once, and everything is derived.
 
-use super::gradients::{Gradients, Rooms, check_entries};
+use super::gradients::{Gradients, check_entries};
 use super::number::Number;
 use super::scalar::Scalar;
-use super::tape::{Tape, Var};
+use super::sheets::{self, Sheet, Sheets};
 use crate::error::Error;
-use crate::parallel;
 use crate::problem::minibatch::Batch;
 use crate::problem::{Curvature, UpperCurvature};
 
@@ -57,76 +56,10 @@ pub trait SampleLoss: Send + Sync {
     }
 }
 
-/// The [`Gradients`] of a [`SampleLoss`], by reverse mode.
-///
-/// The samples of a batch are divided into at most [`CHUNKS`] parts, whose size depends on the batch alone, each with a tape of its own, in
-/// parallel; the parts are added in their order.
+/// The [`Gradients`] of a [`SampleLoss`], by reverse mode on [`Sheets`].
 pub struct Taped<L> {
     loss: L,
-    rooms: Rooms,
-}
-
-/// Parts of a batch, at most.
-const CHUNKS: usize = 16;
-/// Samples of a part, at least, but of the last one.
-const SHARE: usize = 8;
-
-/// A tape with the leaves x and θ.
-struct Sheet<S: Number> {
-    tape: Tape<S>,
-    x: Vec<Var<S>>,
-    theta: Vec<Var<S>>,
-    value: S,
-}
-
-impl<S: Number> Default for Sheet<S> {
-    fn default() -> Self {
-        Sheet {
-            tape: Tape::default(),
-            x: Vec::new(),
-            theta: Vec::new(),
-            value: S::default(),
-        }
-    }
-}
-
-impl<S: Number> Sheet<S> {
-    /// A tape of nothing but the leaves.
-    fn open(&mut self, x: &[S], theta: &[S]) {
-        self.tape.clear();
-        self.x.clear();
-        self.theta.clear();
-        self.x.extend(x.iter().map(|&x| self.tape.leaf(x)));
-        self.theta.extend(theta.iter().map(|&t| self.tape.leaf(t)));
-        self.value = S::default();
-    }
-
-    /// Adds `weight` times a loss, and `weight` times its gradients to the adjoints of the leaves.
-    fn add(&mut self, weight: f64, loss: impl FnOnce(&[Var<S>], &[Var<S>]) -> Var<S>) {
-        let mark = self.tape.mark();
-        let loss = self.tape.record(|| loss(&self.x, &self.theta));
-        self.value += self.tape.value(loss).times(weight);
-        *self.tape.adjoint_mut(loss) += S::constant(weight);
-        self.tape.sweep(mark);
-        self.tape.truncate(mark);
-    }
-
-    fn adjoints(&self, of_theta: bool) -> &[S] {
-        let (x, theta) = self.tape.adjoints(self.x.len(), self.theta.len());
-        if of_theta { theta } else { x }
-    }
-}
-
-/// A part of a batch: the samples at these places of it.
-fn part(batch: Batch<'_>, k: usize) -> impl Iterator<Item = usize> + '_ {
-    let size = batch.len().div_ceil(CHUNKS).max(SHARE);
-    (k * size..((k + 1) * size).min(batch.len())).map(move |at| batch.get(at))
-}
-
-fn parts(batch: Batch<'_>) -> usize {
-    batch
-        .len()
-        .div_ceil(batch.len().div_ceil(CHUNKS).max(SHARE))
+    sheets: Sheets,
 }
 
 impl<L: SampleLoss> Taped<L> {
@@ -134,7 +67,7 @@ impl<L: SampleLoss> Taped<L> {
     pub fn new(loss: L) -> Self {
         Taped {
             loss,
-            rooms: Rooms::default(),
+            sheets: Sheets::default(),
         }
     }
 
@@ -143,8 +76,8 @@ impl<L: SampleLoss> Taped<L> {
         &self.loss
     }
 
-    /// Calls `read` with a sheet a part, on which the part was recorded and swept.
-    fn sheets<S: Number, R>(
+    /// Calls `read` with sheets on which the batch was recorded and swept.
+    fn swept<S: Number, R>(
         &self,
         batch: Batch<'_>,
         x: &[S],
@@ -152,32 +85,13 @@ impl<L: SampleLoss> Taped<L> {
         read: impl FnOnce(&[Sheet<S>]) -> R,
     ) -> R {
         let weight = 1.0 / batch.len() as f64;
-        self.rooms.with(|sheets: &mut Vec<Sheet<S>>| {
-            let parts = parts(batch).max(1);
-            if sheets.len() < parts {
-                sheets.resize_with(parts, Sheet::default);
+        let record = |sheet: &mut Sheet<S>, k: usize| {
+            if k == 0 {
+                sheet.add(1.0, |x, theta| self.loss.penalty(x, theta));
             }
-            parallel::for_each(&mut sheets[..parts], |k, sheet| {
-                sheet.open(x, theta);
-                if k == 0 {
-                    sheet.add(1.0, |x, theta| self.loss.penalty(x, theta));
-                }
-                for i in part(batch, k) {
-                    sheet.add(weight, |x, theta| self.loss.loss(x, theta, i));
-                }
-            });
-            read(&sheets[..parts])
-        })
-    }
-}
-
-/// out ← the sum of the adjoints of all sheets.
-fn gather<S: Number>(sheets: &[Sheet<S>], of_theta: bool, out: &mut [S]) {
-    out.fill(S::default());
-    for sheet in sheets {
-        for (out, &more) in out.iter_mut().zip(sheet.adjoints(of_theta)) {
-            *out += more;
-        }
+            sheet.add(weight, |x, theta| self.loss.loss(x, theta, batch.get(k)));
+        };
+        self.sheets.each(batch.len(), x, theta, record, read)
     }
 }
 
@@ -203,23 +117,16 @@ impl<L: SampleLoss> Gradients for Taped<L> {
     }
 
     fn value<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S]) -> S {
-        let mut sums = [S::default(); CHUNKS];
-        parallel::for_each(&mut sums[..parts(batch)], |k, sum| {
-            for i in part(batch, k) {
-                *sum += self.loss.loss(x, theta, i);
-            }
-        });
-        let mut total = S::default();
-        sums.iter().for_each(|&sum| total += sum);
-        total.times(1.0 / batch.len() as f64) + self.loss.penalty(x, theta)
+        let sum = sheets::sum(batch.len(), |k| self.loss.loss(x, theta, batch.get(k)));
+        sum.times(1.0 / batch.len() as f64) + self.loss.penalty(x, theta)
     }
 
     fn gradient<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
-        self.sheets(batch, x, theta, |sheets| gather(sheets, false, out));
+        self.swept(batch, x, theta, |all| sheets::gather(all, 0, out));
     }
 
     fn gradient_theta<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
-        self.sheets(batch, x, theta, |sheets| gather(sheets, true, out));
+        self.swept(batch, x, theta, |all| sheets::gather(all, 1, out));
     }
 
     fn gradients<S: Number>(
@@ -230,12 +137,10 @@ impl<L: SampleLoss> Gradients for Taped<L> {
         by_x: &mut [S],
         by_theta: &mut [S],
     ) -> S {
-        self.sheets(batch, x, theta, |sheets| {
-            gather(sheets, false, by_x);
-            gather(sheets, true, by_theta);
-            let mut value = S::default();
-            sheets.iter().for_each(|sheet| value += sheet.value);
-            value
+        self.swept(batch, x, theta, |all| {
+            sheets::gather(all, 0, by_x);
+            sheets::gather(all, 1, by_theta);
+            sheets::value(all)
         })
     }
 
@@ -263,8 +168,10 @@ impl<L: SampleLoss> Gradients for Taped<L> {
                 None => self.loss.penalty(x, theta),
                 Some(i) => self.loss.loss(x, theta, i),
             });
-            let both = [sheet.adjoints(false), sheet.adjoints(true)];
-            both.iter().all(|part| part.iter().all(|a| a.is_finite()))
+            sheet
+                .adjoints()
+                .iter()
+                .all(|part| part.iter().all(|a| a.is_finite()))
         };
         if !finite(None) {
             return Some("the gradient of the penalty is not finite".to_owned());
