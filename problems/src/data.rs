@@ -1,29 +1,36 @@
-//! Reading and writing of images, reading of tables, and the photographs and tables that come with the crate.
+//! Reading and writing of images, reading of tables and texts, and the photographs, tables and names that come with the crate.
 //!
 //! Every reader refuses what it cannot use with an error that names the file, what was found and what was expected.
 
 mod csv;
 mod idx;
 mod libsvm;
+mod noise;
 mod npy;
 mod patches;
 mod photographs;
 mod png;
+mod samples;
 mod table;
 mod tables;
 mod text;
+mod texts;
 
 pub use csv::{CsvFormat, read_csv};
 pub use idx::read_idx;
 pub use libsvm::read_libsvm;
+pub use noise::Noise;
+pub(crate) use noise::symmetric;
 pub use npy::read_npy;
 pub use patches::patches;
 pub use photographs::{PHOTOGRAPHS, photograph};
 pub use png::{png_files, read_png, read_pngs, resized, write_png};
+pub use samples::{Kind, Sample, Samples};
 pub(crate) use table::same_columns;
 pub use table::{Csr, Features, Table};
 pub use tables::{digits, fashion_mnist};
 pub use text::Labels;
+pub use texts::{Texts, first_names, read_sentences, vocabulary};
 
 use std::path::{Path, PathBuf};
 

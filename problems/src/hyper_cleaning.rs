@@ -28,10 +28,8 @@ mod linearization;
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
 use bilevel::{Curvature, Element, Error, Implicit, Linearization, LowerLevel, Vector};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::data::{Table, same_columns};
+use crate::data::{Table, same_columns, symmetric};
 use crate::lanes::Lanes;
 use crate::linear_model::{Model, Part, Room, links, regularise};
 use crate::logistic::CrossEntropy;
@@ -52,28 +50,13 @@ fn sigmoid_slope(t: f64) -> f64 {
     s * (1.0 - s)
 }
 
-/// Labels of which a share, chosen by the seed, is replaced by another class, each as likely.
+/// Labels of which a share, chosen by the seed, is replaced by another class, each as likely: symmetric
+/// [`Noise`](crate::data::Noise).
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a share outside [0, 1].
 pub fn corrupt<E: Element>(table: &Table<E>, share: f64, seed: u64) -> Result<Table<E>, Error> {
-    if !(0.0..=1.0).contains(&share) {
-        return Err(Error::invalid("share", share, "a number from 0 to 1"));
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut uniform = || (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-    let classes = table.classes();
-    let labels = table.labels().iter().map(|&label| {
-        // Both are drawn for every sample, so that a larger share corrupts these labels and more.
-        let (chance, other) = (uniform(), uniform());
-        let step = 1 + (other * (classes - 1) as f64) as usize;
-        if chance < share {
-            ((label as usize + step) % classes) as u32
-        } else {
-            label
-        }
-    });
-    let labels = labels.collect();
+    let labels = symmetric(table.labels(), table.classes(), share, seed)?;
     table.clone().with_labels(labels)
 }
 

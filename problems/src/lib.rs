@@ -37,6 +37,7 @@ pub mod imaging;
 mod lanes;
 mod linear_model;
 pub mod logistic;
+pub mod models;
 mod pool;
 pub mod quadratic;
 pub mod unbounded_smoothness;

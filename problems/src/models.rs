@@ -1,0 +1,164 @@
+//! Classifiers, written once over any [`Scalar`]: their gradients, Hessian products and mixed products follow.
+//!
+//! | model | input | parameters |
+//! |---|---|---|
+//! | [`Linear`] | features | C (d + 1) |
+//! | [`Perceptron`] | features | a smooth activation between layers of any widths |
+//! | [`Convolutional`] | square images | two convolutions of stride 2, and a linear layer |
+//! | [`Recurrent`] | tokens: characters or words | an embedding, a gated recurrent unit, and a linear layer |
+//!
+//! The parameters are one vector, layer after layer: a matrix, row after row, then the shifts of its rows.
+
+mod convolutional;
+mod linear;
+mod perceptron;
+mod recurrent;
+
+pub use convolutional::Convolutional;
+pub use linear::Linear;
+pub use perceptron::Perceptron;
+pub use recurrent::Recurrent;
+
+use bilevel::Error;
+use bilevel::problem::autodiff::{Scalar, scalar};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+use crate::data::Kind;
+
+/// What a model looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a, S> {
+    /// The features of a sample.
+    Features(&'a [f64]),
+    /// share · first + (1 − share) · second: two samples mixed. The first layer is linear, and mixes what it makes of each.
+    Mixed {
+        /// The features of one sample.
+        first: &'a [f64],
+        /// Those of the other.
+        second: &'a [f64],
+        /// The share of the first.
+        share: S,
+    },
+    /// Places in a vocabulary.
+    Tokens(&'a [u32]),
+}
+
+/// A model with scores of classes.
+pub trait Classifier: Send + Sync {
+    /// The number of parameters.
+    fn parameters(&self) -> usize;
+    /// The number of classes C.
+    fn classes(&self) -> usize;
+    /// The matrices among the parameters, without the shifts: what weight decay and a weight compander act on.
+    fn layers(&self) -> Vec<Range<usize>>;
+    /// First parameters, random where hidden units must differ.
+    fn start(&self, seed: u64) -> Vec<f64>;
+    /// out ← the scores of the classes. An input of a kind that the model does not take gives NaN.
+    fn scores<S: Scalar>(&self, w: &[S], input: Input<'_, S>, out: &mut [S]);
+    /// Refuses data that the model does not take: features of another number, tokens beyond the vocabulary.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    fn check(&self, data: Kind) -> Result<(), Error>;
+    /// A short name with the sizes, as in `perceptron 784-64-10`.
+    fn name(&self) -> String;
+}
+
+/// A smooth function between layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// tanh x.
+    #[default]
+    Tanh,
+    /// ln(1 + eˣ), a smooth form of the rectifier.
+    Softplus,
+}
+
+impl Activation {
+    /// out ← the function of every entry of x.
+    pub fn apply<S: Scalar>(self, x: &[S], out: &mut [S]) {
+        match self {
+            Activation::Tanh => S::map(x, scalar::tanh, out),
+            Activation::Softplus => S::map(x, scalar::softplus, out),
+        }
+    }
+}
+
+/// out ← W input + b, where w is W, row after row, and then b.
+fn first_layer<S: Scalar>(w: &[S], input: Input<'_, S>, out: &mut [S]) {
+    let (matrix, shifts) = w.split_at(w.len() - out.len());
+    match input {
+        Input::Features(features) => S::mat_data(matrix, features, out),
+        Input::Mixed {
+            first,
+            second,
+            share,
+        } => {
+            let mut other = vec![S::constant(0.0); out.len()];
+            S::mat_data(matrix, first, out);
+            S::mat_data(matrix, second, &mut other);
+            for (out, other) in out.iter_mut().zip(other) {
+                *out = other + share * (*out - other);
+            }
+        }
+        Input::Tokens(_) => return out.fill(S::constant(f64::NAN)),
+    }
+    add(shifts, out);
+}
+
+/// out ← W x + b, likewise.
+fn layer<S: Scalar>(w: &[S], x: &[S], out: &mut [S]) {
+    let (matrix, shifts) = w.split_at(w.len() - out.len());
+    S::mat_vec(matrix, x, out);
+    add(shifts, out);
+}
+
+/// out ← out + x, entry by entry.
+fn add<S: Scalar>(x: &[S], out: &mut [S]) {
+    out.iter_mut().zip(x).for_each(|(out, &x)| *out += x);
+}
+
+/// out ← a ∘ b, entry by entry.
+fn multiply<S: Scalar>(a: &[S], b: &[S], out: &mut [S]) {
+    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        *out = a * b;
+    }
+}
+
+/// Entries with which a layer keeps the size of what goes through it: normal, of variance 1/`inputs`.
+fn random(rng: &mut ChaCha8Rng, entries: usize, inputs: usize) -> impl Iterator<Item = f64> + '_ {
+    let scale = 1.0 / (inputs.max(1) as f64).sqrt();
+    (0..entries).map(move |_| {
+        let z: f64 = StandardNormal.sample(rng);
+        scale * z
+    })
+}
+
+fn generator(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+fn positive(name: &str, value: usize) -> Result<usize, Error> {
+    if value > 0 {
+        Ok(value)
+    } else {
+        Err(Error::invalid(name, value, "at least 1"))
+    }
+}
+
+/// Refuses models whose number of parameters could not be counted or held.
+fn held(parameters: Option<usize>) -> Result<usize, Error> {
+    const MOST: usize = 1 << 31;
+    parameters.filter(|&n| n < MOST).ok_or_else(|| {
+        Error::invalid(
+            "the sizes of the model",
+            "more than 2 billion parameters",
+            "fewer",
+        )
+    })
+}
