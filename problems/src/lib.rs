@@ -40,6 +40,8 @@ pub mod logistic;
 pub mod models;
 mod pool;
 pub mod quadratic;
+pub mod regularizers;
+pub mod training;
 pub mod unbounded_smoothness;
 
 pub use lanes::Lanes;

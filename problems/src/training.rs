@@ -1,0 +1,569 @@
+//! The training of a classifier as an iteration that can be differentiated, and what judges the trained model.
+//!
+//! ```text
+//! s = (w, moments, targets),    s ← Φ_t(s, θ): a batch ξ_t, the new targets of its samples, the gradient of its mean loss, a step
+//! ```
+//!
+//! θ are the strengths of the regularisers of a [`Recipe`]. [`Training`] implements [`Dynamics`], so that
+//! [`Unrolled`](bilevel::Unrolled) makes an oracle of it; everything that a step does is differentiated: the gradient, and with it the
+//! Hessian of the loss, the momentum, and the targets, which are numbers to the gradient of a step and a function of earlier weights to
+//! the hypergradient. [`Frozen`] holds the targets still instead, and is a lower level: its hypergradient is that of the implicit function
+//! theorem at given targets, and knows nothing of how θ shaped them.
+//!
+//! Batches, the order of the samples and the random numbers of mixup are functions of the seed and of t.
+
+mod criterion;
+
+mod optimizer;
+mod pass;
+
+pub use criterion::{Criterion, Judged};
+
+pub use optimizer::{Optimizer, Schedule};
+
+use bilevel::problem::autodiff::sheets::gather;
+use bilevel::problem::autodiff::{Dual, Number, Real, Sheet, Sheets};
+use bilevel::{Dynamics, Error};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use crate::data::Samples;
+use crate::models::Classifier;
+use crate::regularizers::{Recipe, share_of};
+use optimizer::Moving;
+use pass::{Pass, Targets};
+
+/// How a model is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Passes over the data (default 10).
+    pub epochs: usize,
+    /// Samples of a batch; the last one of an epoch may have fewer (default 64).
+    pub batch: usize,
+    /// α, the first step (default 0.05).
+    pub step: f64,
+    /// How the step changes (default: it falls to 0 along a cosine).
+    pub schedule: Schedule,
+    /// What moves the weights (default: gradient descent with momentum 0.9).
+    pub optimizer: Optimizer,
+    /// C of a penalty (C/2)‖w‖² on all that is trained (default 0).
+    pub decay: f64,
+    /// Seed of the first weights, the order of the samples and mixup (default 0).
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            epochs: 10,
+            batch: 64,
+            step: 0.05,
+            schedule: Schedule::default(),
+            optimizer: Optimizer::default(),
+            decay: 0.0,
+            seed: 0,
+        }
+    }
+}
+
+impl Settings {
+    fn check(&self) -> Result<(), Error> {
+        for (name, value) in [("epochs", self.epochs), ("batch", self.batch)] {
+            if value == 0 {
+                return Err(Error::invalid(name, 0, "at least 1"));
+            }
+        }
+        if !(self.step > 0.0 && self.step.is_finite()) {
+            return Err(Error::invalid(
+                "step",
+                self.step,
+                "a positive, finite number",
+            ));
+        }
+        if !(self.decay >= 0.0 && self.decay.is_finite()) {
+            return Err(Error::invalid(
+                "decay",
+                self.decay,
+                "a finite number from 0 on",
+            ));
+        }
+        self.optimizer.check()
+    }
+}
+
+/// A training run of a model on data, with regularisers. See the [module](self).
+///
+/// Its state holds numbers of type E, `f64` or `f32`: the weights, the moments, and the targets of all samples.
+pub struct Training<M, D, E = f64> {
+    model: M,
+    data: D,
+    recipe: Recipe,
+    settings: Settings,
+    layers: Vec<Range<usize>>,
+    /// The order of the samples in every epoch.
+    orders: Vec<Vec<u32>>,
+    /// The random number of the mixup of every step.
+    chances: Vec<f64>,
+    sheets: Sheets,
+    number: PhantomData<fn() -> E>,
+}
+
+/// Where the parts of a state lie.
+struct Layout {
+    w: Range<usize>,
+    m: Range<usize>,
+    s: Range<usize>,
+    elr: Range<usize>,
+    pskd: Range<usize>,
+}
+
+/// Gradients of the mean loss of a batch, and what the samples left behind.
+struct Gradients<S> {
+    value: S,
+    by_w: Vec<S>,
+    by_theta: Vec<S>,
+    notes: Vec<S>,
+}
+
+impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
+    /// A run with these settings.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for data that the model does not take, settings outside their ranges, and mixup of texts.
+    pub fn new(model: M, data: D, recipe: Recipe, settings: Settings) -> Result<Self, Error> {
+        settings.check()?;
+        fits(&model, &data, &recipe)?;
+        recipe.theta(1)?;
+        let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
+        let mut order: Vec<u32> = (0..data.len() as u32).collect();
+        let orders = (0..settings.epochs)
+            .map(|_| {
+                for k in (1..order.len()).rev() {
+                    let other = (u128::from(rng.next_u64()) * (k as u128 + 1)) >> 64;
+                    order.swap(k, other as usize);
+                }
+                order.clone()
+            })
+            .collect();
+        let steps = settings.epochs * data.len().div_ceil(settings.batch);
+        let chances = (0..steps)
+            .map(|_| (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64)
+            .collect();
+        Ok(Training {
+            layers: model.layers(),
+            model,
+            data,
+            recipe,
+            settings,
+            orders,
+            chances,
+            sheets: Sheets::default(),
+            number: PhantomData,
+        })
+    }
+
+    /// θ of the values in the recipe.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for values outside their ranges.
+    pub fn theta(&self) -> Result<Vec<f64>, Error> {
+        self.recipe.theta(self.layers.len())
+    }
+
+    /// The names and values of the entries of θ in natural units.
+    pub fn named(&self, theta: &[f64]) -> Vec<(String, f64)> {
+        self.recipe.named(theta, self.layers.len())
+    }
+
+    /// What judges the end of this run: the mean cross-entropy on `data`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for data that the model does not take.
+    pub fn criterion<V: Samples>(&self, data: V) -> Result<Criterion<M, V>, Error>
+    where
+        M: Clone,
+    {
+        Criterion::new(
+            self.model.clone(),
+            data,
+            self.recipe,
+            self.layout().pskd.end,
+        )
+    }
+
+    /// Steps of an epoch.
+    pub fn steps_of_epoch(&self) -> usize {
+        self.data.len().div_ceil(self.settings.batch)
+    }
+
+    fn layout(&self) -> Layout {
+        let n = self.model.parameters();
+        let rows = self.data.len() * self.model.classes();
+        let mut end = 0;
+        let mut next = |len: usize| {
+            let start = end;
+            end += len;
+            start..end
+        };
+        Layout {
+            w: next(n),
+            m: next(n),
+            s: next(n * (self.settings.optimizer.moments() - 1)),
+            elr: next(self.recipe.elr.map_or(0, |_| rows)),
+            pskd: next(self.recipe.pskd.map_or(0, |_| rows)),
+        }
+    }
+
+    fn batch(&self, t: usize) -> &[u32] {
+        let steps = self.steps_of_epoch();
+        let order = &self.orders[(t / steps).min(self.orders.len() - 1)];
+        let start = (t % steps) * self.settings.batch;
+        &order[start..(start + self.settings.batch).min(order.len())]
+    }
+
+    fn step_length(&self, t: usize) -> f64 {
+        let epoch = t / self.steps_of_epoch();
+        self.settings.step * self.settings.schedule.share(t, self.chances.len(), epoch)
+    }
+
+    /// Calls `f` with what step t looks at.
+    fn pass<R>(&self, t: usize, f: impl FnOnce(&Pass<'_, M, D>) -> R) -> R {
+        let chance = self.chances[t.min(self.chances.len() - 1)];
+        let epoch = t / self.steps_of_epoch() + 1;
+        f(&Pass {
+            model: &self.model,
+            data: &self.data,
+            recipe: &self.recipe,
+            layers: self.layers.len(),
+            batch: self.batch(t),
+            progress: epoch as f64 / self.settings.epochs as f64,
+            share: &|alpha| share_of(alpha, chance),
+        })
+    }
+
+    /// The gradients of the mean loss of step t in w and θ. `record` records a sample on a sheet whose leaves are the weights that the
+    /// model computes with.
+    fn gradients<S: Number>(
+        &self,
+        t: usize,
+        w: &[S],
+        theta: &[S],
+        record: impl Fn(&Pass<'_, M, D>, &mut Sheet<S>, usize) + Sync,
+    ) -> Gradients<S> {
+        let mut weights = w.to_vec();
+        self.recipe.weights(w, &self.layers, theta, &mut weights);
+        let mut result = Gradients {
+            value: S::default(),
+            by_w: vec![S::default(); w.len()],
+            by_theta: vec![S::default(); theta.len()],
+            notes: Vec::new(),
+        };
+        self.pass(t, |pass| {
+            self.sheets.each(
+                pass.batch.len(),
+                &weights,
+                theta,
+                |sheet, k| record(pass, sheet, k),
+                |sheets| {
+                    gather(sheets, 0, &mut result.by_w);
+                    gather(sheets, 1, &mut result.by_theta);
+                    for sheet in sheets {
+                        result.value += sheet.value;
+                        result.notes.extend_from_slice(&sheet.notes);
+                    }
+                },
+            );
+        });
+        let Gradients { by_w, by_theta, .. } = &mut result;
+        self.recipe
+            .pull_back(w, &self.layers, theta, by_w, by_theta);
+        result
+    }
+
+    /// Collects what step t reads of a state, in any numbers.
+    fn collect<S: Number>(&self, t: usize, number: impl Fn(usize) -> S) -> (Moving<S>, Targets<S>) {
+        let layout = self.layout();
+        let range = |range: Range<usize>| range.map(&number).collect::<Vec<S>>();
+        let rows = |range: Range<usize>| -> Vec<S> {
+            if range.is_empty() {
+                return Vec::new();
+            }
+            let places = self.rows(t, range.start);
+            places.map(&number).collect()
+        };
+        let moving = Moving {
+            w: range(layout.w),
+            m: range(layout.m),
+            s: range(layout.s),
+        };
+        let targets = Targets {
+            elr: rows(layout.elr),
+            pskd: rows(layout.pskd),
+        };
+        (moving, targets)
+    }
+
+    /// The places of the targets of the samples of step t, in a state where targets begin at `start`.
+    fn rows(&self, t: usize, start: usize) -> impl Iterator<Item = usize> + '_ {
+        let classes = self.model.classes();
+        self.batch(t)
+            .iter()
+            .flat_map(move |&i| (0..classes).map(move |c| start + i as usize * classes + c))
+    }
+
+    /// Writes what step t moved into a state.
+    fn write<S: Number>(
+        &self,
+        t: usize,
+        moving: &Moving<S>,
+        targets: &Targets<S>,
+        state: &mut [E],
+        part: impl Fn(S) -> E,
+    ) {
+        let layout = self.layout();
+        for (range, numbers) in [
+            (layout.w, &moving.w),
+            (layout.m, &moving.m),
+            (layout.s, &moving.s),
+        ] {
+            for (to, &from) in state[range].iter_mut().zip(numbers) {
+                *to = part(from);
+            }
+        }
+        for (range, numbers) in [(layout.elr, &targets.elr), (layout.pskd, &targets.pskd)] {
+            for (place, &number) in self.rows(t, range.start).zip(numbers) {
+                state[place] = part(number);
+            }
+        }
+    }
+
+    /// Step t in any numbers.
+    fn advance<S: Number>(
+        &self,
+        t: usize,
+        moving: &mut Moving<S>,
+        targets: &mut Targets<S>,
+        theta: &[S],
+    ) {
+        let found = self.gradients(t, &moving.w, theta, |pass, sheet, k| {
+            pass.step(sheet, targets, k);
+        });
+        let mut gradient = found.by_w;
+        self.add_decay(&moving.w, &mut gradient);
+        self.settings
+            .optimizer
+            .step(t, self.step_length(t), &gradient, moving);
+        self.take_notes(&found.notes, targets);
+    }
+
+    fn add_decay<S: Number>(&self, w: &[S], gradient: &mut [S]) {
+        if self.settings.decay > 0.0 {
+            for (g, &w) in gradient.iter_mut().zip(w) {
+                *g += w.times(self.settings.decay);
+            }
+        }
+    }
+
+    /// Targets from the notes of the samples, each of which left those of one kind and then those of the other.
+    fn take_notes<S: Number>(&self, notes: &[S], targets: &mut Targets<S>) {
+        let classes = self.model.classes();
+        let mut parts = notes.chunks_exact(classes);
+        let (mut elr, mut pskd) = (
+            targets.elr.chunks_exact_mut(classes),
+            targets.pskd.chunks_exact_mut(classes),
+        );
+        loop {
+            let rows = [elr.next(), pskd.next()];
+            if rows.iter().all(Option::is_none) {
+                break;
+            }
+            for row in rows.into_iter().flatten() {
+                if let Some(part) = parts.next() {
+                    row.copy_from_slice(part);
+                }
+            }
+        }
+    }
+}
+
+/// Refuses data that the model does not take, no data, and mixup of what cannot be mixed.
+fn fits<M: Classifier, D: Samples>(model: &M, data: &D, recipe: &Recipe) -> Result<(), Error> {
+    model.check(data.kind())?;
+    if data.is_empty() {
+        return Err(Error::invalid("data", "empty", "at least one sample"));
+    }
+    if data.classes() != model.classes() {
+        let expected = format!("{}, those of the model", model.classes());
+        return Err(Error::invalid("classes", data.classes(), expected));
+    }
+    if recipe.mixup.is_some() && !matches!(data.kind(), crate::data::Kind::Features(_)) {
+        let expected = "features: texts cannot be mixed";
+        return Err(Error::invalid("data of the mixup", data.kind(), expected));
+    }
+    Ok(())
+}
+
+impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
+    type Theta = Vec<f64>;
+    type State = Vec<E>;
+
+    fn steps(&self) -> usize {
+        self.chances.len()
+    }
+
+    fn start(&self) -> Vec<E> {
+        let layout = self.layout();
+        let mut state = vec![E::default(); layout.pskd.end];
+        let w = self.model.start(self.settings.seed);
+        for (to, from) in state[layout.w].iter_mut().zip(w) {
+            *to = E::constant(from);
+        }
+        // Before its first prediction a sample has its label.
+        let rows = state[layout.pskd].chunks_exact_mut(self.model.classes());
+        for (row, &label) in rows.zip(self.data.labels()) {
+            row[label as usize] = E::constant(1.0);
+        }
+        state
+    }
+
+    fn check(&self, theta: &Vec<f64>) -> Result<(), Error> {
+        self.recipe.check(theta, self.layers.len())
+    }
+
+    fn step(&self, t: usize, state: &mut Vec<E>, theta: &Vec<f64>) {
+        let (mut moving, mut targets) = self.collect(t, |k| state[k]);
+        let theta: Vec<E> = theta.iter().map(|&t| E::constant(t)).collect();
+        self.advance(t, &mut moving, &mut targets, &theta);
+        self.write(t, &moving, &targets, state, |number| number);
+    }
+
+    fn jvp(&self, t: usize, state: &Vec<E>, theta: &Vec<f64>, tangent: &mut Vec<E>, u: &Vec<f64>) {
+        let (mut moving, mut targets) = self.collect(t, |k| Dual::new(state[k], tangent[k]));
+        let along = |(&t, &u): (&f64, &f64)| Dual::new(E::constant(t), E::constant(u));
+        let theta: Vec<Dual<E>> = theta.iter().zip(u).map(along).collect();
+        self.advance(t, &mut moving, &mut targets, &theta);
+        self.write(t, &moving, &targets, tangent, |number| number.eps);
+    }
+
+    fn vjp(
+        &self,
+        t: usize,
+        state: &Vec<E>,
+        theta: &Vec<f64>,
+        adjoint: &mut Vec<E>,
+        by_theta: &mut Vec<f64>,
+    ) {
+        let (at, rows) = self.collect(t, |k| state[k]);
+        let (mut moving, mut next) = self.collect(t, |k| adjoint[k]);
+        let numbers: Vec<E> = theta.iter().map(|&t| E::constant(t)).collect();
+        // What the optimizer makes of a gradient is linear only for gradient descent; else the gradient itself is needed.
+        let mut gradient = vec![E::default(); at.w.len()];
+        if self.settings.optimizer.moments() > 1 {
+            let found = self.gradients(t, &at.w, &numbers, |pass, sheet, k| {
+                pass.step(sheet, &rows, k);
+            });
+            gradient = found.by_w;
+            self.add_decay(&at.w, &mut gradient);
+        }
+        let mut along = vec![E::default(); at.w.len()];
+        let optimizer = self.settings.optimizer;
+        optimizer.transposed(
+            t,
+            self.step_length(t),
+            &gradient,
+            &at,
+            &mut moving,
+            &mut along,
+        );
+        // The derivative of the gradient along `along`, transposed, is that of ⟨gradient, along⟩.
+        let dual = |numbers: &[E], tangents: &[E]| -> Vec<Dual<E>> {
+            let pairs = numbers.iter().zip(tangents);
+            pairs.map(|(&re, &eps)| Dual::new(re, eps)).collect()
+        };
+        let still = |numbers: &[E]| dual(numbers, &vec![E::default(); numbers.len()]);
+        let old = Targets {
+            elr: still(&rows.elr),
+            pskd: still(&rows.pskd),
+        };
+        let found = self.gradients(
+            t,
+            &dual(&at.w, &along),
+            &still(&numbers),
+            |pass, sheet, k| pass.transposed(sheet, &old, &next, k),
+        );
+        for ((w, &along), by_w) in moving.w.iter_mut().zip(&along).zip(&found.by_w) {
+            *w += by_w.eps + Number::times_real(along, E::constant(self.settings.decay));
+        }
+        for (sum, more) in by_theta.iter_mut().zip(&found.by_theta) {
+            *sum += more.eps.value();
+        }
+        self.take_adjoints(&found.notes, &mut next);
+        self.write(t, &moving, &next, adjoint, |number| number);
+    }
+
+    fn explain(&self, t: usize, state: &Vec<E>, theta: &Vec<f64>) -> Option<String> {
+        let (moving, targets) = self.collect(t, |k| state[k].value());
+        let mut weights = moving.w.clone();
+        self.recipe
+            .weights(&moving.w, &self.layers, theta, &mut weights);
+        self.pass(t, |pass| {
+            let mut sheet = Sheet::default();
+            (0..pass.batch.len()).find_map(|k| {
+                sheet.open(&weights, theta);
+                pass.step(&mut sheet, &targets, k);
+                let finite = sheet.adjoints()[0].iter().all(|a| a.is_finite());
+                let what = match (sheet.value.is_finite(), finite) {
+                    (false, _) => "the loss",
+                    (true, false) => "the gradient of the loss",
+                    (true, true) => return None,
+                };
+                Some(format!("{what} of sample {} is not finite", pass.batch[k]))
+            })
+        })
+    }
+
+    fn identity(&self) -> String {
+        format!(
+            "training of {} on {:08x}, {:?}, {:?}, {}",
+            self.model.name(),
+            self.data.fingerprint(),
+            self.recipe,
+            self.settings,
+            E::NAME
+        )
+    }
+}
+
+impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
+    /// Adjoints of the targets before a step from the notes of the samples, each of which left those of its own targets and, where it is
+    /// mixed, those of its partner.
+    fn take_adjoints(&self, notes: &[Dual<E>], targets: &mut Targets<E>) {
+        let classes = self.model.classes();
+        let mut parts = notes.chunks_exact(classes);
+        targets.elr.fill(E::default());
+        targets.pskd.fill(E::default());
+        let samples = targets.elr.len().max(targets.pskd.len()) / classes;
+        let mut add = |to: &mut [E], k: usize| {
+            if to.is_empty() {
+                return;
+            }
+            if let Some(part) = parts.next() {
+                let row = &mut to[k * classes..(k + 1) * classes];
+                row.iter_mut()
+                    .zip(part)
+                    .for_each(|(to, from)| *to += from.eps);
+            }
+        };
+        for k in 0..samples {
+            add(&mut targets.elr, k);
+            add(&mut targets.pskd, k);
+            if self.recipe.mixup.is_some() {
+                add(&mut targets.pskd, (k + 1) % samples);
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What judges a trained model: its cross-entropy on data that it was not trained on.
+
+use bilevel::Error;
+use bilevel::problem::autodiff::sheets::{gather, sum};
+use bilevel::problem::autodiff::{Gradients, Number, Real, Scalar, Sheet, Sheets};
+use bilevel::problem::minibatch::Batch;
+use std::ops::Range;
+
+use super::fits;
+use crate::data::{Sample, Samples};
+use crate::models::{Classifier, Input};
+use crate::regularizers::{Recipe, negative_log};
+
+/// f(x, θ) = the mean cross-entropy of the model on data, with the weights at the front of x, through the compander where there is one.
+pub struct Criterion<M, D> {
+    model: M,
+    data: D,
+    recipe: Recipe,
+    layers: Vec<Range<usize>>,
+    /// The length of x.
+    len: usize,
+    sheets: Sheets,
+}
+
+/// How good a model is on data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// The mean cross-entropy.
+    pub loss: f64,
+    /// The share of samples whose largest score is that of their label.
+    pub accuracy: f64,
+    /// The probabilities of the classes, sample after sample.
+    pub probabilities: Vec<f64>,
+}
+
+fn input<S>(sample: Sample<'_>) -> Input<'_, S> {
+    match sample {
+        Sample::Features(features) => Input::Features(features),
+        Sample::Tokens(tokens) => Input::Tokens(tokens),
+    }
+}
+
+impl<M: Classifier, D: Samples> Criterion<M, D> {
+    /// For states of the length `len`, which begin with the weights.
+    pub(super) fn new(model: M, data: D, recipe: Recipe, len: usize) -> Result<Self, Error> {
+        // What is judged is not mixed.
+        let unmixed = Recipe {
+            mixup: None,
+            ..recipe
+        };
+        fits(&model, &data, &unmixed)?;
+        Ok(Criterion {
+            layers: model.layers(),
+            model,
+            data,
+            recipe,
+            len,
+            sheets: Sheets::default(),
+        })
+    }
+
+    /// The data.
+    pub fn data(&self) -> &D {
+        &self.data
+    }
+
+    /// Loss, accuracy and probabilities at a state.
+    pub fn judge<E: Real>(&self, state: &[E], theta: &[f64]) -> Judged {
+        let theta: Vec<E> = theta.iter().map(|&t| E::constant(t)).collect();
+        let w = self.weights(state, &theta);
+        let classes = self.model.classes();
+        let mut rows: Vec<Vec<f64>> = vec![Vec::new(); self.data.len()];
+        bilevel::parallel::for_each(&mut rows, |i, row| {
+            let mut scores = vec![E::default(); classes];
+            self.model
+                .scores(&w, input(self.data.sample(i)), &mut scores);
+            let mut p = vec![E::default(); classes];
+            E::softmax(&scores, &mut p);
+            row.extend(p.iter().map(|p| p.value()));
+            row.push(negative_log(&scores, self.data.labels()[i] as usize).value());
+        });
+        let (mut loss, mut right) = (0.0, 0);
+        let mut probabilities = Vec::with_capacity(rows.len() * classes);
+        for (row, &label) in rows.iter().zip(self.data.labels()) {
+            let (p, rest) = row.split_at(classes);
+            let best = (0..classes).fold(0, |best, c| if p[c] > p[best] { c } else { best });
+            right += usize::from(best == label as usize);
+            loss += rest[0];
+            probabilities.extend_from_slice(p);
+        }
+        let n = rows.len() as f64;
+        Judged {
+            loss: loss / n,
+            accuracy: right as f64 / n,
+            probabilities,
+        }
+    }
+
+    fn weights<S: Number>(&self, x: &[S], theta: &[S]) -> Vec<S> {
+        let w = &x[..self.model.parameters()];
+        let mut weights = w.to_vec();
+        self.recipe.weights(w, &self.layers, theta, &mut weights);
+        weights
+    }
+
+    fn loss<S: Scalar>(&self, w: &[S], i: usize) -> S {
+        let mut scores = vec![S::constant(0.0); self.model.classes()];
+        self.model
+            .scores(w, input(self.data.sample(i)), &mut scores);
+        negative_log(&scores, self.data.labels()[i] as usize)
+    }
+}
+
+impl<M: Classifier, D: Samples> Gradients for Criterion<M, D> {
+    fn parameters(&self) -> usize {
+        self.len
+    }
+
+    fn hyperparameters(&self) -> usize {
+        self.recipe.hyperparameters(self.layers.len())
+    }
+
+    fn samples(&self) -> usize {
+        self.data.len()
+    }
+
+    fn check(&self, theta: &[f64]) -> Result<(), Error> {
+        self.recipe.check(theta, self.layers.len())
+    }
+
+    fn value<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S]) -> S {
+        let w = self.weights(x, theta);
+        let total = sum(batch.len(), |k| self.loss(&w, batch.get(k)));
+        total.times(1.0 / batch.len() as f64)
+    }
+
+    fn gradient<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
+        let mut by_theta = theta.to_vec();
+        self.gradients(batch, x, theta, out, &mut by_theta);
+    }
+
+    fn gradient_theta<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
+        if self.recipe.compander.is_none() {
+            return out.fill(S::default());
+        }
+        let mut by_x = x.to_vec();
+        self.gradients(batch, x, theta, &mut by_x, out);
+    }
+
+    fn gradients<S: Number>(
+        &self,
+        batch: Batch<'_>,
+        x: &[S],
+        theta: &[S],
+        by_x: &mut [S],
+        by_theta: &mut [S],
+    ) -> S {
+        let weights = self.weights(x, theta);
+        let weight = 1.0 / batch.len() as f64;
+        by_x.fill(S::default());
+        by_theta.fill(S::default());
+        let n = weights.len();
+        let value = self.sheets.each(
+            batch.len(),
+            &weights,
+            &[],
+            |sheet: &mut Sheet<S>, k| sheet.add(weight, |w, _| self.loss(w, batch.get(k))),
+            |sheets| {
+                gather(sheets, 0, &mut by_x[..n]);
+                bilevel::problem::autodiff::sheets::value(sheets)
+            },
+        );
+        if self.recipe.compander.is_some() {
+            self.recipe
+                .pull_back(&x[..n], &self.layers, theta, &mut by_x[..n], by_theta);
+        }
+        value
+    }
+
+    fn explain(&self, x: &[f64], theta: &[f64]) -> Option<String> {
+        let w = self.weights(x, theta);
+        let at = (0..self.data.len()).find(|&i| !self.loss(&w, i).is_finite())?;
+        Some(format!(
+            "the loss of sample {at} of the validation data is not finite"
+        ))
+    }
+
+    fn identity(&self) -> String {
+        format!(
+            "cross-entropy of {} on {:08x}",
+            self.model.name(),
+            self.data.fingerprint()
+        )
+    }
+}

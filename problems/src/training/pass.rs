@@ -1,0 +1,238 @@
+//! The loss of one sample in a training step, recorded on a tape: what the step needs of it, and what its transpose does.
+
+use bilevel::problem::autodiff::{Dual, Number, Real, Scalar, Sheet, Tape, Var};
+
+use crate::data::{Sample, Samples};
+use crate::models::{Classifier, Input};
+use crate::regularizers::{DecoupledMixup, Elr, PsKd, Recipe, Split, cross_entropy, negative_log};
+
+/// A batch of a training step, of which one sample after the other is recorded.
+pub(super) struct Pass<'a, M, D> {
+    pub(super) model: &'a M,
+    pub(super) data: &'a D,
+    pub(super) recipe: &'a Recipe,
+    pub(super) layers: usize,
+    /// The places of its samples in the data.
+    pub(super) batch: &'a [u32],
+    /// e/E.
+    pub(super) progress: f64,
+    /// λ of the mixup and its derivatives, by α.
+    pub(super) share: &'a (dyn Fn(f64) -> [f64; 3] + Sync),
+}
+
+/// The targets of the samples of a batch, row after row.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Targets<S> {
+    pub(super) elr: Vec<S>,
+    pub(super) pskd: Vec<S>,
+}
+
+/// The variables that are targets of one sample.
+struct Rows<S> {
+    elr: Vec<Var<S>>,
+    pskd: Vec<Var<S>>,
+    /// That of the sample that it is mixed with.
+    partner: Vec<Var<S>>,
+    /// What the first two become.
+    elr_next: Vec<Var<S>>,
+    pskd_next: Vec<Var<S>>,
+}
+
+impl<M: Classifier, D: Samples> Pass<'_, M, D> {
+    /// The place in the batch of what sample k is mixed with.
+    pub(super) fn partner(&self, k: usize) -> usize {
+        (k + 1) % self.batch.len()
+    }
+
+    fn row<'s, S>(&self, targets: &'s [S], k: usize) -> &'s [S] {
+        if targets.is_empty() {
+            return &[];
+        }
+        let classes = self.model.classes();
+        &targets[k * classes..(k + 1) * classes]
+    }
+
+    fn label(&self, k: usize) -> usize {
+        self.data.labels()[self.batch[k] as usize] as usize
+    }
+
+    fn sample(&self, k: usize) -> Sample<'_> {
+        self.data.sample(self.batch[k] as usize)
+    }
+
+    /// Records sample k of the batch, and adds its share of the gradient to the adjoints of the sheet. The notes get the new targets.
+    pub(super) fn step<S: Number>(&self, sheet: &mut Sheet<S>, targets: &Targets<S>, k: usize) {
+        let mark = sheet.tape.mark();
+        let (scores, rows) = self.predict(sheet, targets, k);
+        // No derivative flows through the targets, which are numbers to the loss.
+        let elr = self.numbers(&sheet.tape, &rows.elr_next);
+        let pskd = self.numbers(&sheet.tape, &rows.pskd_next);
+        self.lose(sheet, k, &scores, &rows, &elr);
+        sheet.tape.sweep(mark);
+        sheet.tape.truncate(mark);
+        sheet.notes.extend(elr);
+        sheet.notes.extend(pskd);
+    }
+
+    /// The same over dual numbers whose tangents are along the adjoint of the gradient, for the transpose of the step: the tangents of the
+    /// adjoints are then what flows back. `next` has the adjoints of the new targets; the notes get those of the old ones, of the sample
+    /// itself and of the one that it is mixed with.
+    pub(super) fn transposed<E: Real>(
+        &self,
+        sheet: &mut Sheet<Dual<E>>,
+        targets: &Targets<Dual<E>>,
+        next: &Targets<E>,
+        k: usize,
+    ) {
+        let mark = sheet.tape.mark();
+        let (scores, rows) = self.predict(sheet, targets, k);
+        // The loss is differentiated at targets that stay where they are.
+        let mut elr = self.numbers(&sheet.tape, &rows.elr_next);
+        elr.iter_mut().for_each(|t| t.eps = E::default());
+        let by_elr = self.lose(sheet, k, &scores, &rows, &elr);
+        // What the loss makes of a new target, and what later steps do.
+        let later = self.row(&next.elr, k);
+        for ((&var, own), &later) in rows.elr_next.iter().zip(by_elr).zip(later) {
+            *sheet.tape.adjoint_mut(var) = Dual::new(E::default(), own.eps + later);
+        }
+        let later = self.row(&next.pskd, k);
+        for (&var, &later) in rows.pskd_next.iter().zip(later) {
+            *sheet.tape.adjoint_mut(var) = Dual::new(E::default(), later);
+        }
+        sheet.tape.sweep(mark);
+        for group in [&rows.elr, &rows.pskd, &rows.partner] {
+            let adjoints = group.iter().map(|&var| sheet.tape.adjoint(var));
+            sheet.notes.extend(adjoints);
+        }
+        sheet.tape.truncate(mark);
+    }
+
+    fn numbers<S: Number>(&self, tape: &Tape<S>, vars: &[Var<S>]) -> Vec<S> {
+        vars.iter().map(|&v| tape.value(v)).collect()
+    }
+
+    /// The scores of sample k unmixed, where they are needed, the targets, and what these become.
+    fn predict<S: Number>(
+        &self,
+        sheet: &mut Sheet<S>,
+        targets: &Targets<S>,
+        k: usize,
+    ) -> (Vec<Var<S>>, Rows<S>) {
+        let Sheet { tape, x, theta, .. } = sheet;
+        let theta = self.recipe.split(theta, self.layers);
+        let mixed = self.recipe.mixup.is_some();
+        tape.record(|| {
+            let leaves = |row: &[S]| row.iter().map(|&t| Var::constant_number(t)).collect();
+            let mut rows = Rows {
+                elr: leaves(self.row(&targets.elr, k)),
+                pskd: leaves(self.row(&targets.pskd, k)),
+                partner: Vec::new(),
+                elr_next: Vec::new(),
+                pskd_next: Vec::new(),
+            };
+            if mixed {
+                rows.partner = leaves(self.row(&targets.pskd, self.partner(k)));
+            }
+            if mixed && !self.recipe.keeps_targets() {
+                return (Vec::new(), rows);
+            }
+            let zero = Var::constant(0.0);
+            let mut scores = vec![zero; self.model.classes()];
+            let input = match self.sample(k) {
+                Sample::Features(features) => Input::Features(features),
+                Sample::Tokens(tokens) => Input::Tokens(tokens),
+            };
+            self.model.scores(x, input, &mut scores);
+            if self.recipe.elr.is_some() {
+                rows.elr_next = scores.clone();
+                Elr::target(&scores, &rows.elr, theta.elr, &mut rows.elr_next);
+            }
+            if self.recipe.pskd.is_some() {
+                rows.pskd_next = scores.clone();
+                Var::softmax(&scores, &mut rows.pskd_next);
+            }
+            (scores, rows)
+        })
+    }
+
+    /// Records the loss of sample k, sends its adjoint back to the scores, and returns that of the numbers `elr`.
+    fn lose<S: Number>(
+        &self,
+        sheet: &mut Sheet<S>,
+        k: usize,
+        scores: &[Var<S>],
+        rows: &Rows<S>,
+        elr: &[S],
+    ) -> Vec<S> {
+        let weight = 1.0 / self.batch.len() as f64;
+        let Sheet { tape, x, theta, .. } = sheet;
+        let theta = self.recipe.split(theta, self.layers);
+        let target: Vec<Var<S>> = elr.iter().map(|&t| tape.leaf(t)).collect();
+        let mark = tape.mark();
+        let loss = tape.record(|| self.loss(x, &theta, k, scores, rows, &target));
+        sheet.value += sheet.tape.value(loss).times(weight);
+        *sheet.tape.adjoint_mut(loss) += S::constant(weight);
+        sheet.tape.sweep(mark);
+        sheet.tape.truncate(mark);
+        target.iter().map(|&t| sheet.tape.adjoint(t)).collect()
+    }
+
+    fn loss<S: Number>(
+        &self,
+        w: &[Var<S>],
+        theta: &Split<'_, Var<S>>,
+        k: usize,
+        scores: &[Var<S>],
+        rows: &Rows<S>,
+        target: &[Var<S>],
+    ) -> Var<S> {
+        let one = |scores: &[Var<S>], label: usize, previous: &[Var<S>]| {
+            if previous.is_empty() {
+                return negative_log(scores, label);
+            }
+            cross_entropy(
+                scores,
+                &PsKd::label(label, previous, theta.pskd, self.progress),
+            )
+        };
+        let mut loss = match self.recipe.mixup {
+            None => one(scores, self.label(k), &rows.pskd),
+            Some(mixup) => self.mixed(w, theta, k, rows, mixup, &one),
+        };
+        if self.recipe.elr.is_some() {
+            loss += Elr::term(scores, target, theta.elr);
+        }
+        loss
+    }
+
+    /// The loss of sample k mixed with its partner.
+    fn mixed<S: Number>(
+        &self,
+        w: &[Var<S>],
+        theta: &Split<'_, Var<S>>,
+        k: usize,
+        rows: &Rows<S>,
+        mixup: DecoupledMixup,
+        one: &impl Fn(&[Var<S>], usize, &[Var<S>]) -> Var<S>,
+    ) -> Var<S> {
+        let share = DecoupledMixup::share(theta.mixup, self.share);
+        let (mut scores, partner) = (
+            vec![Var::constant(0.0); self.model.classes()],
+            self.partner(k),
+        );
+        let input = match (self.sample(k), self.sample(partner)) {
+            (Sample::Features(first), Sample::Features(second)) => Input::Mixed {
+                first,
+                second,
+                share,
+            },
+            // Refused when the training was made.
+            _ => Input::Tokens(&[]),
+        };
+        self.model.scores(w, input, &mut scores);
+        let classes = [self.label(k), self.label(partner)];
+        let first = one(&scores, classes[0], &rows.pskd);
+        let second = one(&scores, classes[1], &rows.partner);
+        second + share * (first - second) + mixup.term(&scores, classes, share, theta.mixup)
+    }
+}

@@ -1,0 +1,194 @@
+//! Training runs of all models with all regularisers: their derivatives, and their hypergradients in every mode.
+
+use bilevel::hypergradient::unrolled::Rollout;
+use bilevel::problem::autodiff::Upper;
+use bilevel::{Dynamics, Mode, Vector, check_dynamics};
+use bilevel_problems::data::{Noise, Samples, Table, digits, first_names};
+use bilevel_problems::models::{
+    Activation, Classifier, Convolutional, Linear, Perceptron, Recurrent,
+};
+use bilevel_problems::regularizers::{
+    Compander, DecoupledMixup, Elr, PsKd, Recipe, WeightCompander,
+};
+use bilevel_problems::training::{Optimizer, Schedule, Settings, Training};
+
+const ADAM: Optimizer = Optimizer::Adam {
+    beta1: 0.9,
+    beta2: 0.99,
+    epsilon: 1e-3,
+};
+
+/// Every regulariser alone, pairs of them, and all.
+fn recipes() -> Vec<Recipe> {
+    let mixup = DecoupledMixup {
+        alpha: 0.7,
+        weighted: true,
+        ..DecoupledMixup::default()
+    };
+    let tanh = WeightCompander {
+        shape: Compander::Tanh,
+        bound: 0.3,
+        ..WeightCompander::default()
+    };
+    vec![
+        Recipe::default(),
+        Recipe::elr(),
+        Recipe::pskd(),
+        Recipe::mixup(),
+        Recipe::compander(),
+        Recipe {
+            elr: Some(Elr::default()),
+            pskd: Some(PsKd::default()),
+            ..Recipe::default()
+        },
+        Recipe {
+            pskd: Some(PsKd { alpha: 0.6 }),
+            mixup: Some(mixup),
+            ..Recipe::default()
+        },
+        Recipe {
+            elr: Some(Elr {
+                lambda: 1.5,
+                beta: 0.6,
+            }),
+            pskd: Some(PsKd { alpha: 0.6 }),
+            mixup: Some(mixup),
+            compander: Some(tanh),
+        },
+    ]
+}
+
+fn settings(optimizer: Optimizer) -> Settings {
+    Settings {
+        epochs: 3,
+        batch: 9,
+        step: 0.1,
+        schedule: Schedule::Cosine,
+        optimizer,
+        decay: 1e-2,
+        seed: 3,
+    }
+}
+
+/// 20 digits: a batch of them is the last one of an epoch, and smaller.
+fn data() -> (Table<f64>, Table<f64>) {
+    let table = digits().unwrap();
+    let train = table.rows(0..20).unwrap();
+    let train = Noise::Symmetric.apply(&train, 0.4, 1).unwrap();
+    (train, table.rows(100..130).unwrap())
+}
+
+/// A state in the middle of a run, so that targets and momenta are not what they begin as.
+fn middle<D: Dynamics<State = Vec<f64>>>(dynamics: &D, theta: &D::Theta) -> Vec<f64> {
+    let mut state = dynamics.start();
+    for t in 0..5 {
+        dynamics.step(t, &mut state, theta);
+    }
+    state
+}
+
+fn derivatives_hold<M: Classifier + Clone, D: Samples>(model: &M, data: &D, recipe: Recipe) {
+    for optimizer in [Optimizer::default(), ADAM] {
+        let training: Training<M, D> =
+            Training::new(model.clone(), data.clone(), recipe, settings(optimizer)).unwrap();
+        let theta = training.theta().unwrap();
+        let mut state = middle(&training, &theta);
+        if optimizer == ADAM {
+            // Far enough from 0, where a second moment has a root, for finite differences.
+            let n = model.parameters();
+            state[2 * n..3 * n].iter_mut().for_each(|s| *s += 1.0);
+        }
+        let report = check_dynamics(&training, 5, &state, &theta);
+        let what = format!("{} {} {optimizer:?}", model.name(), recipe.name());
+        assert!(report.passed(), "{what}\n{report}");
+    }
+}
+
+#[test]
+fn the_derivatives_of_a_step_are_right_for_every_recipe_and_optimizer() {
+    let (train, _) = data();
+    let model = Perceptron::new(64, &[7, 5], 10, Activation::Softplus).unwrap();
+    for recipe in recipes() {
+        derivatives_hold(&model, &train, recipe);
+    }
+}
+
+#[test]
+fn and_for_every_model() {
+    let (train, _) = data();
+    let everything = recipes()[7];
+    derivatives_hold(&Linear::new(64, 10).unwrap(), &train, everything);
+    let model = Convolutional::new(9, [2, 3], 10, Activation::Tanh);
+    // The digits are of 8 × 8 pixels; with a row and a column of zeros they are large enough.
+    let bigger = |table: &Table<f64>| {
+        let mut pixels = Vec::new();
+        for i in 0..table.samples() {
+            let mut image = [0.0; 81];
+            if let bilevel_problems::data::Sample::Features(from) = Samples::sample(table, i) {
+                for (to, from) in image.chunks_exact_mut(9).zip(from.chunks_exact(8)) {
+                    to[..8].copy_from_slice(from);
+                }
+            }
+            pixels.extend(image);
+        }
+        Table::dense(81, pixels, table.labels().to_vec(), 10).unwrap()
+    };
+    derivatives_hold(&model.unwrap(), &bigger(&train), everything);
+    let names = first_names().unwrap().shuffled(0).rows(0..20).unwrap();
+    let recipe = Recipe {
+        mixup: None,
+        ..everything
+    };
+    derivatives_hold(&Recurrent::new(26, 3, 4, 2).unwrap(), &names, recipe);
+}
+
+#[test]
+fn forward_reverse_and_finite_differences_agree_through_whole_runs() {
+    let (train, validation) = data();
+    let model = Perceptron::new(64, &[6], 10, Activation::Tanh).unwrap();
+    for recipe in recipes() {
+        for optimizer in [Optimizer::default(), ADAM] {
+            let training: Training<_, _> =
+                Training::new(model.clone(), train.clone(), recipe, settings(optimizer)).unwrap();
+            let upper = Upper::new(training.criterion(validation.clone()).unwrap());
+            let theta = training.theta().unwrap();
+            if theta.is_empty() {
+                continue;
+            }
+            let rollout = Rollout {
+                dynamics: &training,
+                upper: &upper,
+            };
+            let by = |mode| rollout.differentiate(&theta, mode).unwrap().gradient;
+            let forward = by(Mode::Forward);
+            let stored = by(Mode::Reverse {
+                checkpoints: usize::MAX,
+            });
+            assert_eq!(stored, by(Mode::Reverse { checkpoints: 2 }));
+            let what = recipe.name();
+            let far = |a: &Vec<f64>, b: &Vec<f64>| {
+                let mut difference = a.clone();
+                difference.axpy(-1.0, b);
+                difference.norm() / a.norm()
+            };
+            assert!(
+                far(&forward, &stored) < 1e-10,
+                "{what}: {forward:?} {stored:?}"
+            );
+            let h = 1e-4;
+            let value = |k: usize, h: f64| {
+                let mut there = theta.clone();
+                there[k] += h;
+                rollout.value(&there, &mut Default::default()).unwrap()
+            };
+            let differences: Vec<f64> = (0..theta.len())
+                .map(|k| (value(k, h) - value(k, -h)) / (2.0 * h))
+                .collect();
+            let error = far(&forward, &differences);
+            assert!(
+                error < 1e-6,
+                "{what} {optimizer:?}: {error:.1e}\n{forward:?}\n{differences:?}"
+            );
+        }
+    }
+}
