@@ -1,8 +1,9 @@
 //! Training runs of all models with all regularisers: their derivatives, and their hypergradients in every mode.
 
 use bilevel::hypergradient::unrolled::Rollout;
-use bilevel::problem::autodiff::Upper;
-use bilevel::{Dynamics, Mode, Vector, check_dynamics};
+use bilevel::problem::autodiff::{Lower, Upper};
+use bilevel::problem::minibatch::{Batch, MinibatchLower};
+use bilevel::{Dynamics, LowerLevel, Mode, Vector, check_dynamics, check_lower, check_upper};
 use bilevel_problems::data::{Noise, Samples, Table, digits, first_names};
 use bilevel_problems::models::{
     Activation, Classifier, Convolutional, Linear, Perceptron, Recurrent,
@@ -190,5 +191,33 @@ fn forward_reverse_and_finite_differences_agree_through_whole_runs() {
                 "{what} {optimizer:?}: {error:.1e}\n{forward:?}\n{differences:?}"
             );
         }
+    }
+}
+
+#[test]
+fn frozen_targets_make_a_lower_level_whose_derivatives_are_right() {
+    let (train, validation) = data();
+    let model = Perceptron::new(64, &[6], 10, Activation::Tanh).unwrap();
+    for recipe in recipes() {
+        let training: Training<_, _> =
+            Training::new(model.clone(), train.clone(), recipe, settings(ADAM)).unwrap();
+        let theta = training.theta().unwrap();
+        let state = middle(&training, &theta);
+        let n = model.parameters();
+        let frozen = training.freeze(&state).refreshed(&state[..n], &theta);
+        let upper: Upper<_> = Upper::new(frozen.criterion(validation.clone()).unwrap());
+        let lower: Lower<_> = Lower::new(frozen);
+        let x = state[..n].to_vec();
+        let report = check_lower(&lower, &x, &theta);
+        assert!(report.passed(), "{}\n{report}", recipe.name());
+        let report = check_upper(&upper, &x, &theta);
+        assert!(report.passed(), "{}\n{report}", recipe.name());
+        // A batch of all, in another order, is the level itself.
+        let backwards: Vec<usize> = (0..20).rev().collect();
+        let (mut a, mut b) = (x.clone(), x.clone());
+        lower.gradient(&x, &theta, &mut a);
+        lower.batch_gradient(Batch::List(&backwards), &x, &theta, &mut b);
+        a.axpy(-1.0, &b);
+        assert!(a.norm() <= 1e-14 * b.norm());
     }
 }

@@ -13,11 +13,13 @@
 //! Batches, the order of the samples and the random numbers of mixup are functions of the seed and of t.
 
 mod criterion;
+mod frozen;
 
 mod optimizer;
 mod pass;
 
 pub use criterion::{Criterion, Judged};
+pub use frozen::Frozen;
 
 pub use optimizer::{Optimizer, Schedule};
 
@@ -32,9 +34,9 @@ use std::ops::Range;
 
 use crate::data::Samples;
 use crate::models::Classifier;
-use crate::regularizers::{Recipe, share_of};
+use crate::regularizers::Recipe;
 use optimizer::Moving;
-use pass::{Pass, Targets};
+use pass::{Pass, Place, Targets};
 
 /// How a model is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -234,14 +236,22 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
     fn pass<R>(&self, t: usize, f: impl FnOnce(&Pass<'_, M, D>) -> R) -> R {
         let chance = self.chances[t.min(self.chances.len() - 1)];
         let epoch = t / self.steps_of_epoch() + 1;
+        let batch = self.batch(t);
+        let partner = |k: usize| (k + 1) % batch.len();
+        let place = |(k, &sample): (usize, &u32)| Place {
+            sample: sample as usize,
+            row: k,
+            partner: batch[partner(k)] as usize,
+            partner_row: partner(k),
+            chance,
+        };
         f(&Pass {
             model: &self.model,
             data: &self.data,
             recipe: &self.recipe,
             layers: self.layers.len(),
-            batch: self.batch(t),
+            batch: batch.iter().enumerate().map(place).collect(),
             progress: epoch as f64 / self.settings.epochs as f64,
-            share: &|alpha| share_of(alpha, chance),
         })
     }
 
@@ -521,7 +531,10 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
                     (true, false) => "the gradient of the loss",
                     (true, true) => return None,
                 };
-                Some(format!("{what} of sample {} is not finite", pass.batch[k]))
+                Some(format!(
+                    "{what} of sample {} is not finite",
+                    pass.batch[k].sample
+                ))
             })
         })
     }

@@ -4,7 +4,9 @@ use bilevel::problem::autodiff::{Dual, Number, Real, Scalar, Sheet, Tape, Var};
 
 use crate::data::{Sample, Samples};
 use crate::models::{Classifier, Input};
-use crate::regularizers::{DecoupledMixup, Elr, PsKd, Recipe, Split, cross_entropy, negative_log};
+use crate::regularizers::{
+    DecoupledMixup, Elr, PsKd, Recipe, Split, cross_entropy, negative_log, share_of,
+};
 
 /// A batch of a training step, of which one sample after the other is recorded.
 pub(super) struct Pass<'a, M, D> {
@@ -12,12 +14,22 @@ pub(super) struct Pass<'a, M, D> {
     pub(super) data: &'a D,
     pub(super) recipe: &'a Recipe,
     pub(super) layers: usize,
-    /// The places of its samples in the data.
-    pub(super) batch: &'a [u32],
+    pub(super) batch: Vec<Place>,
     /// e/E.
     pub(super) progress: f64,
-    /// λ of the mixup and its derivatives, by α.
-    pub(super) share: &'a (dyn Fn(f64) -> [f64; 3] + Sync),
+}
+
+/// Where a sample of a batch is to be found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Its place in the data, and in the targets.
+    pub(super) sample: usize,
+    pub(super) row: usize,
+    /// The same of what it is mixed with.
+    pub(super) partner: usize,
+    pub(super) partner_row: usize,
+    /// The random number of the mixup.
+    pub(super) chance: f64,
 }
 
 /// The targets of the samples of a batch, row after row.
@@ -39,25 +51,16 @@ struct Rows<S> {
 }
 
 impl<M: Classifier, D: Samples> Pass<'_, M, D> {
-    /// The place in the batch of what sample k is mixed with.
-    pub(super) fn partner(&self, k: usize) -> usize {
-        (k + 1) % self.batch.len()
-    }
-
-    fn row<'s, S>(&self, targets: &'s [S], k: usize) -> &'s [S] {
+    fn row<'s, S>(&self, targets: &'s [S], row: usize) -> &'s [S] {
         if targets.is_empty() {
             return &[];
         }
         let classes = self.model.classes();
-        &targets[k * classes..(k + 1) * classes]
+        &targets[row * classes..(row + 1) * classes]
     }
 
-    fn label(&self, k: usize) -> usize {
-        self.data.labels()[self.batch[k] as usize] as usize
-    }
-
-    fn sample(&self, k: usize) -> Sample<'_> {
-        self.data.sample(self.batch[k] as usize)
+    fn label(&self, sample: usize) -> usize {
+        self.data.labels()[sample] as usize
     }
 
     /// Records sample k of the batch, and adds its share of the gradient to the adjoints of the sheet. The notes get the new targets.
@@ -74,7 +77,31 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         sheet.notes.extend(pskd);
     }
 
-    /// The same over dual numbers whose tangents are along the adjoint of the gradient, for the transpose of the step: the tangents of the
+    /// Records sample k with targets that stay where they are, and adds its share of the gradients to the adjoints.
+    pub(super) fn frozen<S: Number>(&self, sheet: &mut Sheet<S>, targets: &Targets<S>, k: usize) {
+        let mark = sheet.tape.mark();
+        let (scores, rows) = self.predict(sheet, targets, k);
+        let elr = self.row(&targets.elr, self.batch[k].row);
+        self.lose(sheet, k, &scores, &rows, elr);
+        sheet.tape.sweep(mark);
+        sheet.tape.truncate(mark);
+    }
+
+    /// The new targets of sample k alone.
+    pub(super) fn refreshed<S: Number>(
+        &self,
+        sheet: &mut Sheet<S>,
+        targets: &Targets<S>,
+        k: usize,
+    ) -> [Vec<S>; 2] {
+        let mark = sheet.tape.mark();
+        let (_, rows) = self.predict(sheet, targets, k);
+        let new = [&rows.elr_next, &rows.pskd_next].map(|vars| self.numbers(&sheet.tape, vars));
+        sheet.tape.truncate(mark);
+        new
+    }
+
+    /// [`step`](Pass::step) over dual numbers whose tangents are along the adjoint of the gradient, for the transpose of the step: the tangents of the
     /// adjoints are then what flows back. `next` has the adjoints of the new targets; the notes get those of the old ones, of the sample
     /// itself and of the one that it is mixed with.
     pub(super) fn transposed<E: Real>(
@@ -91,11 +118,12 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         elr.iter_mut().for_each(|t| t.eps = E::default());
         let by_elr = self.lose(sheet, k, &scores, &rows, &elr);
         // What the loss makes of a new target, and what later steps do.
-        let later = self.row(&next.elr, k);
+        let row = self.batch[k].row;
+        let later = self.row(&next.elr, row);
         for ((&var, own), &later) in rows.elr_next.iter().zip(by_elr).zip(later) {
             *sheet.tape.adjoint_mut(var) = Dual::new(E::default(), own.eps + later);
         }
-        let later = self.row(&next.pskd, k);
+        let later = self.row(&next.pskd, row);
         for (&var, &later) in rows.pskd_next.iter().zip(later) {
             *sheet.tape.adjoint_mut(var) = Dual::new(E::default(), later);
         }
@@ -123,22 +151,23 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         let mixed = self.recipe.mixup.is_some();
         tape.record(|| {
             let leaves = |row: &[S]| row.iter().map(|&t| Var::constant_number(t)).collect();
+            let place = self.batch[k];
             let mut rows = Rows {
-                elr: leaves(self.row(&targets.elr, k)),
-                pskd: leaves(self.row(&targets.pskd, k)),
+                elr: leaves(self.row(&targets.elr, place.row)),
+                pskd: leaves(self.row(&targets.pskd, place.row)),
                 partner: Vec::new(),
                 elr_next: Vec::new(),
                 pskd_next: Vec::new(),
             };
             if mixed {
-                rows.partner = leaves(self.row(&targets.pskd, self.partner(k)));
+                rows.partner = leaves(self.row(&targets.pskd, place.partner_row));
             }
             if mixed && !self.recipe.keeps_targets() {
                 return (Vec::new(), rows);
             }
             let zero = Var::constant(0.0);
             let mut scores = vec![zero; self.model.classes()];
-            let input = match self.sample(k) {
+            let input = match self.data.sample(place.sample) {
                 Sample::Features(features) => Input::Features(features),
                 Sample::Tokens(tokens) => Input::Tokens(tokens),
             };
@@ -196,7 +225,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
             )
         };
         let mut loss = match self.recipe.mixup {
-            None => one(scores, self.label(k), &rows.pskd),
+            None => one(scores, self.label(self.batch[k].sample), &rows.pskd),
             Some(mixup) => self.mixed(w, theta, k, rows, mixup, &one),
         };
         if self.recipe.elr.is_some() {
@@ -215,13 +244,12 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         mixup: DecoupledMixup,
         one: &impl Fn(&[Var<S>], usize, &[Var<S>]) -> Var<S>,
     ) -> Var<S> {
-        let share = DecoupledMixup::share(theta.mixup, self.share);
-        let (mut scores, partner) = (
-            vec![Var::constant(0.0); self.model.classes()],
-            self.partner(k),
-        );
-        let input = match (self.sample(k), self.sample(partner)) {
-            (Sample::Features(first), Sample::Features(second)) => Input::Mixed {
+        let place = self.batch[k];
+        let share = DecoupledMixup::share(theta.mixup, |alpha| share_of(alpha, place.chance));
+        let mut scores = vec![Var::constant(0.0); self.model.classes()];
+        let pair = [place.sample, place.partner];
+        let input = match pair.map(|i| self.data.sample(i)) {
+            [Sample::Features(first), Sample::Features(second)] => Input::Mixed {
                 first,
                 second,
                 share,
@@ -230,7 +258,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
             _ => Input::Tokens(&[]),
         };
         self.model.scores(w, input, &mut scores);
-        let classes = [self.label(k), self.label(partner)];
+        let classes = pair.map(|i| self.label(i));
         let first = one(&scores, classes[0], &rows.pskd);
         let second = one(&scores, classes[1], &rows.partner);
         second + share * (first - second) + mixup.term(&scores, classes, share, theta.mixup)
