@@ -138,6 +138,11 @@ where
         &self.lower
     }
 
+    /// The lower level, taken back.
+    pub fn into_lower(self) -> P {
+        self.lower
+    }
+
     /// The upper level.
     pub fn upper(&self) -> &U {
         &self.upper

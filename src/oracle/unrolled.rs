@@ -14,7 +14,8 @@ use crate::work::Work;
 /// A training run of T steps, what judges its end, and how it is differentiated.
 ///
 /// Its F is F_T, the criterion after these T steps, which is computed exactly but for rounding: accuracies that are asked for make no
-/// difference. Bounds are [`Trust::Estimated`]: every step is taken to round once, relative to the result, and nothing to amplify it. A
+/// difference. Bounds are [`Trust::Estimated`]: every step is taken to round the result eight times, by chance up or down, and nothing to
+/// amplify it. A
 /// hypergradient of a [`Mode`] that leaves steps out is biased by an amount that is not known, and [`Trust::Unknown`].
 pub struct Unrolled<D, U> {
     dynamics: D,
@@ -22,9 +23,37 @@ pub struct Unrolled<D, U> {
     mode: Mode,
 }
 
-/// What an [`Unrolled`] oracle remembers: nothing, since every run begins at s₀.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnrolledState;
+/// What an [`Unrolled`] oracle remembers: what the last run came to, so that a solver that asks again at the same θ, for more accuracy
+/// than there is, costs nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct UnrolledState<T: Vector> {
+    last: Option<Last<T>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+struct Last<T: Vector> {
+    theta: T,
+    value: f64,
+    gradient: Option<T>,
+}
+
+impl<T: Vector> Default for UnrolledState<T> {
+    fn default() -> Self {
+        UnrolledState { last: None }
+    }
+}
+
+impl<T: Vector> UnrolledState<T> {
+    /// What is known at θ.
+    fn at(&self, theta: &T) -> Option<&Last<T>> {
+        let (a, b) = (&self.last.as_ref()?.theta, theta);
+        let mut difference = a.clone();
+        difference.axpy(-1.0, b);
+        (a.len() == b.len() && difference.norm() == 0.0).then_some(self.last.as_ref()?)
+    }
+}
 
 impl<D, U> Unrolled<D, U>
 where
@@ -70,9 +99,9 @@ where
         }
     }
 
-    /// The share of a result that rounding may have changed, as an estimate.
+    /// The share of a result that rounding may have changed, as an estimate: the errors of the steps are taken for independent.
     fn rounding(&self) -> f64 {
-        8.0 * D::State::UNIT_ROUNDOFF * (1.0 + self.dynamics.steps() as f64)
+        8.0 * D::State::UNIT_ROUNDOFF * (1.0 + self.dynamics.steps() as f64).sqrt()
     }
 
     fn bounded(&self, value: f64) -> Bounded {
@@ -92,22 +121,32 @@ where
     U: UpperLevel<Theta = D::Theta, X = D::State>,
 {
     type Theta = D::Theta;
-    type State = UnrolledState;
+    type State = UnrolledState<D::Theta>;
 
-    fn start(&self, theta: &D::Theta) -> Result<UnrolledState, Error> {
+    fn start(&self, theta: &D::Theta) -> Result<Self::State, Error> {
         self.dynamics.check(theta)?;
-        Ok(UnrolledState)
+        Ok(UnrolledState::default())
     }
 
     fn value(
         &self,
         theta: &D::Theta,
         _epsilon: f64,
-        _state: &mut UnrolledState,
+        state: &mut Self::State,
     ) -> Result<Evaluation, Error> {
         self.dynamics.check(theta)?;
         let mut work = Work::default();
-        let value = self.rollout().value(theta, &mut work)?;
+        let value = match state.at(theta) {
+            Some(last) => last.value,
+            None => self.rollout().value(theta, &mut work)?,
+        };
+        if state.at(theta).is_none() {
+            state.last = Some(Last {
+                theta: theta.clone(),
+                value,
+                gradient: None,
+            });
+        }
         Ok(Evaluation {
             value: self.bounded(value),
             epsilon: 0.0,
@@ -120,14 +159,30 @@ where
         &self,
         theta: &D::Theta,
         _accuracy: Accuracy,
-        _state: &mut UnrolledState,
+        state: &mut Self::State,
     ) -> Result<Hypergradient<D::Theta>, Error> {
         self.dynamics.check(theta)?;
-        let result = self.rollout().differentiate(theta, self.mode)?;
+        let known = state.at(theta).cloned();
+        let (value, gradient, work) = match known {
+            Some(Last {
+                value,
+                gradient: Some(gradient),
+                ..
+            }) => (value, gradient, Work::default()),
+            _ => {
+                let found = self.rollout().differentiate(theta, self.mode)?;
+                (found.value, found.gradient, found.work)
+            }
+        };
+        state.last = Some(Last {
+            theta: theta.clone(),
+            value,
+            gradient: Some(gradient.clone()),
+        });
         let exact = self.mode.is_exact(self.dynamics.steps());
         Ok(Hypergradient {
             error_bound: if exact {
-                self.rounding() * result.gradient.norm()
+                self.rounding() * gradient.norm()
             } else {
                 f64::INFINITY
             },
@@ -137,8 +192,8 @@ where
                 Trust::Unknown
             },
             correction: None,
-            value: self.bounded(result.value),
-            goal_oriented: result.value,
+            value: self.bounded(value),
+            goal_oriented: value,
             attained: Accuracy {
                 epsilon: 0.0,
                 delta: 0.0,
@@ -146,16 +201,16 @@ where
             lower_status: SolveStatus::Converged,
             adjoint_status: SolveStatus::Converged,
             attempts: Vec::new(),
-            gradient: result.gradient,
-            work: result.work,
+            gradient,
+            work,
         })
     }
 
-    fn check(&self, theta: &D::Theta, _state: &UnrolledState) -> Result<(), Error> {
+    fn check(&self, theta: &D::Theta, _state: &Self::State) -> Result<(), Error> {
         self.dynamics.check(theta)
     }
 
-    fn probe(&self, theta: &D::Theta, _state: &UnrolledState) -> f64 {
+    fn probe(&self, theta: &D::Theta, _state: &Self::State) -> f64 {
         // A step of the run, judged: the data of both levels decide it.
         let mut state = self.dynamics.start();
         if self.dynamics.steps() > 0 {

@@ -96,6 +96,46 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
         }
     }
 
+    /// The weights at the front of a state, as the model computes with them.
+    pub fn model_weights<E: Real>(&self, state: &[E], theta: &[f64]) -> Vec<f64> {
+        let theta: Vec<E> = theta.iter().map(|&t| E::constant(t)).collect();
+        let w = self.weights(state, &theta);
+        w.iter().map(|w| w.value()).collect()
+    }
+
+    /// Of samples that are mixed with the next one, which has another label, how often the two classes have the two largest scores;
+    /// `None` where there are none, and for texts.
+    pub fn both_found<E: Real>(&self, state: &[E], theta: &[f64], share: f64) -> Option<f64> {
+        let theta: Vec<E> = theta.iter().map(|&t| E::constant(t)).collect();
+        let w = self.weights(state, &theta);
+        let labels = self.data.labels();
+        let (mut pairs, mut found) = (0, 0);
+        for i in 0..self.data.len() {
+            let next = (i + 1) % self.data.len();
+            let (Sample::Features(first), Sample::Features(second)) =
+                (self.data.sample(i), self.data.sample(next))
+            else {
+                return None;
+            };
+            if labels[i] == labels[next] {
+                continue;
+            }
+            let mut scores = vec![E::default(); self.model.classes()];
+            let input = Input::Mixed {
+                first,
+                second,
+                share: E::constant(share),
+            };
+            self.model.scores(&w, input, &mut scores);
+            let own = [labels[i], labels[next]].map(|label| scores[label as usize].value());
+            let least = own[0].min(own[1]);
+            let above = scores.iter().filter(|s| s.value() > least).count();
+            pairs += 1;
+            found += usize::from(above <= 1);
+        }
+        (pairs > 0).then(|| found as f64 / pairs as f64)
+    }
+
     fn weights<S: Number>(&self, x: &[S], theta: &[S]) -> Vec<S> {
         let w = &x[..self.model.parameters()];
         let mut weights = w.to_vec();

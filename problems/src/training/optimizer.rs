@@ -74,6 +74,15 @@ pub(super) struct Moving<S> {
 }
 
 impl Optimizer {
+    /// Adam with its usual settings: β₁ = 0.9, β₂ = 0.999, ϵ = 10⁻⁸.
+    pub fn adam() -> Self {
+        Optimizer::Adam {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        }
+    }
+
     pub(super) fn check(self) -> Result<(), Error> {
         let share = |name: &str, value: f64| {
             if (0.0..1.0).contains(&value) {

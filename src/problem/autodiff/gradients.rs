@@ -252,6 +252,11 @@ impl<G: Gradients, E: Real> Lower<G, E> {
     pub fn gradients(&self) -> &G {
         &self.0.gradients
     }
+
+    /// The gradients, taken back.
+    pub fn into_gradients(self) -> G {
+        self.0.gradients
+    }
 }
 
 impl<G: Gradients, E: Real> LowerLevel for Lower<G, E> {

@@ -1,0 +1,493 @@
+//! The trainings of one seed, and the table of all.
+
+use bilevel::lower::Lbfgs;
+use bilevel::problem::autodiff::{Lower, Real, Upper};
+use bilevel::{Accuracy, Dynamics, Implicit, Limits, Report, Trust, Unrolled};
+use bilevel_problems::data::{Samples, Table, first_names};
+use bilevel_problems::models::{
+    Activation, Classifier, Convolutional, Linear, Perceptron, Recurrent,
+};
+use bilevel_problems::regularizers::Recipe;
+use bilevel_problems::training::{Criterion, Judged, Training};
+use std::fmt::Write as _;
+use std::io::Write;
+use std::time::Instant;
+
+use super::common::images_of_classes::all_samples;
+use super::common::solvers::{Notes, Settings, around, solver};
+use super::common::{Failure, Precision, prepare};
+use super::figures;
+use super::options::{ModelName, Options, Treatment};
+
+/// The files that every run writes, and those that belong to one regulariser.
+const OUTPUTS: [&str; 10] = [
+    "report.json",
+    "trace.csv",
+    "results.csv",
+    "accuracy.svg",
+    "convergence.svg",
+    "theta.svg",
+    "memorisation.svg",
+    "calibration.svg",
+    "mixed.svg",
+    "weights.svg",
+];
+/// Shares of mixed samples that are looked at, from 0 to 1.
+const SHARES: usize = 20;
+/// Accuracies of a table are of this many digits, in percent.
+const DIGITS: usize = 2;
+
+/// Samples, divided.
+pub(crate) struct Split<D> {
+    /// With right labels.
+    pub(crate) clean: D,
+    /// The same with wrong ones.
+    pub(crate) train: D,
+    pub(crate) validation: D,
+    pub(crate) test: D,
+}
+
+pub(crate) fn tune(options: &Options) -> Result<(), Failure> {
+    prepare(&options.out, &OUTPUTS)?;
+    match options.precision {
+        Precision::F64 => of_numbers::<f64>(options),
+        Precision::F32 => of_numbers::<f32>(options),
+    }
+}
+
+fn of_numbers<E: Real>(options: &Options) -> Result<(), Failure> {
+    if options.model == ModelName::Recurrent {
+        if options.data.is_some() {
+            return Err("--model recurrent reads the first names that ship, not --data".into());
+        }
+        let names = first_names()?;
+        let model = Recurrent::new(names.vocabulary().len(), 16, options.hidden, 2)?;
+        return run::<E, _, _>(options, &model, &|seed| {
+            let all = names.shuffled(seed);
+            // A tenth of the names is kept for the test.
+            let test = all.len() / 10;
+            divide(
+                options,
+                seed,
+                |range| Ok(all.rows(range)?),
+                all.len() - test,
+                &|| Ok(all.rows(all.len() - test..all.len())?),
+            )
+        });
+    }
+    let (all, test) = all_samples(options.data.as_deref())?;
+    let (columns, classes) = (all.columns(), all.classes());
+    let split = |seed: u64| -> Result<Split<Table<f64>>, Failure> {
+        let all = all.shuffled(seed);
+        divide(
+            options,
+            seed,
+            |range| Ok(all.rows(range)?),
+            all.samples(),
+            &|| Ok(test.clone()),
+        )
+    };
+    let smooth = Activation::Tanh;
+    match options.model {
+        ModelName::Linear => run::<E, _, _>(options, &Linear::new(columns, classes)?, &split),
+        ModelName::Convolutional => {
+            let model = Convolutional::new(columns.isqrt(), [8, 16], classes, smooth)?;
+            run::<E, _, _>(options, &model, &split)
+        }
+        _ => {
+            let model = Perceptron::new(columns, &[options.hidden], classes, smooth)?;
+            run::<E, _, _>(options, &model, &split)
+        }
+    }
+}
+
+/// Divides samples in their order, and makes labels of the training samples wrong.
+fn divide<D: Samples>(
+    options: &Options,
+    seed: u64,
+    rows: impl Fn(std::ops::Range<usize>) -> Result<D, Failure>,
+    samples: usize,
+    test: &dyn Fn() -> Result<D, Failure>,
+) -> Result<Split<D>, Failure> {
+    let validation = options.validation;
+    let train = options.train.unwrap_or(samples.saturating_sub(validation));
+    if train == 0 || validation == 0 || train.saturating_add(validation) > samples {
+        return Err(format!(
+            "--train {train} and --validation {validation} do not divide {samples} samples: at least one each, and together no more"
+        )
+        .into());
+    }
+    let clean = rows(0..train)?;
+    let noise = bilevel_problems::data::Noise::from(options.noise_kind);
+    Ok(Split {
+        train: noise.apply(&clean, options.noise, seed)?,
+        clean,
+        validation: rows(train..train + validation)?,
+        test: test()?,
+    })
+}
+
+/// What one training run came to, epoch by epoch.
+pub(crate) struct History {
+    pub(crate) name: &'static str,
+    pub(crate) theta: Vec<f64>,
+    /// Validation and test accuracy, and the share of the wrong labels that the model predicts.
+    pub(crate) epochs: Vec<[f64; 3]>,
+    pub(crate) validation: Judged,
+    pub(crate) test: Judged,
+    /// The trained weights, as the model computes with them.
+    pub(crate) weights: Vec<f64>,
+    /// By the share of one of two mixed test samples, how often both classes are found.
+    pub(crate) mixed: Vec<(f64, f64)>,
+    /// Seconds that tuning took.
+    pub(crate) seconds: f64,
+}
+
+/// Trains, and judges the model behind every epoch.
+fn train<E: Real, M: Classifier + Clone, D: Samples>(
+    name: &'static str,
+    training: &Training<M, D, E>,
+    split: &Split<D>,
+    theta: &[f64],
+    seconds: f64,
+) -> Result<History, Failure> {
+    let theta = theta.to_vec();
+    let judges = [&split.validation, &split.test, &split.train];
+    let judges: Vec<Criterion<M, D>> = judges
+        .into_iter()
+        .map(|data| training.criterion(data.clone()))
+        .collect::<Result<_, _>>()?;
+    let wrong: Vec<usize> = (0..split.train.len())
+        .filter(|&i| split.train.labels()[i] != split.clean.labels()[i])
+        .collect();
+    let mut state = training.start();
+    let mut epochs = Vec::new();
+    for t in 0..training.steps() {
+        training.step(t, &mut state, &theta);
+        if (t + 1) % training.steps_of_epoch() == 0 {
+            let [validation, test] = [0, 1].map(|k| judges[k].judge(&state, &theta).accuracy);
+            let fitted = judges[2].judge(&state, &theta);
+            let classes = split.train.classes();
+            let hit = |&&i: &&usize| {
+                let p = &fitted.probabilities[i * classes..(i + 1) * classes];
+                p.iter().all(|q| *q <= p[split.train.labels()[i] as usize])
+            };
+            let share = wrong.iter().filter(hit).count() as f64 / wrong.len().max(1) as f64;
+            epochs.push([validation, test, share]);
+        }
+    }
+    let mixed = (0..=SHARES).filter_map(|k| {
+        let share = k as f64 / SHARES as f64;
+        Some((share, judges[1].both_found(&state, &theta, share)?))
+    });
+    Ok(History {
+        name,
+        epochs,
+        mixed: mixed.collect(),
+        validation: judges[0].judge(&state, &theta),
+        test: judges[1].judge(&state, &theta),
+        weights: judges[0].model_weights(&state, &theta),
+        theta,
+        seconds,
+    })
+}
+
+/// The trainings of one seed: without the regulariser, as published, tuned, and tuned by TPE.
+pub(crate) struct Case {
+    pub(crate) seed: u64,
+    pub(crate) histories: Vec<History>,
+    pub(crate) tuned: Option<Tuned>,
+}
+
+pub(crate) struct Tuned {
+    pub(crate) report: Report<Vec<f64>>,
+    /// θ at every iteration, in natural units.
+    pub(crate) path: Vec<Vec<(String, f64)>>,
+}
+
+fn run<E: Real, M: Classifier + Clone, D: Samples>(
+    options: &Options,
+    model: &M,
+    split: &dyn Fn(u64) -> Result<Split<D>, Failure>,
+) -> Result<(), Failure> {
+    let recipe = options.recipe()?;
+    if options.seeds == 0 {
+        return Err("--seeds 0: expected at least 1".into());
+    }
+    let mut cases: Vec<Case> = Vec::new();
+    for seed in options.seed..options.seed.saturating_add(options.seeds) {
+        let data = split(seed)?;
+        let case = one_seed::<E, M, D>(options, model, recipe, &data, seed)?;
+        if cases.is_empty() {
+            figures::write(options, recipe, &data, &case)?;
+        }
+        cases.push(case);
+        write_results(options, &cases)?;
+    }
+    summary(options, model, recipe, &cases)
+}
+
+fn one_seed<E: Real, M: Classifier + Clone, D: Samples>(
+    options: &Options,
+    model: &M,
+    recipe: Recipe,
+    split: &Split<D>,
+    seed: u64,
+) -> Result<Case, Failure> {
+    let make = |recipe| -> Result<Training<M, D, E>, Failure> {
+        let settings = options.settings(seed);
+        Ok(Training::new(
+            model.clone(),
+            split.train.clone(),
+            recipe,
+            settings,
+        )?)
+    };
+    let plain = make(Recipe::default())?;
+    let mut histories = vec![train("none", &plain, split, &[], 0.0)?];
+    if recipe == Recipe::default() {
+        return Ok(Case {
+            seed,
+            histories,
+            tuned: None,
+        });
+    }
+    let training = make(recipe)?;
+    let published = training.theta()?;
+    histories.push(train("default", &training, split, &published, 0.0)?);
+    let clock = Instant::now();
+    let notes = Notes::default();
+    let first = seed == options.seed;
+    let report = match options.treatment {
+        Treatment::Unrolled => unrolled(
+            options,
+            &options.solver,
+            make(recipe)?,
+            split,
+            &notes,
+            first,
+        )?,
+        Treatment::Frozen => frozen(options, &training, split, &notes, first)?,
+    };
+    let seconds = clock.elapsed().as_secs_f64();
+    histories.push(train("tuned", &training, split, &report.theta, seconds)?);
+    if options.tpe_trials > 0 {
+        let clock = Instant::now();
+        let notes = Notes::default();
+        let best = unrolled(options, "tpe", make(recipe)?, split, &notes, false)?;
+        let seconds = clock.elapsed().as_secs_f64();
+        histories.push(train("TPE", &training, split, &best.theta, seconds)?);
+    }
+    let path = notes.rows();
+    let path = path
+        .iter()
+        .map(|note| training.named(&note.theta))
+        .collect();
+    Ok(Case {
+        seed,
+        histories,
+        tuned: Some(Tuned { report, path }),
+    })
+}
+
+fn unrolled<E: Real, M: Classifier + Clone, D: Samples>(
+    options: &Options,
+    name: &str,
+    training: Training<M, D, E>,
+    split: &Split<D>,
+    notes: &Notes<Vec<f64>>,
+    first: bool,
+) -> Result<Report<Vec<f64>>, Failure> {
+    let start = training.theta()?;
+    let criterion = training.criterion(split.validation.clone())?;
+    let oracle = Unrolled::new(training, Upper::<_, E>::new(criterion), options.mode())?;
+    let region = around(&start, options.half_width)?;
+    let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
+    let iterations = match name {
+        "tpe" if options.tpe_trials > 0 => options.tpe_trials,
+        _ => options.max_iterations,
+    };
+    let settings = settings(options, iterations, notes, first);
+    solver(name, accuracy, &region)?.run(&oracle, start, &settings)
+}
+
+/// Rounds of iterations at targets that are held still, and new targets behind each.
+fn frozen<E: Real, M: Classifier + Clone, D: Samples>(
+    options: &Options,
+    training: &Training<M, D, E>,
+    split: &Split<D>,
+    notes: &Notes<Vec<f64>>,
+    first: bool,
+) -> Result<Report<Vec<f64>>, Failure> {
+    if options.checkpoints.checkpoint.is_some() || options.checkpoints.resume.is_some() {
+        return Err(
+            "--treatment frozen makes a new problem every few iterations, and cannot be resumed"
+                .into(),
+        );
+    }
+    if options.refresh == 0 {
+        return Err("--refresh 0: expected at least 1".into());
+    }
+    let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
+    let mut theta = training.theta()?;
+    let mut state = training.start();
+    for t in 0..training.steps() {
+        training.step(t, &mut state, &theta);
+    }
+    let mut objective = training.freeze(&state);
+    let mut left = options.max_iterations.max(1);
+    loop {
+        let criterion = objective.criterion(split.validation.clone())?;
+        let lower = Lower::<_, f64>::new(objective);
+        let oracle = Implicit::new(lower, Upper::<_, f64>::new(criterion))
+            .with_lower_solver(Lbfgs::default())
+            .with_trust(Trust::Unknown);
+        let iterations = left.min(options.refresh);
+        left -= iterations;
+        let region = around(&theta, options.half_width)?;
+        let settings = settings(options, iterations, notes, first);
+        let report = solver(&options.solver, accuracy, &region)?.run(&oracle, theta, &settings)?;
+        theta = report.theta.clone();
+        if left == 0 {
+            return Ok(report);
+        }
+        let mut state = bilevel::Oracle::start(&oracle, &theta)?;
+        bilevel::Oracle::value(&oracle, &theta, accuracy.epsilon, &mut state)?;
+        objective = oracle
+            .into_lower()
+            .into_gradients()
+            .refreshed(state.x(), &theta);
+    }
+}
+
+fn settings<'a>(
+    options: &'a Options,
+    iterations: u64,
+    notes: &'a Notes<Vec<f64>>,
+    first: bool,
+) -> Settings<'a, Vec<f64>> {
+    let limits = Limits {
+        iterations: Some(iterations),
+        seconds: options.max_seconds,
+        ..Limits::default()
+    };
+    let of_options = Settings::of(&options.checkpoints, options.tolerance, limits);
+    Settings {
+        notes: Some(notes),
+        table: first,
+        // One checkpoint cannot be that of several runs.
+        checkpoint: of_options.checkpoint.filter(|_| first),
+        resume: of_options.resume.filter(|_| first),
+        ..of_options
+    }
+}
+
+/// Expected calibration error: the mean distance of confidence and accuracy over ten bins of confidence.
+pub(crate) fn calibration(
+    judged: &Judged,
+    labels: &[u32],
+    classes: usize,
+) -> (f64, Vec<(f64, f64)>) {
+    const BINS: usize = 10;
+    let mut bins = [[0.0f64; 3]; BINS];
+    for (p, &label) in judged.probabilities.chunks_exact(classes).zip(labels) {
+        let (best, confidence) =
+            p.iter().enumerate().fold(
+                (0, 0.0),
+                |best, (c, &q)| {
+                    if q > best.1 { (c, q) } else { best }
+                },
+            );
+        let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
+        bin[0] += 1.0;
+        bin[1] += confidence;
+        bin[2] += f64::from(u8::from(best == label as usize));
+    }
+    let total: f64 = labels.len() as f64;
+    let error = bins
+        .iter()
+        .map(|[_, confidence, right]| (confidence - right).abs() / total)
+        .sum();
+    let curve = bins
+        .iter()
+        .filter(|bin| bin[0] > 0.0)
+        .map(|[n, confidence, right]| (confidence / n, right / n))
+        .collect();
+    (error, curve)
+}
+
+fn write_results(options: &Options, cases: &[Case]) -> Result<(), Failure> {
+    let mut csv = String::from(
+        "seed,training,validation_loss,validation_accuracy,test_loss,test_accuracy,false_labels_fitted\n",
+    );
+    for case in cases {
+        for h in &case.histories {
+            let _ = writeln!(
+                csv,
+                "{},{},{:?},{:?},{:?},{:?},{:?}",
+                case.seed,
+                h.name,
+                h.validation.loss,
+                h.validation.accuracy,
+                h.test.loss,
+                h.test.accuracy,
+                h.epochs.last().map_or(f64::NAN, |e| e[2])
+            );
+        }
+    }
+    Ok(std::fs::write(options.out.join("results.csv"), csv)?)
+}
+
+fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+    (mean, (square / (n - 1.0).max(1.0)).sqrt())
+}
+
+fn summary<M: Classifier>(
+    options: &Options,
+    model: &M,
+    recipe: Recipe,
+    cases: &[Case],
+) -> Result<(), Failure> {
+    let layers = model.layers().len();
+    let mut text = String::new();
+    if let Some(tuned) = cases.first().and_then(|case| case.tuned.as_ref()) {
+        let _ = writeln!(text, "\n{}", tuned.report);
+    }
+    let _ = writeln!(
+        text,
+        "\n{} of {}, {} seed(s), labels {:.0} % wrong\n\n\
+         training  validation loss   test accuracy %   false labels fitted %   seconds   theta of the first seed",
+        recipe.name(),
+        model.name(),
+        cases.len(),
+        100.0 * options.noise
+    );
+    for (k, history) in cases[0].histories.iter().enumerate() {
+        let over = |f: &dyn Fn(&History) -> f64| {
+            let values: Vec<f64> = cases.iter().map(|case| f(&case.histories[k])).collect();
+            mean_and_deviation(&values)
+        };
+        let (loss, _) = over(&|h| h.validation.loss);
+        let (accuracy, spread) = over(&|h| 100.0 * h.test.accuracy);
+        let (fitted, _) = over(&|h| 100.0 * h.epochs.last().map_or(f64::NAN, |e| e[2]));
+        let (seconds, _) = over(&|h| h.seconds);
+        let theta: Vec<String> = if history.theta.is_empty() {
+            Vec::new()
+        } else {
+            let named = recipe.named(&history.theta, layers);
+            named.iter().map(|(n, v)| format!("{n} {v:.3}")).collect()
+        };
+        let _ = writeln!(
+            text,
+            "{:<9} {loss:>15.4} {accuracy:>10.DIGITS$} ± {spread:.DIGITS$} {fitted:>19.1} {seconds:>13.1}   {}",
+            history.name,
+            theta.join(", ")
+        );
+    }
+    // A closed pipe is no reason to fail: the files are written.
+    let _ = writeln!(std::io::stdout(), "{text}\nwrote {}", options.out.display());
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! What can be said on the command line.
+
+use bilevel::Mode;
+use bilevel_problems::data::Noise;
+use bilevel_problems::regularizers::{Compander, Recipe, WeightCompander};
+use bilevel_problems::training::{Optimizer, Settings};
+use clap::{Parser, ValueEnum};
+use std::path::PathBuf;
+
+use super::common::{Checkpoints, Failure, Precision};
+
+/// Tune a regulariser by gradient through the training run.
+#[derive(Parser)]
+#[command(name = "tune_regularizer")]
+pub(crate) struct Options {
+    /// The regulariser, or several, as in elr,wc: early-learning regularisation, self-knowledge distillation, decoupled mixup, weight
+    /// compander.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "elr")]
+    pub(crate) regularizer: Vec<RegularizerName>,
+    /// What is trained.
+    #[arg(long, value_enum, default_value_t = ModelName::Perceptron)]
+    pub(crate) model: ModelName,
+    /// Units of the perceptron's hidden layer, or of the recurrent model's state.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) hidden: usize,
+    /// A folder with MNIST or a data set of its form: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same of `t10k`, plain
+    /// or `.gz`. Without it 5,000 images of clothes that ship with the crate.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Training samples. [default: all that are not for validation]
+    #[arg(long, value_name = "N")]
+    pub(crate) train: Option<usize>,
+    /// Validation samples, whose labels are right.
+    #[arg(long, value_name = "M", default_value_t = 1000)]
+    pub(crate) validation: usize,
+    /// The share of the training labels that is wrong.
+    #[arg(long, default_value_t = 0.4)]
+    pub(crate) noise: f64,
+    /// Which labels are wrong.
+    #[arg(long, value_enum, default_value_t = NoiseName::Symmetric)]
+    pub(crate) noise_kind: NoiseName,
+    /// Passes over the training data.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) epochs: usize,
+    /// Samples of a batch.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) batch: usize,
+    /// The first step of the training.
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) step: f64,
+    /// What trains the model.
+    #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
+    pub(crate) optimizer: OptimizerName,
+    /// C of a penalty (C/2)‖w‖².
+    #[arg(long, default_value_t = 1e-4)]
+    pub(crate) decay: f64,
+    /// The solver of the upper level: maid-lbfgs, hoag-quadratic, tpe, …; a name that is none lists them all.
+    #[arg(long, default_value = "maid-lbfgs")]
+    pub(crate) solver: String,
+    /// How the training run is differentiated.
+    #[arg(long, value_enum, default_value_t = ModeName::Forward)]
+    pub(crate) mode: ModeName,
+    /// States of the run in memory, of the modes that go backwards.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) checkpoints_in_memory: usize,
+    /// Steps that `truncated` goes back.
+    #[arg(long, default_value_t = 200)]
+    pub(crate) last_steps: usize,
+    /// Through the run, or implicitly at targets that are held still.
+    #[arg(long, value_enum, default_value_t = Treatment::Unrolled)]
+    pub(crate) treatment: Treatment,
+    /// Iterations between new targets, where they are held still.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) refresh: u64,
+    /// Iterations of the upper level, at most.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) max_iterations: u64,
+    /// Seconds, at most. A run that ends by it is not reproducible to the byte.
+    #[arg(long)]
+    pub(crate) max_seconds: Option<f64>,
+    /// Stop when ‖z‖ + ω, which bounds ‖∇F‖, is below this.
+    #[arg(long, default_value_t = 1e-3)]
+    pub(crate) tolerance: f64,
+    /// First or constant accuracy of the lower level, where targets are held still.
+    #[arg(long, default_value_t = 0.01)]
+    pub(crate) accuracy: f64,
+    /// Half the width of the box around the published θ, of solvers that search in one.
+    #[arg(long, default_value_t = 2.0)]
+    pub(crate) half_width: f64,
+    /// Trials of a search by TPE, to compare with; 0 for none.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) tpe_trials: u64,
+    /// Seed of the split, the wrong labels, the first weights and the batches.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Runs with this and the next seeds. Figures are of the first.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seeds: u64,
+    /// Numbers of the training.
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
+    /// Threads; all cores by default. The results do not depend on it.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) checkpoints: Checkpoints,
+    /// Output folder.
+    #[arg(long, value_name = "DIR", default_value = "out/tune_regularizer")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RegularizerName {
+    Elr,
+    Pskd,
+    Dm,
+    Wc,
+    WcTanh,
+    None,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModelName {
+    Linear,
+    Perceptron,
+    Convolutional,
+    Recurrent,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum NoiseName {
+    Symmetric,
+    Pair,
+    Instance,
+}
+
+impl From<NoiseName> for Noise {
+    fn from(name: NoiseName) -> Noise {
+        match name {
+            NoiseName::Symmetric => Noise::Symmetric,
+            NoiseName::Pair => Noise::Pair,
+            NoiseName::Instance => Noise::InstanceDependent,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum OptimizerName {
+    Sgd,
+    Adam,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ModeName {
+    Forward,
+    Reverse,
+    Truncated,
+    OneStep,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Treatment {
+    Unrolled,
+    Frozen,
+}
+
+impl Options {
+    pub(crate) fn recipe(&self) -> Result<Recipe, Failure> {
+        let mut recipe = Recipe::default();
+        for name in &self.regularizer {
+            match name {
+                RegularizerName::Elr => recipe.elr = Recipe::elr().elr,
+                RegularizerName::Pskd => recipe.pskd = Recipe::pskd().pskd,
+                RegularizerName::Dm => recipe.mixup = Recipe::mixup().mixup,
+                RegularizerName::Wc => recipe.compander = Recipe::compander().compander,
+                RegularizerName::WcTanh => {
+                    recipe.compander = Some(WeightCompander {
+                        shape: Compander::Tanh,
+                        ..WeightCompander::default()
+                    });
+                }
+                RegularizerName::None if self.regularizer.len() > 1 => {
+                    return Err("--regularizer none stands alone".into());
+                }
+                RegularizerName::None => {}
+            }
+        }
+        Ok(recipe)
+    }
+
+    pub(crate) fn settings(&self, seed: u64) -> Settings {
+        Settings {
+            epochs: self.epochs,
+            batch: self.batch,
+            step: self.step,
+            decay: self.decay,
+            optimizer: match self.optimizer {
+                OptimizerName::Sgd => Optimizer::default(),
+                OptimizerName::Adam => Optimizer::adam(),
+            },
+            seed,
+            ..Settings::default()
+        }
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        let checkpoints = self.checkpoints_in_memory;
+        match self.mode {
+            ModeName::Forward => Mode::Forward,
+            ModeName::Reverse => Mode::Reverse { checkpoints },
+            ModeName::Truncated => Mode::Truncated {
+                steps: self.last_steps,
+                checkpoints,
+            },
+            ModeName::OneStep => Mode::OneStep,
+        }
+    }
+}
