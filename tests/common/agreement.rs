@@ -9,7 +9,7 @@
 
 use bilevel::problem::autodiff::{Gradients, Lower, Number, Real, SampleLoss, Taped, Upper};
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper, Products};
-use bilevel::{Element, Linearization, LowerLevel, UpperLevel, Vector};
+use bilevel::{Linearization, LowerLevel, UpperLevel, Vector};
 use bilevel_problems::imaging::Pair;
 
 use crate::common::{distance, random};

@@ -52,7 +52,7 @@ fn inner<S: Number, D: Copy>(a: &[S], b: &[D], times: impl Fn(S, D) -> S) -> S {
     let mut width = LANES / 2;
     while width > 0 {
         for k in 0..width {
-            lanes[k] = lanes[k] + lanes[k + width];
+            lanes[k] += lanes[k + width];
         }
         width /= 2;
     }
