@@ -52,7 +52,7 @@ fn inner<S: Number, D: Copy>(a: &[S], b: &[D], times: impl Fn(S, D) -> S) -> S {
     let mut width = LANES / 2;
     while width > 0 {
         for k in 0..width {
-            lanes[k] = lanes[k] + lanes[k + width];
+            lanes[k] += lanes[k + width];
         }
         width /= 2;
     }
@@ -67,21 +67,24 @@ fn add<S: Number, D: Copy>(y: &mut [S], a: S, x: &[D], times: impl Fn(S, D) -> S
 }
 
 /// Whether a matrix of `entries` takes vectors of `columns` entries to such of `rows`.
-fn fits(entries: usize, rows: usize, columns: usize) -> bool {
+pub(super) fn fits(entries: usize, rows: usize, columns: usize) -> bool {
     columns > 0 && entries == rows * columns
+}
+
+/// What a product is whose lengths do not fit: NaN, but of nothing with nothing 0.
+pub(super) fn misfit(entries: usize, columns: usize) -> f64 {
+    if entries == 0 && columns == 0 {
+        0.0
+    } else {
+        f64::NAN
+    }
 }
 
 /// out ← W x, row by row; NaN where the lengths do not fit, which the caller of the formula is told of.
 #[inline(always)]
 fn rows<S: Number, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D) -> S + Copy) {
     if !fits(w.len(), out.len(), x.len()) {
-        // A product with nothing is 0.
-        let none = if w.is_empty() && x.is_empty() {
-            0.0
-        } else {
-            f64::NAN
-        };
-        return out.fill(S::constant(none));
+        return out.fill(S::constant(misfit(w.len(), x.len())));
     }
     for (out, w) in out.iter_mut().zip(w.chunks_exact(x.len())) {
         *out = inner(w, x, times);

@@ -6,7 +6,8 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 /// A number of a formula: `f64`, `f32`, a [`Dual`](super::Dual) number, or a [`Var`](super::Var) on a tape.
 ///
 /// Constants enter by [`constant`](Scalar::constant), [`plus`](Scalar::plus) and [`times`](Scalar::times). The functions on slices are one
-/// step of the tape each, and run on whole registers: where a formula has a product with data, a sum or a softmax, write it by them.
+/// step of the tape each, and run on whole registers: where a formula has a product with data, a sum or a softmax, write it by them. Slices
+/// whose lengths do not fit give NaN.
 pub trait Scalar:
     Copy
     + Debug
@@ -46,7 +47,9 @@ pub trait Scalar:
     /// The natural logarithm.
     fn ln(self) -> Self {
         let x = self.value();
-        self.chain([x.ln(), 1.0 / x, -1.0 / (x * x)])
+        // Where it is NaN it has no slope: else a gradient could look as if nothing were wrong.
+        let slope = if x < 0.0 { f64::NAN } else { 1.0 / x };
+        self.chain([x.ln(), slope, -slope / x])
     }
     /// The square root.
     fn sqrt(self) -> Self {
@@ -60,11 +63,15 @@ pub trait Scalar:
     /// xᵖ for a constant exponent.
     fn powf(self, p: f64) -> Self {
         let x = self.value();
-        self.chain([
-            x.powf(p),
-            p * x.powf(p - 1.0),
-            p * (p - 1.0) * x.powf(p - 2.0),
-        ])
+        // A derivative that is 0 stays 0 at x = 0, where the power beside it is infinite.
+        let term = |factor: f64, p: f64| {
+            if factor == 0.0 {
+                0.0
+            } else {
+                factor * x.powf(p)
+            }
+        };
+        self.chain([x.powf(p), term(p, p - 1.0), term(p * (p - 1.0), p - 2.0)])
     }
     /// The hyperbolic tangent.
     fn tanh(self) -> Self {
@@ -138,36 +145,49 @@ pub trait Scalar:
     fn mat_data(w: &[Self], data: &[f64], out: &mut [Self]);
     /// outᵢ ← φ(xᵢ), for a function that gives φ, φ' and φ''.
     fn map(x: &[Self], phi: impl Fn(f64) -> [f64; 3], out: &mut [Self]) {
+        if x.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
         for (out, &x) in out.iter_mut().zip(x) {
             *out = x.chain(phi(x.value()));
         }
     }
     /// outᵢ ← s xᵢ.
     fn scaled(x: &[Self], s: Self, out: &mut [Self]) {
+        if x.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
         for (out, &x) in out.iter_mut().zip(x) {
             *out = s * x;
         }
     }
     /// ln Σᵢ exp(xᵢ), which does not overflow.
     fn log_sum_exp(x: &[Self]) -> Self {
-        let largest = x.iter().fold(f64::NEG_INFINITY, |m, x| m.max(x.value()));
-        if !largest.is_finite() {
-            // Of no numbers it is −∞; infinite and NaN entries are summed as they are.
-            let mut sum = Self::constant(0.0);
-            x.iter().for_each(|x| sum += x.exp());
-            return sum.ln();
-        }
+        let shift = shift(x);
         let mut sum = Self::constant(0.0);
-        x.iter().for_each(|x| sum += x.plus(-largest).exp());
-        sum.ln().plus(largest)
+        x.iter().for_each(|x| sum += x.plus(-shift).exp());
+        sum.ln().plus(shift)
     }
     /// outᵢ ← exp(xᵢ)/Σⱼ exp(xⱼ), which does not overflow.
     fn softmax(x: &[Self], out: &mut [Self]) {
-        let total = Self::log_sum_exp(x);
-        for (out, &x) in out.iter_mut().zip(x) {
-            *out = (x - total).exp();
+        if x.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
         }
+        let shift = shift(x);
+        let mut sum = Self::constant(0.0);
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = x.plus(-shift).exp();
+            sum += *out;
+        }
+        let share = Self::constant(1.0) / sum;
+        out.iter_mut().for_each(|out| *out *= share);
     }
+}
+
+/// What is subtracted before an exponential is taken: the largest value, 0 where that is not finite, as it is of no numbers.
+pub(super) fn shift<S: Scalar>(x: &[S]) -> f64 {
+    let largest = x.iter().fold(f64::NEG_INFINITY, |m, x| m.max(x.value()));
+    if largest.is_finite() { largest } else { 0.0 }
 }
 
 /// tanh x, its first and second derivative.
@@ -205,5 +225,5 @@ pub fn softplus(x: f64) -> [f64; 3] {
 /// atan x, its first and second derivative.
 pub fn atan(x: f64) -> [f64; 3] {
     let slope = 1.0 / (1.0 + x * x);
-    [x.atan(), slope, -2.0 * x * slope * slope]
+    [x.atan(), slope, -2.0 * (x * slope) * slope]
 }

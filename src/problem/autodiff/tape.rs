@@ -589,6 +589,9 @@ impl<S: Number> Scalar for Var<S> {
     }
 
     fn mat_vec(w: &[Self], x: &[Self], out: &mut [Self]) {
+        if !number::fits(w.len(), out.len(), x.len()) {
+            return out.fill(Self::constant(number::misfit(w.len(), x.len())));
+        }
         S::with_tape(|Tape { line, side }| {
             let (w, x, rows) = (side.span(w), side.span(x), out.len() as u32);
             let [left, right] = &mut side.rooms;
@@ -603,6 +606,9 @@ impl<S: Number> Scalar for Var<S> {
     }
 
     fn mat_data(w: &[Self], data: &[f64], out: &mut [Self]) {
+        if !number::fits(w.len(), out.len(), data.len()) {
+            return out.fill(Self::constant(number::misfit(w.len(), data.len())));
+        }
         S::with_tape(|Tape { line, side }| {
             let (w, at) = (side.span(w), side.data.len());
             side.data.extend(number::converted::<S>(data));
@@ -621,6 +627,9 @@ impl<S: Number> Scalar for Var<S> {
     }
 
     fn map(x: &[Self], phi: impl Fn(f64) -> [f64; 3], out: &mut [Self]) {
+        if x.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
         S::with_tape(|Tape { line, side }| {
             let (x, at) = (side.span(x), side.slopes.len());
             let [room, _] = &mut side.rooms;
@@ -640,6 +649,9 @@ impl<S: Number> Scalar for Var<S> {
     }
 
     fn scaled(x: &[Self], s: Self, out: &mut [Self]) {
+        if x.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
         S::with_tape(|Tape { line, side }| {
             let x = side.span(x);
             let [room, _] = &mut side.rooms;
@@ -656,14 +668,17 @@ impl<S: Number> Scalar for Var<S> {
             let [room, _] = &mut side.rooms;
             let numbers = gathered(&line.values, &side.places, room, x);
             let total = S::log_sum_exp(numbers);
-            let shares = numbers.iter().map(|&x| (x - total).exp());
-            side.slopes.extend(shares);
+            side.slopes.resize(at + numbers.len(), S::default());
+            S::softmax(numbers, &mut side.slopes[at..]);
             let slopes = at as u32;
             line.push(total, Kind::SumMap { x, slopes })
         })
     }
 
     fn softmax(x: &[Self], out: &mut [Self]) {
+        if x.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
         S::with_tape(|Tape { line, side }| {
             let x = side.span(x);
             let [room, _] = &mut side.rooms;

@@ -1,0 +1,243 @@
+//! The functions on slices: of arguments that do not lie side by side, of none, and of lengths that do not fit.
+
+use bilevel::problem::autodiff::scalar::sigmoid;
+use bilevel::problem::autodiff::{Dual, Scalar};
+
+use super::functions::{close, dual, swept};
+
+/// What a function on slices gives for a slice x of four: as many numbers as it likes.
+type OnSlice<S> = fn(&[S]) -> Vec<S>;
+
+fn functions<S: Scalar>() -> Vec<(&'static str, OnSlice<S>)> {
+    vec![
+        ("sum", |x| vec![S::sum(x)]),
+        ("dot", |x| vec![S::dot(x, x)]),
+        ("dot_data", |x| vec![S::dot_data(x, &[1.0, -2.0, 3.0, 0.5])]),
+        ("mat_vec", |x| {
+            let mut out = vec![S::constant(0.0); 2];
+            S::mat_vec(x, &x[1..3], &mut out);
+            out
+        }),
+        ("mat_vec by", |x| {
+            let mut out = vec![S::constant(0.0); 1];
+            S::mat_vec(&[x[3], x[2], x[1], x[0]], x, &mut out);
+            out
+        }),
+        ("mat_data", |x| {
+            let mut out = vec![S::constant(0.0); 2];
+            S::mat_data(x, &[0.5, -1.0], &mut out);
+            out
+        }),
+        ("map", |x| {
+            let mut out = x.to_vec();
+            S::map(x, sigmoid, &mut out);
+            out
+        }),
+        ("scaled", |x| {
+            let mut out = x.to_vec();
+            S::scaled(x, x[2], &mut out);
+            out
+        }),
+        ("log_sum_exp", |x| vec![S::log_sum_exp(x)]),
+        ("softmax", |x| {
+            let mut out = x.to_vec();
+            S::softmax(x, &mut out);
+            out
+        }),
+    ]
+}
+
+/// Σ (k + 1) yₖ of what a function gives for these entries of x: every output counts differently.
+fn weighted<S: Scalar>(f: OnSlice<S>, x: &[S], places: &[usize]) -> S {
+    let slice: Vec<S> = places.iter().map(|&p| x[p]).collect();
+    let terms = f(&slice);
+    let terms: Vec<S> = terms
+        .iter()
+        .enumerate()
+        .map(|(k, y)| y.times(k as f64 + 1.0))
+        .collect();
+    S::sum(&terms)
+}
+
+#[test]
+fn slices_in_any_order_and_with_repetitions_are_differentiated() {
+    let x = [0.3, -0.8, 1.4, 0.9, -0.2];
+    let places: [[usize; 4]; 7] = [
+        [0, 1, 2, 3], // side by side
+        [1, 2, 3, 4],
+        [3, 2, 1, 0], // backwards
+        [0, 2, 4, 1], // with gaps
+        [2, 2, 2, 2],
+        [0, 1, 1, 2], // begins side by side
+        [4, 0, 1, 2],
+    ];
+    let plain = functions::<f64>();
+    let forward = functions::<Dual<f64>>();
+    let reverse = functions();
+    let second = functions();
+    for (k, (name, f)) in plain.iter().enumerate() {
+        for places in &places {
+            let (value, gradient) = swept(&x, |x| weighted(reverse[k].1, x, places));
+            close(&[value], &[weighted(*f, &x, places)], 1e-14);
+            let tangents: Vec<f64> = (0..x.len())
+                .map(|i| {
+                    let mut unit = [0.0; 5];
+                    unit[i] = 1.0;
+                    weighted(forward[k].1, &dual(&x, &unit), places).eps
+                })
+                .collect();
+            close(&gradient, &tangents, 1e-13);
+            // Second derivatives, by differences of the gradient.
+            let v = [0.2, -0.5, 1.0, 0.4, 0.7];
+            let (_, adjoints) = swept(&dual(&x, &v), |x| weighted(second[k].1, x, places));
+            let at = |t: f64| {
+                let moved: Vec<f64> = x.iter().zip(&v).map(|(x, v)| x + t * v).collect();
+                swept(&moved, |x| weighted(reverse[k].1, x, places)).1
+            };
+            let h = 1e-5;
+            let difference: Vec<f64> = at(h)
+                .iter()
+                .zip(&at(-h))
+                .map(|(a, b)| (a - b) / (2.0 * h))
+                .collect();
+            let along: Vec<f64> = adjoints.iter().map(|a| a.eps).collect();
+            let size = along.iter().map(|a| a.abs()).fold(1.0, f64::max);
+            for (a, d) in along.iter().zip(&difference) {
+                assert!((a - d).abs() <= 1e-8 * size, "{name} {places:?}");
+            }
+        }
+    }
+}
+
+/// What functions on slices of these lengths give.
+fn of_lengths<S: Scalar>(x: &[S]) -> Vec<(&'static str, Vec<S>)> {
+    let out = |n: usize| vec![S::constant(1.0); n];
+    let mut all = Vec::new();
+    let mut with = |name, n, f: &dyn Fn(&mut [S])| {
+        let mut out = out(n);
+        f(&mut out);
+        all.push((name, out));
+    };
+    with("mat_vec, long W", 2, &|out| {
+        S::mat_vec(&x[..5], &x[..2], out)
+    });
+    with("mat_vec, short W", 2, &|out| {
+        S::mat_vec(&x[..3], &x[..2], out)
+    });
+    with("mat_vec, no x", 2, &|out| S::mat_vec(&x[..3], &[], out));
+    with("mat_vec, no W", 2, &|out| S::mat_vec(&[], &x[..2], out));
+    with("mat_data, long W", 2, &|out| {
+        S::mat_data(&x[..5], &[1.0, 2.0], out)
+    });
+    with("mat_data, short W", 2, &|out| {
+        S::mat_data(&x[..3], &[1.0, 2.0], out)
+    });
+    with("mat_data, no data", 2, &|out| {
+        S::mat_data(&x[..3], &[], out)
+    });
+    with("mat_data, no W", 2, &|out| {
+        S::mat_data(&[], &[1.0, 2.0], out)
+    });
+    with("dot", 1, &|out| out[0] = S::dot(&x[..2], &x[..3]));
+    with("dot_data", 1, &|out| {
+        out[0] = S::dot_data(&x[..2], &[1.0; 3])
+    });
+    for n in [1, 3, 9] {
+        with("map", n, &|out| S::map(&x[..2], sigmoid, out));
+        with("scaled", n, &|out| S::scaled(&x[..2], x[0], out));
+        with("softmax", n, &|out| S::softmax(&x[..2], out));
+    }
+    with("map of none", 1, &|out| S::map(&[], sigmoid, out));
+    with("scaled of none", 1, &|out| S::scaled(&[], x[0], out));
+    with("softmax of none", 1, &|out| S::softmax(&[], out));
+    all
+}
+
+#[test]
+fn lengths_that_do_not_fit_give_nan() {
+    let x = [0.1f64, 0.2, 0.3, 0.4, 0.5];
+    for (name, out) in of_lengths(&x) {
+        assert!(out.iter().all(|y| y.is_nan()), "{name}: {out:?}");
+    }
+    for (name, out) in of_lengths(&dual(&x, &x)) {
+        assert!(out.iter().all(|y| y.re.is_nan()), "{name}: {out:?}");
+    }
+    // On a tape, with a sweep over all of it. The sum is NaN, and so no adjoint matters but that of the last summand.
+    let (value, gradient) = swept(&x, |x| {
+        let mut all = vec![x[0].squared()];
+        for (name, out) in of_lengths(x) {
+            assert!(out.iter().all(|y| y.value().is_nan()), "{name}: {out:?}");
+            all.extend(out);
+        }
+        Scalar::sum(&all)
+    });
+    assert!(value.is_nan());
+    assert_eq!(gradient, [0.2, 0.0, 0.0, 0.0, 0.0]);
+}
+
+fn of_none<S: Scalar>() -> Vec<f64> {
+    let mut none: [S; 0] = [];
+    S::mat_vec(&[], &[], &mut none);
+    S::mat_vec(&[], &[S::constant(1.0)], &mut none);
+    S::mat_data(&[], &[], &mut none);
+    S::mat_data(&[], &[1.0], &mut none);
+    S::map(&[], sigmoid, &mut none);
+    S::scaled(&[], S::constant(1.0), &mut none);
+    S::softmax(&[], &mut none);
+    let mut product = [S::constant(1.0); 2];
+    S::mat_vec(&[], &[], &mut product);
+    vec![
+        S::sum(&[]).value(),
+        S::dot(&[], &[]).value(),
+        S::dot_data(&[], &[]).value(),
+        S::log_sum_exp(&[]).value(),
+        product[0].value(),
+        product[1].value(),
+    ]
+}
+
+#[test]
+fn functions_of_no_numbers_are_empty_sums() {
+    let expected = vec![0.0, 0.0, 0.0, f64::NEG_INFINITY, 0.0, 0.0];
+    assert_eq!(of_none::<f64>(), expected);
+    assert_eq!(of_none::<f32>(), expected);
+    assert_eq!(of_none::<Dual<f64>>(), expected);
+    let (_, gradient) = swept(&[1.0f64], |x| {
+        assert_eq!(of_none::<bilevel::problem::autodiff::Var<f64>>(), expected);
+        x[0]
+    });
+    assert_eq!(gradient, [1.0]);
+}
+
+/// Whatever is not finite: results may be NaN, and nothing panics, in either direction.
+#[test]
+fn nothing_panics_for_numbers_that_are_not_finite() {
+    let strange = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e308];
+    let scalars: [fn(Dual<f64>) -> Dual<f64>; 12] = [
+        |x| x.exp(),
+        |x| x.ln(),
+        |x| x.sqrt(),
+        |x| x.powf(0.5),
+        |x| x.tanh(),
+        |x| x.sigmoid(),
+        |x| x.softplus(),
+        |x| x.atan(),
+        |x| x.sin() + x.cos(),
+        |x| x.max(-x),
+        |x| x.clamp(-1.0, 1.0),
+        |x| x / x,
+    ];
+    for a in strange {
+        for f in scalars {
+            let _ = f(Dual::new(a, 1.0));
+        }
+        for b in strange {
+            let x = [a, b, a, 1.0];
+            for ((_, f), (_, on_tape)) in functions::<Dual<f64>>().iter().zip(&functions()) {
+                let _ = f(&dual(&x, &[1.0; 4]));
+                let _ = swept(&x, |x| weighted(*on_tape, x, &[0, 1, 2, 3]));
+                let _ = swept(&x, |x| weighted(*on_tape, x, &[1, 0, 3, 1]));
+            }
+        }
+    }
+}
