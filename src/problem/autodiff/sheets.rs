@@ -10,7 +10,7 @@ use crate::parallel;
 /// Parts of a batch, at most.
 const PARTS: usize = 16;
 /// Samples of a part, at least, but of the last one.
-const SHARE: usize = 8;
+const SHARE: usize = 16;
 
 /// Samples in a part of a batch of `samples`: a function of their number alone.
 fn part_size(samples: usize) -> usize {
@@ -60,12 +60,14 @@ impl<S: Number> Default for Sheet<S> {
 impl<S: Number> Sheet<S> {
     /// A tape of nothing but the leaves.
     pub fn open(&mut self, x: &[S], theta: &[S]) {
-        self.tape.clear();
-        self.x.clear();
-        self.theta.clear();
+        self.tape.open(&[x, theta]);
+        // The leaves of one opening are at the places of those of any other.
+        let (first, end) = (x.len(), x.len() + theta.len());
+        if self.x.len() != first || self.theta.len() != theta.len() {
+            self.x = (0..first).map(Var::at).collect();
+            self.theta = (first..end).map(Var::at).collect();
+        }
         self.notes.clear();
-        self.x.extend(x.iter().map(|&x| self.tape.leaf(x)));
-        self.theta.extend(theta.iter().map(|&t| self.tape.leaf(t)));
         self.value = S::default();
     }
 

@@ -204,6 +204,17 @@ impl<S: Number> Tape<S> {
         self.truncate(Tape::<S>::default().mark());
     }
 
+    /// Forgets everything, and makes leaves of these numbers, side by side.
+    pub(super) fn open(&mut self, groups: &[&[S]]) {
+        self.clear();
+        for group in groups {
+            self.line.values.extend_from_slice(group);
+        }
+        self.line
+            .adjoints
+            .resize(self.line.values.len(), S::default());
+    }
+
     /// The value of a variable.
     pub fn value(&self, var: Var<S>) -> S {
         self.line.values[var.place()]
@@ -436,7 +447,7 @@ impl<S> Copy for Var<S> {}
 
 impl<S> Var<S> {
     #[inline(always)]
-    fn at(place: usize) -> Self {
+    pub(super) fn at(place: usize) -> Self {
         Var {
             index: place as u32,
             number: PhantomData,
