@@ -20,11 +20,17 @@
 //! and locally, with tᵢ the scores of q, ‖(A(x+e) − A(x)) q‖ ≤ (‖A‖/n) √Σ σ² min(τ‖aᵢ‖‖e‖, h)² ‖tᵢ‖², and
 //! ‖(B(x+e) − B(x))ᵀq‖ ≤ (1/n) √Σ σ'² min(h‖aᵢ‖‖e‖, 2ρ)² ‖tᵢ‖².
 //!
+//! # Other models
+//! [`model_cleaning`] is the same with the loss of any [`Classifier`](crate::models::Classifier), a recurrent one for texts say.
+//!
 //! # Reference
 //! L. Franceschi, M. Donini, P. Frasconi, M. Pontil: Forward and reverse gradient-based hyperparameter optimization. ICML 2017,
 //! [arXiv:1703.01785](https://arxiv.org/abs/1703.01785).
 
 mod linearization;
+mod models;
+
+pub use models::{ModelCleaning, ValidationLoss, WeightedLoss, judge, model_cleaning};
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
 use bilevel::{Curvature, Element, Error, Implicit, Linearization, LowerLevel, Vector};

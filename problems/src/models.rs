@@ -27,7 +27,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-use crate::data::Kind;
+use crate::data::{Kind, Sample};
 
 /// What a model looks at.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,14 @@ pub enum Input<'a, S> {
     },
     /// Places in a vocabulary.
     Tokens(&'a [u32]),
+}
+
+/// A sample, unmixed.
+pub(crate) fn input<S>(sample: Sample<'_>) -> Input<'_, S> {
+    match sample {
+        Sample::Features(features) => Input::Features(features),
+        Sample::Tokens(tokens) => Input::Tokens(tokens),
+    }
 }
 
 /// A model with scores of classes.
@@ -120,14 +128,8 @@ fn layer<S: Scalar>(w: &[S], x: &[S], out: &mut [S]) {
 
 /// out ← out + x, entry by entry.
 fn add<S: Scalar>(x: &[S], out: &mut [S]) {
-    out.iter_mut().zip(x).for_each(|(out, &x)| *out += x);
-}
-
-/// out ← a ∘ b, entry by entry.
-fn multiply<S: Scalar>(a: &[S], b: &[S], out: &mut [S]) {
-    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
-        *out = a * b;
-    }
+    let before = out.to_vec();
+    S::added(&before, x, out);
 }
 
 /// Entries with which a layer keeps the size of what goes through it: normal, of variance 1/`inputs`.

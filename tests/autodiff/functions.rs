@@ -15,6 +15,12 @@ fn everything<S: Scalar>(x: &[S]) -> S {
     S::map(&[c, a], atan, &mut mapped);
     let mut scaled = [S::constant(0.0); 4];
     S::scaled(x, b.cos(), &mut scaled);
+    let mut products = [S::constant(0.0); 2];
+    S::multiplied(&x[..2], &[d, b], &mut products);
+    let mut sums = [S::constant(0.0); 2];
+    S::added(&products, &[c, a], &mut sums);
+    scaled[0] += sums[0] * sums[1];
+    scaled[1] += scaled[0];
     let mut data = [S::constant(0.0); 2];
     S::mat_data(&x[..4], &[0.5, -2.0], &mut data);
     let mut total = S::log_sum_exp(&[out[0], out[1], data[0].times(0.3), data[1].tanh()]);

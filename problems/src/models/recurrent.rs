@@ -4,7 +4,7 @@ use bilevel::Error;
 use bilevel::problem::autodiff::{Scalar, scalar};
 use std::ops::Range;
 
-use super::{Classifier, Input, add, generator, held, layer, multiply, positive, random};
+use super::{Classifier, Input, add, generator, held, layer, positive, random};
 use crate::data::Kind;
 
 /// A gated recurrent unit over embedded tokens, and a linear layer on the mean of its states.
@@ -129,12 +129,13 @@ impl Classifier for Recurrent {
             add(&b[..2 * d], &mut a[..2 * d]);
             S::map(&a[..2 * d], scalar::sigmoid, &mut gates);
             let (reset, update) = gates.split_at(d);
-            multiply(reset, &b[2 * d..], &mut products);
+            S::multiplied(reset, &b[2 * d..], &mut products);
             add(&products, &mut a[2 * d..]);
             S::map(&a[2 * d..], scalar::tanh, &mut n);
             // h ← u ∘ (h − n) + n
-            h.iter_mut().zip(&n).for_each(|(h, &n)| *h -= n);
-            multiply(update, &h, &mut products);
+            S::scaled(&n, S::constant(-1.0), &mut products);
+            add(&products, &mut h);
+            S::multiplied(update, &h, &mut products);
             h.copy_from_slice(&products);
             add(&n, &mut h);
             add(&h, &mut total);

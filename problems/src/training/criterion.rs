@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::fits;
 use crate::data::{Sample, Samples};
-use crate::models::{Classifier, Input};
+use crate::models::{Classifier, Input, input};
 use crate::regularizers::{Recipe, negative_log};
 
 /// f(x, θ) = the mean cross-entropy of the model on data, with the weights at the front of x, through the compander where there is one.
@@ -31,13 +31,6 @@ pub struct Judged {
     pub accuracy: f64,
     /// The probabilities of the classes, sample after sample.
     pub probabilities: Vec<f64>,
-}
-
-fn input<S>(sample: Sample<'_>) -> Input<'_, S> {
-    match sample {
-        Sample::Features(features) => Input::Features(features),
-        Sample::Tokens(tokens) => Input::Tokens(tokens),
-    }
 }
 
 impl<M: Classifier, D: Samples> Criterion<M, D> {

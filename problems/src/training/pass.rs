@@ -3,7 +3,7 @@
 use bilevel::problem::autodiff::{Dual, Number, Real, Scalar, Sheet, Tape, Var};
 
 use crate::data::{Sample, Samples};
-use crate::models::{Classifier, Input};
+use crate::models::{Classifier, Input, input};
 use crate::regularizers::{
     DecoupledMixup, Elr, PsKd, Recipe, Split, cross_entropy, negative_log, share_of,
 };
@@ -167,10 +167,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
             }
             let zero = Var::constant(0.0);
             let mut scores = vec![zero; self.model.classes()];
-            let input = match self.data.sample(place.sample) {
-                Sample::Features(features) => Input::Features(features),
-                Sample::Tokens(tokens) => Input::Tokens(tokens),
-            };
+            let input = input(self.data.sample(place.sample));
             self.model.scores(x, input, &mut scores);
             if self.recipe.elr.is_some() {
                 rows.elr_next = scores.clone();

@@ -161,6 +161,18 @@ pub trait Scalar:
             *out = s * x;
         }
     }
+    /// outᵢ ← aᵢ + bᵢ.
+    fn added(a: &[Self], b: &[Self], out: &mut [Self]) {
+        for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+            *out = a + b;
+        }
+    }
+    /// outᵢ ← aᵢ bᵢ.
+    fn multiplied(a: &[Self], b: &[Self], out: &mut [Self]) {
+        for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+            *out = a * b;
+        }
+    }
     /// ln Σᵢ exp(xᵢ), which does not overflow.
     fn log_sum_exp(x: &[Self]) -> Self {
         let shift = shift(x);

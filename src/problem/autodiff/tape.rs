@@ -97,6 +97,16 @@ enum Kind<S> {
         x: Span,
         s: u32,
     },
+    /// aᵢ + bᵢ.
+    Added {
+        a: Span,
+        b: Span,
+    },
+    /// aᵢ bᵢ.
+    Multiplied {
+        a: Span,
+        b: Span,
+    },
     Softmax {
         x: Span,
     },
@@ -317,6 +327,23 @@ impl<S: Number> Tape<S> {
                     spread(before, places, left, x, |x| {
                         x.iter_mut().zip(y).for_each(|(x, &y)| *x += factor * y);
                     });
+                }
+                Kind::Added { a, b } => {
+                    for x in [a, b] {
+                        spread(before, places, left, x, |x| {
+                            x.iter_mut().zip(after.iter()).for_each(|(x, &y)| *x += y);
+                        });
+                    }
+                }
+                Kind::Multiplied { a, b } => {
+                    for (x, other) in [(a, b), (b, a)] {
+                        let other = gathered(values, places, right, other);
+                        spread(before, places, left, x, |x| {
+                            for ((x, &y), &other) in x.iter_mut().zip(after.iter()).zip(other) {
+                                *x += y * other;
+                            }
+                        });
+                    }
                 }
                 Kind::Softmax { x } => {
                     let y = &after[..x.len as usize];
@@ -669,6 +696,36 @@ impl<S: Number> Scalar for Var<S> {
             line.push_all(Kind::Scaled { x, s: s.index }, out, |values, out| {
                 let x = gathered(values, &side.places, room, x);
                 S::scaled(x, values[s.place()], out);
+            });
+        });
+    }
+
+    fn added(a: &[Self], b: &[Self], out: &mut [Self]) {
+        S::with_tape(|Tape { line, side }| {
+            let len = a.len().min(b.len()).min(out.len());
+            let (a, b) = (side.span(&a[..len]), side.span(&b[..len]));
+            let [left, right] = &mut side.rooms;
+            line.push_all(Kind::Added { a, b }, &mut out[..len], |values, out| {
+                S::added(
+                    gathered(values, &side.places, left, a),
+                    gathered(values, &side.places, right, b),
+                    out,
+                );
+            });
+        });
+    }
+
+    fn multiplied(a: &[Self], b: &[Self], out: &mut [Self]) {
+        S::with_tape(|Tape { line, side }| {
+            let len = a.len().min(b.len()).min(out.len());
+            let (a, b) = (side.span(&a[..len]), side.span(&b[..len]));
+            let [left, right] = &mut side.rooms;
+            line.push_all(Kind::Multiplied { a, b }, &mut out[..len], |values, out| {
+                S::multiplied(
+                    gathered(values, &side.places, left, a),
+                    gathered(values, &side.places, right, b),
+                    out,
+                );
             });
         });
     }
