@@ -17,8 +17,7 @@ mod common;
 
 use bilevel::plot::{Chart, Graph};
 use bilevel::stochastic::{
-    AccBo, Amigo, BoRep, MaSoba, Method, Saba, Slip, Soba, StepSize, StocBio,
-    Stochastic, Ttsa,
+    AccBo, Amigo, BoRep, MaSoba, Method, Saba, Slip, Soba, StepSize, StocBio, Stochastic, Ttsa,
 };
 use bilevel::{Solver, Status, Step};
 use bilevel_problems::data::{
