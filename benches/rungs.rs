@@ -42,6 +42,29 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Prints the median time of the first and the median ratios of the others to it, round by round.
 fn compare(name: &str, mut works: [&mut dyn FnMut(); 3]) {
+    if let Ok(which) = std::env::var("ONLY") {
+        let (part, k) = which.split_once(':').unwrap_or((&which, "9"));
+        if k != "9" || !name.contains(part) {
+            if name.contains(part) {
+                let k: usize = k.parse().unwrap();
+                let clock = Instant::now();
+                let mut n = 0;
+                while clock.elapsed().as_secs_f64() < 3.0 {
+                    works[k]();
+                    n += 1;
+                }
+                println!(
+                    "{name} {:.2} µs",
+                    1e6 * clock.elapsed().as_secs_f64() / n as f64
+                );
+            } else {
+                works[0]();
+                works[1]();
+                works[2]();
+            }
+            return;
+        }
+    }
     let mut all: [Vec<f64>; 3] = Default::default();
     let calls = works
         .each_mut()

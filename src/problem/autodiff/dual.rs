@@ -147,6 +147,10 @@ impl<E: Real> Number for Dual<E> {
     fn as_reals(_x: &[Self]) -> Option<&[E]> {
         None
     }
+    #[inline(always)]
+    fn as_reals_mut(_x: &mut [Self]) -> Option<&mut [E]> {
+        None
+    }
     fn with_room<R>(f: impl FnOnce(&mut Room<Self>) -> R) -> R {
         E::with_dual_room(f)
     }

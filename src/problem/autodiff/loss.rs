@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::parallel;
 use crate::problem::minibatch::Batch;
 use crate::problem::{Curvature, UpperCurvature};
+use crate::simd::dispatch;
 
 /// A level that is a mean over samples, with the loss of one of them written over any [`Scalar`].
 ///
@@ -94,10 +95,14 @@ impl<S: Number> Sheet<S> {
     /// A tape of nothing but the leaves.
     fn open(&mut self, x: &[S], theta: &[S]) {
         self.tape.clear();
-        self.x.clear();
-        self.theta.clear();
-        self.x.extend(x.iter().map(|&x| self.tape.leaf(x)));
-        self.theta.extend(theta.iter().map(|&t| self.tape.leaf(t)));
+        self.tape.leaves(x);
+        self.tape.leaves(theta);
+        // The leaves are at the same places every time, as long as x and θ are.
+        if (self.x.len(), self.theta.len()) != (x.len(), theta.len()) {
+            let end = x.len() + theta.len();
+            self.x = (0..x.len()).map(Var::at).collect();
+            self.theta = (x.len()..end).map(Var::at).collect();
+        }
         self.value = S::default();
     }
 
@@ -175,9 +180,15 @@ impl<L: SampleLoss> Taped<L> {
 fn gather<S: Number>(sheets: &[Sheet<S>], of_theta: bool, out: &mut [S]) {
     out.fill(S::default());
     for sheet in sheets {
-        for (out, &more) in out.iter_mut().zip(sheet.adjoints(of_theta)) {
-            *out += more;
-        }
+        let more = sheet.adjoints(of_theta);
+        dispatch(
+            #[inline(always)]
+            || {
+                for (out, &more) in out.iter_mut().zip(more) {
+                    *out += more;
+                }
+            },
+        );
     }
 }
 

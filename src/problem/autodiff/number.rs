@@ -5,7 +5,7 @@ use std::thread::LocalKey;
 
 use super::dual::Dual;
 use super::registers::Registers;
-use super::rows::Room;
+use super::rows::{self, Room};
 use super::scalar::Scalar;
 use super::tape::Tape;
 use crate::simd::dispatch;
@@ -35,6 +35,8 @@ pub trait Number: Scalar + Default + Send + Sync + 'static {
     fn with_tangent(value: Self::Real, tangent: Self::Real) -> Self;
     /// The same numbers, where they are real.
     fn as_reals(x: &[Self]) -> Option<&[Self::Real]>;
+    /// The same, to be written.
+    fn as_reals_mut(x: &mut [Self]) -> Option<&mut [Self::Real]>;
     /// Calls `f` with room that this thread keeps.
     #[doc(hidden)]
     fn with_room<R>(f: impl FnOnce(&mut Room<Self>) -> R) -> R;
@@ -103,7 +105,12 @@ pub(super) fn misfit(entries: usize, columns: usize) -> f64 {
 
 /// out ← W x, row by row; NaN where the lengths do not fit, which the caller of the formula is told of.
 #[inline(always)]
-fn rows<S: Number, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D) -> S + Copy) {
+fn row_by_row<S: Number, D: Copy>(
+    w: &[S],
+    x: &[D],
+    out: &mut [S],
+    times: impl Fn(S, D) -> S + Copy,
+) {
     if !fits(w.len(), out.len(), x.len()) {
         return out.fill(S::constant(misfit(w.len(), x.len())));
     }
@@ -112,27 +119,48 @@ fn rows<S: Number, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D
     }
 }
 
+/// out ← W x, of real numbers in registers; whether it is of such.
+fn in_registers<S: Number>(w: &[S], x: &[S::Real], out: &mut [S]) -> bool {
+    let fits = fits(w.len(), out.len(), x.len());
+    match (S::as_reals(w), S::as_reals_mut(out)) {
+        (Some(w), Some(out)) if fits => {
+            rows::scores_of_one(w, x, out);
+            true
+        }
+        _ => false,
+    }
+}
+
 /// out ← W x.
 pub(super) fn mat_vec<S: Number>(w: &[S], x: &[S], out: &mut [S]) {
+    if S::as_reals(x).is_some_and(|x| in_registers(w, x, out)) {
+        return;
+    }
     dispatch(
         #[inline(always)]
-        || rows(w, x, out, |a, b| a * b),
+        || row_by_row(w, x, out, |a, b| a * b),
     );
 }
 
 /// out ← W d.
 pub(super) fn mat_data<S: Number>(w: &[S], d: &[S::Real], out: &mut [S]) {
+    if in_registers(w, d, out) {
+        return;
+    }
     dispatch(
         #[inline(always)]
-        || rows(w, d, out, S::times_real),
+        || row_by_row(w, d, out, S::times_real),
     );
 }
 
 /// The same with data that are converted on the way.
 pub(super) fn mat_data_of<S: Number>(w: &[S], d: &[f64], out: &mut [S]) {
+    if let Some(d) = S::Real::same(d) {
+        return mat_data(w, d, out);
+    }
     dispatch(
         #[inline(always)]
-        || rows(w, d, out, |a, d| a.times_real(S::Real::from_f64(d))),
+        || row_by_row(w, d, out, |a, d| a.times_real(S::Real::from_f64(d))),
     );
 }
 
@@ -178,9 +206,22 @@ pub(super) fn add_transposed<S: Number>(w: &[S], y: &[S], x: &mut [S]) {
     }
 }
 
-/// Data in the numbers of S.
-pub(super) fn converted<S: Number>(data: &[f64]) -> impl Iterator<Item = S::Real> + '_ {
-    data.iter().map(|&d| S::Real::from_f64(d))
+/// Appends data in the numbers of S.
+pub(super) fn extend<S: Number>(to: &mut Vec<S::Real>, data: &[f64]) {
+    if let Some(data) = S::Real::same(data) {
+        return to.extend_from_slice(data);
+    }
+    let first = to.len();
+    to.resize(first + data.len(), S::Real::default());
+    let to = &mut to[first..];
+    dispatch(
+        #[inline(always)]
+        || {
+            for (to, &d) in to.iter_mut().zip(data) {
+                *to = S::Real::from_f64(d);
+            }
+        },
+    );
 }
 
 /// Lends the room of this thread; a call within another finds none, and begins with an empty one.
@@ -254,6 +295,10 @@ macro_rules! real {
             }
             #[inline(always)]
             fn as_reals(x: &[Self]) -> Option<&[$type]> {
+                Some(x)
+            }
+            #[inline(always)]
+            fn as_reals_mut(x: &mut [Self]) -> Option<&mut [$type]> {
                 Some(x)
             }
             fn with_room<R>(f: impl FnOnce(&mut Room<Self>) -> R) -> R {

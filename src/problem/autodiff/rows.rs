@@ -281,6 +281,16 @@ fn forwards<S: Number>(
     }
 }
 
+/// out ← W d.
+pub(super) fn scores_of_one<E: Real>(w: &[E], d: &[E], out: &mut [E]) {
+    Arch::new().dispatch(Forwards {
+        w,
+        rows: Rows::new(d, d.len(), Batch::all(1)),
+        outputs: out.len(),
+        out,
+    });
+}
+
 /// W ← W + Σᵢ yᵢ dᵢᵀ.
 fn add_outer<E: Real>(w: &mut [E], y: &[E], rows: Rows<'_, E>) {
     Arch::new().dispatch(Backwards { w, y, rows });
@@ -380,7 +390,7 @@ impl<E: Real> Forwards<'_, E> {
                 #[inline(always)]
                 |w| &w[t],
             );
-            fuse::<E, S, L, N, R, C>(simd, d, w, &mut sums);
+            sums = fuse::<E, S, L, N, R, C>(simd, d, w, sums);
         }
         if chunks * L < n {
             let d = rows.map(
@@ -391,7 +401,7 @@ impl<E: Real> Forwards<'_, E> {
                 #[inline(always)]
                 |row| padded(&row[chunks * L..]),
             );
-            fuse::<E, S, L, N, R, C>(simd, d.each_ref(), w.each_ref(), &mut sums);
+            sums = fuse::<E, S, L, N, R, C>(simd, d.each_ref(), w.each_ref(), sums);
         }
         for r in 0..R {
             for c in 0..C {
@@ -411,8 +421,8 @@ fn fuse<E: Real, S: Simd, const L: usize, const N: usize, const R: usize, const 
     simd: S,
     d: [&[E; L]; R],
     w: [&[E; L]; C],
-    sums: &mut Sums<E, S, N, C, R>,
-) {
+    mut sums: Sums<E, S, N, C, R>,
+) -> Sums<E, S, N, C, R> {
     let d = d.map(
         #[inline(always)]
         |d| E::load_v::<S, N>(d),
@@ -425,16 +435,17 @@ fn fuse<E: Real, S: Simd, const L: usize, const N: usize, const R: usize, const 
             }
         }
     }
+    sums
 }
 
 /// sums ← sums + K numbers times J blocks.
 #[inline(always)]
 fn spread<E: Real, S: Simd, const L: usize, const N: usize, const K: usize, const J: usize>(
     simd: S,
-    y: &[E],
+    y: &[E; K],
     d: [&[E; L]; J],
-    sums: &mut Sums<E, S, N, J, K>,
-) {
+    mut sums: Sums<E, S, N, J, K>,
+) -> Sums<E, S, N, J, K> {
     let d = d.map(
         #[inline(always)]
         |d| E::load_v::<S, N>(d),
@@ -447,6 +458,13 @@ fn spread<E: Real, S: Simd, const L: usize, const N: usize, const K: usize, cons
             }
         }
     }
+    sums
+}
+
+/// The first K numbers.
+#[inline(always)]
+fn first<E, const K: usize>(of: &[E]) -> &[E; K] {
+    &of.as_chunks().0[0]
 }
 
 /// The sum of N registers: of the two halves of their lanes, of the halves of that, and so on.
@@ -541,33 +559,49 @@ impl<E: Real> Backwards<'_, E> {
         let n = self.rows.columns;
         // Less than a block is left at the end of a row.
         let len = (J * L).min(n - j);
+        let sums = self.sums::<S, L, N, K, J>(simd, k, j, outputs);
+        // Written in a loop of their own, which is unrolled, so that they are in registers until then.
+        let mut blocks = [[[E::default(); L]; J]; K];
+        for a in 0..K {
+            for b in 0..J {
+                E::store_v::<S, N>(&mut blocks[a][b], sums[a][b]);
+            }
+        }
+        for (a, blocks) in blocks.iter().enumerate() {
+            let w = &mut self.w[(k + a) * n + j..][..len];
+            for (w, &more) in w.iter_mut().zip(blocks.as_flattened()) {
+                *w += more;
+            }
+        }
+    }
+
+    /// Σᵢ yᵢ dᵢᵀ of K outputs and J blocks of features. It is a function of its own so that the sums are in registers.
+    #[inline(always)]
+    fn sums<S: Simd, const L: usize, const N: usize, const K: usize, const J: usize>(
+        &self,
+        simd: S,
+        k: usize,
+        j: usize,
+        outputs: usize,
+    ) -> Sums<E, S, N, J, K> {
         let mut sums = [[[E::splat_v(simd, E::default()); N]; J]; K];
-        if len == J * L {
+        if j + J * L <= self.rows.columns {
             for i in 0..self.rows.len() {
                 let d: &[[E; L]] = self.rows.row(i)[j..][..J * L].as_chunks().0;
                 let d = std::array::from_fn(
                     #[inline(always)]
                     |b| &d[b],
                 );
-                let y = &self.y[i * outputs + k..][..K];
-                spread::<E, S, L, N, K, J>(simd, y, d, &mut sums);
+                let y = first(&self.y[i * outputs + k..]);
+                sums = spread::<E, S, L, N, K, J>(simd, y, d, sums);
             }
         } else {
             for i in 0..self.rows.len() {
                 let d = padded(&self.rows.row(i)[j..]);
-                let y = &self.y[i * outputs + k..][..K];
-                spread::<E, S, L, N, K, J>(simd, y, [&d; J], &mut sums);
+                let y = first(&self.y[i * outputs + k..]);
+                sums = spread::<E, S, L, N, K, J>(simd, y, [&d; J], sums);
             }
         }
-        for a in 0..K {
-            for b in 0..J {
-                let mut block = [E::default(); L];
-                E::store_v::<S, N>(&mut block, sums[a][b]);
-                let w = &mut self.w[(k + a) * n + j..][..len];
-                for (w, &more) in w[b * L..].iter_mut().zip(&block) {
-                    *w += more;
-                }
-            }
-        }
+        sums
     }
 }

@@ -10,6 +10,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Range, Sub, SubAssign};
 
 use super::number::{self, Number};
 use super::scalar::Scalar;
+use crate::simd::dispatch;
 
 /// Values, the steps that they come from, and their adjoints.
 #[derive(Debug, Default)]
@@ -167,6 +168,13 @@ impl<S: Number> Tape<S> {
     /// Appends a value that nothing is known of but itself, a leaf.
     pub fn leaf(&mut self, value: S) -> Var<S> {
         self.line.leaf(value)
+    }
+
+    /// Appends a leaf for each of these values. Their places follow each other.
+    pub(super) fn leaves(&mut self, values: &[S]) {
+        self.line.values.extend_from_slice(values);
+        let len = self.line.values.len();
+        self.line.adjoints.resize(len, S::default());
     }
 
     /// Calls `f`, and records on this tape what it does with [`Var`]s.
@@ -361,10 +369,13 @@ impl<S: Number> Side<S> {
     fn span(&mut self, x: &[Var<S>]) -> Span {
         let first = x.first().map_or(0, |x| x.index);
         let len = x.len() as u32;
-        let apart = x
-            .iter()
-            .zip(first..)
-            .fold(0, |apart, (x, expected)| apart | (x.index ^ expected));
+        let apart = dispatch(
+            #[inline(always)]
+            || {
+                let places = x.iter().zip(first..);
+                places.fold(0, |apart, (x, expected)| apart | (x.index ^ expected))
+            },
+        );
         if apart == 0 {
             return Span {
                 first,
@@ -436,7 +447,7 @@ impl<S> Copy for Var<S> {}
 
 impl<S> Var<S> {
     #[inline(always)]
-    fn at(place: usize) -> Self {
+    pub(super) fn at(place: usize) -> Self {
         Var {
             index: place as u32,
             number: PhantomData,
@@ -611,7 +622,7 @@ impl<S: Number> Scalar for Var<S> {
         }
         S::with_tape(|Tape { line, side }| {
             let (w, at) = (side.span(w), side.data.len());
-            side.data.extend(number::converted::<S>(data));
+            number::extend::<S>(&mut side.data, data);
             let [room, _] = &mut side.rooms;
             let kind = Kind::MatData {
                 w,
