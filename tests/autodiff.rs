@@ -7,6 +7,7 @@ mod autodiff {
     mod formulas;
     mod functions;
     mod hyper_dual;
+    mod rows;
     mod slices;
     mod threads;
 }

@@ -3,6 +3,7 @@
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use super::number::{self, Number, Real};
+use super::rows::Room;
 use super::scalar::Scalar;
 use super::tape::Tape;
 use crate::vector::Element;
@@ -136,6 +137,22 @@ impl<E: Real> Number for Dual<E> {
     #[inline(always)]
     fn times_real(self, r: E) -> Self {
         Dual::new(self.re * r, self.eps * r)
+    }
+    const PARTS: usize = 2;
+    #[inline(always)]
+    fn with_tangent(value: E, tangent: E) -> Self {
+        Dual::new(value, tangent)
+    }
+    #[inline(always)]
+    fn as_reals(_x: &[Self]) -> Option<&[E]> {
+        None
+    }
+    #[inline(always)]
+    fn as_reals_mut(_x: &mut [Self]) -> Option<&mut [E]> {
+        None
+    }
+    fn with_room<R>(f: impl FnOnce(&mut Room<Self>) -> R) -> R {
+        E::with_dual_room(f)
     }
     fn with_tape<R>(f: impl FnOnce(&mut Tape<Self>) -> R) -> R {
         E::with_dual_tape(f)

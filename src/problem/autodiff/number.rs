@@ -1,8 +1,11 @@
 //! [`Number`]: the scalars that hold a value of their own, with the kernels that run on registers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::thread::LocalKey;
 
 use super::dual::Dual;
+use super::registers::Registers;
+use super::rows::{self, Room};
 use super::scalar::Scalar;
 use super::tape::Tape;
 use crate::simd::dispatch;
@@ -26,12 +29,32 @@ pub trait Number: Scalar + Default + Send + Sync + 'static {
     fn slope(self, phi: [f64; 3]) -> Self;
     /// self · r.
     fn times_real(self, r: Self::Real) -> Self;
+    /// The real numbers that it consists of: 1, or 2 with the tangent.
+    const PARTS: usize;
+    /// This value with this tangent, which is lost but in a dual number.
+    fn with_tangent(value: Self::Real, tangent: Self::Real) -> Self;
+    /// The same numbers, where they are real.
+    fn as_reals(x: &[Self]) -> Option<&[Self::Real]>;
+    /// The same, to be written.
+    fn as_reals_mut(x: &mut [Self]) -> Option<&mut [Self::Real]>;
+    /// Calls `f` with room that this thread keeps.
+    #[doc(hidden)]
+    fn with_room<R>(f: impl FnOnce(&mut Room<Self>) -> R) -> R;
     /// Calls `f` with the tape of this thread that [`Var`](super::Var)s of this type are on.
     fn with_tape<R>(f: impl FnOnce(&mut Tape<Self>) -> R) -> R;
 }
 
 /// `f64` or `f32`: a [`Number`] without a tangent, and the parts of a [`Dual`] one.
-pub trait Real: Element + Number<Real = Self> {
+pub trait Real: Element + Number<Real = Self> + Registers {
+    /// These numbers, where they are of this type.
+    fn same<D: Real>(x: &[D]) -> Option<&[Self]>;
+    /// These numbers, where they are `f64`.
+    fn as_f64(x: &[Self]) -> Option<&[f64]>;
+    /// These numbers, where they are `f32`.
+    fn as_f32(x: &[Self]) -> Option<&[f32]>;
+    /// Calls `f` with room that this thread keeps.
+    #[doc(hidden)]
+    fn with_dual_room<R>(f: impl FnOnce(&mut Room<Dual<Self>>) -> R) -> R;
     /// Calls `f` with the tape of this thread for dual numbers of this type.
     fn with_dual_tape<R>(f: impl FnOnce(&mut Tape<Dual<Self>>) -> R) -> R;
 }
@@ -82,7 +105,12 @@ pub(super) fn misfit(entries: usize, columns: usize) -> f64 {
 
 /// out ← W x, row by row; NaN where the lengths do not fit, which the caller of the formula is told of.
 #[inline(always)]
-fn rows<S: Number, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D) -> S + Copy) {
+fn row_by_row<S: Number, D: Copy>(
+    w: &[S],
+    x: &[D],
+    out: &mut [S],
+    times: impl Fn(S, D) -> S + Copy,
+) {
     if !fits(w.len(), out.len(), x.len()) {
         return out.fill(S::constant(misfit(w.len(), x.len())));
     }
@@ -91,27 +119,48 @@ fn rows<S: Number, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D
     }
 }
 
+/// out ← W x, of real numbers in registers; whether it is of such.
+fn in_registers<S: Number>(w: &[S], x: &[S::Real], out: &mut [S]) -> bool {
+    let fits = fits(w.len(), out.len(), x.len());
+    match (S::as_reals(w), S::as_reals_mut(out)) {
+        (Some(w), Some(out)) if fits => {
+            rows::scores_of_one(w, x, out);
+            true
+        }
+        _ => false,
+    }
+}
+
 /// out ← W x.
 pub(super) fn mat_vec<S: Number>(w: &[S], x: &[S], out: &mut [S]) {
+    if S::as_reals(x).is_some_and(|x| in_registers(w, x, out)) {
+        return;
+    }
     dispatch(
         #[inline(always)]
-        || rows(w, x, out, |a, b| a * b),
+        || row_by_row(w, x, out, |a, b| a * b),
     );
 }
 
 /// out ← W d.
 pub(super) fn mat_data<S: Number>(w: &[S], d: &[S::Real], out: &mut [S]) {
+    if in_registers(w, d, out) {
+        return;
+    }
     dispatch(
         #[inline(always)]
-        || rows(w, d, out, S::times_real),
+        || row_by_row(w, d, out, S::times_real),
     );
 }
 
 /// The same with data that are converted on the way.
 pub(super) fn mat_data_of<S: Number>(w: &[S], d: &[f64], out: &mut [S]) {
+    if let Some(d) = S::Real::same(d) {
+        return mat_data(w, d, out);
+    }
     dispatch(
         #[inline(always)]
-        || rows(w, d, out, |a, d| a.times_real(S::Real::from_f64(d))),
+        || row_by_row(w, d, out, |a, d| a.times_real(S::Real::from_f64(d))),
     );
 }
 
@@ -157,9 +206,30 @@ pub(super) fn add_transposed<S: Number>(w: &[S], y: &[S], x: &mut [S]) {
     }
 }
 
-/// Data in the numbers of S.
-pub(super) fn converted<S: Number>(data: &[f64]) -> impl Iterator<Item = S::Real> + '_ {
-    data.iter().map(|&d| S::Real::from_f64(d))
+/// Appends data in the numbers of S.
+pub(super) fn extend<S: Number>(to: &mut Vec<S::Real>, data: &[f64]) {
+    if let Some(data) = S::Real::same(data) {
+        return to.extend_from_slice(data);
+    }
+    let first = to.len();
+    to.resize(first + data.len(), S::Real::default());
+    let to = &mut to[first..];
+    dispatch(
+        #[inline(always)]
+        || {
+            for (to, &d) in to.iter_mut().zip(data) {
+                *to = S::Real::from_f64(d);
+            }
+        },
+    );
+}
+
+/// Lends the room of this thread; a call within another finds none, and begins with an empty one.
+fn lend<T: Default, R>(kept: &'static LocalKey<Cell<T>>, f: impl FnOnce(&mut T) -> R) -> R {
+    let mut room = kept.take();
+    let result = f(&mut room);
+    kept.set(room);
+    result
 }
 
 thread_local! {
@@ -167,10 +237,14 @@ thread_local! {
     static TAPE_F32: RefCell<Tape<f32>> = RefCell::default();
     static DUAL_TAPE_F64: RefCell<Tape<Dual<f64>>> = RefCell::default();
     static DUAL_TAPE_F32: RefCell<Tape<Dual<f32>>> = RefCell::default();
+    static ROOM_F64: Cell<Room<f64>> = Cell::default();
+    static ROOM_F32: Cell<Room<f32>> = Cell::default();
+    static DUAL_ROOM_F64: Cell<Room<Dual<f64>>> = Cell::default();
+    static DUAL_ROOM_F32: Cell<Room<Dual<f32>>> = Cell::default();
 }
 
 macro_rules! real {
-    ($type:ty, $tape:ident, $dual_tape:ident) => {
+    ($type:ty, $tape:ident, $dual_tape:ident, $room:ident, $dual_room:ident, $f64:expr, $f32:expr, $same:ident) => {
         impl Scalar for $type {
             #[inline(always)]
             fn constant(value: f64) -> Self {
@@ -214,12 +288,40 @@ macro_rules! real {
             fn times_real(self, r: $type) -> Self {
                 self * r
             }
+            const PARTS: usize = 1;
+            #[inline(always)]
+            fn with_tangent(value: $type, _tangent: $type) -> Self {
+                value
+            }
+            #[inline(always)]
+            fn as_reals(x: &[Self]) -> Option<&[$type]> {
+                Some(x)
+            }
+            #[inline(always)]
+            fn as_reals_mut(x: &mut [Self]) -> Option<&mut [$type]> {
+                Some(x)
+            }
+            fn with_room<R>(f: impl FnOnce(&mut Room<Self>) -> R) -> R {
+                lend(&$room, f)
+            }
             fn with_tape<R>(f: impl FnOnce(&mut Tape<Self>) -> R) -> R {
                 $tape.with_borrow_mut(f)
             }
         }
 
         impl Real for $type {
+            fn same<D: Real>(x: &[D]) -> Option<&[Self]> {
+                D::$same(x)
+            }
+            fn as_f64(x: &[Self]) -> Option<&[f64]> {
+                $f64(x)
+            }
+            fn as_f32(x: &[Self]) -> Option<&[f32]> {
+                $f32(x)
+            }
+            fn with_dual_room<R>(f: impl FnOnce(&mut Room<Dual<Self>>) -> R) -> R {
+                lend(&$dual_room, f)
+            }
             fn with_dual_tape<R>(f: impl FnOnce(&mut Tape<Dual<Self>>) -> R) -> R {
                 $dual_tape.with_borrow_mut(f)
             }
@@ -227,5 +329,23 @@ macro_rules! real {
     };
 }
 
-real!(f64, TAPE_F64, DUAL_TAPE_F64);
-real!(f32, TAPE_F32, DUAL_TAPE_F32);
+real!(
+    f64,
+    TAPE_F64,
+    DUAL_TAPE_F64,
+    ROOM_F64,
+    DUAL_ROOM_F64,
+    Some,
+    |_| None,
+    as_f64
+);
+real!(
+    f32,
+    TAPE_F32,
+    DUAL_TAPE_F32,
+    ROOM_F32,
+    DUAL_ROOM_F32,
+    |_| None,
+    Some,
+    as_f32
+);

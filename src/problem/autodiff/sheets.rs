@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::number::Number;
 use super::tape::{Tape, Var};
 use crate::parallel;
+use crate::simd::dispatch;
 
 /// Parts of a batch, at most.
 const PARTS: usize = 16;
@@ -60,7 +61,9 @@ impl<S: Number> Default for Sheet<S> {
 impl<S: Number> Sheet<S> {
     /// A tape of nothing but the leaves.
     pub fn open(&mut self, x: &[S], theta: &[S]) {
-        self.tape.open(&[x, theta]);
+        self.tape.clear();
+        self.tape.leaves(x);
+        self.tape.leaves(theta);
         // The leaves of one opening are at the places of those of any other.
         let (first, end) = (x.len(), x.len() + theta.len());
         if self.x.len() != first || self.theta.len() != theta.len() {
@@ -133,9 +136,15 @@ pub fn value<S: Number>(sheets: &[Sheet<S>]) -> S {
 pub fn gather<S: Number>(sheets: &[Sheet<S>], group: usize, out: &mut [S]) {
     out.fill(S::default());
     for sheet in sheets {
-        for (out, &more) in out.iter_mut().zip(sheet.adjoints()[group]) {
-            *out += more;
-        }
+        let more = sheet.adjoints()[group];
+        dispatch(
+            #[inline(always)]
+            || {
+                for (out, &more) in out.iter_mut().zip(more) {
+                    *out += more;
+                }
+            },
+        );
     }
 }
 

@@ -10,6 +10,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Range, Sub, SubAssign};
 
 use super::number::{self, Number};
 use super::scalar::Scalar;
+use crate::simd::dispatch;
 
 /// Values, the steps that they come from, and their adjoints.
 #[derive(Debug, Default)]
@@ -179,6 +180,13 @@ impl<S: Number> Tape<S> {
         self.line.leaf(value)
     }
 
+    /// Appends a leaf for each of these values. Their places follow each other.
+    pub(super) fn leaves(&mut self, values: &[S]) {
+        self.line.values.extend_from_slice(values);
+        let len = self.line.values.len();
+        self.line.adjoints.resize(len, S::default());
+    }
+
     /// Calls `f`, and records on this tape what it does with [`Var`]s.
     pub fn record<R>(&mut self, f: impl FnOnce() -> R) -> R {
         let mut lent = Lent(self);
@@ -212,17 +220,6 @@ impl<S: Number> Tape<S> {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.truncate(Tape::<S>::default().mark());
-    }
-
-    /// Forgets everything, and makes leaves of these numbers, side by side.
-    pub(super) fn open(&mut self, groups: &[&[S]]) {
-        self.clear();
-        for group in groups {
-            self.line.values.extend_from_slice(group);
-        }
-        self.line
-            .adjoints
-            .resize(self.line.values.len(), S::default());
     }
 
     /// The value of a variable.
@@ -399,10 +396,13 @@ impl<S: Number> Side<S> {
     fn span(&mut self, x: &[Var<S>]) -> Span {
         let first = x.first().map_or(0, |x| x.index);
         let len = x.len() as u32;
-        let apart = x
-            .iter()
-            .zip(first..)
-            .fold(0, |apart, (x, expected)| apart | (x.index ^ expected));
+        let apart = dispatch(
+            #[inline(always)]
+            || {
+                let places = x.iter().zip(first..);
+                places.fold(0, |apart, (x, expected)| apart | (x.index ^ expected))
+            },
+        );
         if apart == 0 {
             return Span {
                 first,
@@ -649,7 +649,7 @@ impl<S: Number> Scalar for Var<S> {
         }
         S::with_tape(|Tape { line, side }| {
             let (w, at) = (side.span(w), side.data.len());
-            side.data.extend(number::converted::<S>(data));
+            number::extend::<S>(&mut side.data, data);
             let [room, _] = &mut side.rooms;
             let kind = Kind::MatData {
                 w,
