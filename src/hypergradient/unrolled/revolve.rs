@@ -49,8 +49,8 @@ pub(super) fn advance(l: usize, s: usize) -> usize {
 /// use bilevel::hypergradient::unrolled::recomputation;
 ///
 /// assert_eq!(recomputation(10_000, 10_000), 0);
-/// assert_eq!(recomputation(10_000, 141), 9_857); // 141 states: less than one run more
-/// assert_eq!(recomputation(10_000, 10), 40_553);
+/// assert_eq!(recomputation(10_000, 141), 9_858); // 141 states: less than one run more
+/// assert_eq!(recomputation(10_000, 10), 47_625);
 /// ```
 pub fn recomputation(steps: usize, checkpoints: usize) -> u64 {
     if steps == 0 || checkpoints == 0 {
