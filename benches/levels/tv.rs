@@ -1,22 +1,22 @@
 //! TV denoising, from gradients and from a loss.
 
 use super::super::*;
-use bilevel::Element;
 use bilevel::problem::autodiff::{Number, Scalar};
+use bilevel::simd::dispatch;
 use bilevel_problems::imaging::Image;
 use std::sync::Arc;
 
 #[derive(Clone)]
-pub(crate) struct Tv {
-    noisy: Arc<Vec<f64>>,
+pub(crate) struct Tv<E> {
+    noisy: Arc<Vec<E>>,
     rows: usize,
     cols: usize,
 }
 
-impl Tv {
-    pub(crate) fn new<E: Element>(noisy: &Image<E>) -> Self {
+impl<E: Real> Tv<E> {
+    pub(crate) fn new(noisy: &Image<E>) -> Self {
         Tv {
-            noisy: Arc::new(noisy.cast::<f64>().pixels().to_vec()),
+            noisy: Arc::new(noisy.pixels().to_vec()),
             rows: noisy.rows(),
             cols: noisy.cols(),
         }
@@ -34,7 +34,7 @@ impl Tv {
     }
 }
 
-impl SampleLoss for Tv {
+impl<E: Real> SampleLoss for Tv<E> {
     fn parameters(&self) -> usize {
         self.noisy.len()
     }
@@ -53,13 +53,13 @@ impl SampleLoss for Tv {
             let (right, below) = self.neighbours(at);
             let (h, v) = (x[right] - x[at], x[below] - x[at]);
             total += (h.squared() + v.squared() + nu2).sqrt();
-            squares += x[at].plus(-y).squared();
+            squares += x[at].plus(-y.to_f64()).squared();
         }
         theta[0].exp() * total + squares.times(0.5)
     }
 }
 
-impl Gradients for Tv {
+impl<E: Real> Gradients for Tv<E> {
     fn parameters(&self) -> usize {
         self.noisy.len()
     }
@@ -73,17 +73,42 @@ impl Gradients for Tv {
 
     fn gradient<S: Number>(&self, _batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
         let (weight, nu2) = (theta[0].exp(), theta[1].times(2.0).exp());
-        for ((out, x), y) in out.iter_mut().zip(x).zip(self.noisy.iter()) {
-            *out = x.plus(-y);
-        }
-        for at in 0..x.len() {
-            let (right, below) = self.neighbours(at);
-            let (h, v) = (x[right] - x[at], x[below] - x[at]);
-            let scale = weight / (h * h + v * v + nu2).sqrt();
-            out[right] += scale * h;
-            out[below] += scale * v;
-            out[at] -= scale * (h + v);
-        }
+        let cols = self.cols;
+        let mut room = vec![S::default(); 3 * cols + 1];
+        let (across, down) = room.split_at_mut(cols + 1); // the first flux is that through the left border
+        let (above, below) = down.split_at_mut(cols);
+        let last = x.len() - cols;
+        dispatch(
+            #[inline(always)]
+            || {
+                above.fill(S::default());
+                for first in (0..x.len()).step_by(cols) {
+                    let row = &x[first..first + cols];
+                    // The last row is its own neighbour.
+                    let next = &x[(first + cols).min(last)..][..cols];
+                    // Whole registers: the last column, whose right neighbour is none, is written again below.
+                    let right = &x[first + 1..(first + cols + 1).min(x.len())];
+                    let flux = across[1..].iter_mut().zip(below.iter_mut());
+                    for ((a, b), ((&x, &r), &n)) in flux.zip(row.iter().zip(right).zip(next)) {
+                        let (h, v) = (r - x, n - x);
+                        let scale = weight * (h * h + v * v + nu2).inverse_sqrt();
+                        (*a, *b) = (scale * h, scale * v);
+                    }
+                    let v = next[cols - 1] - row[cols - 1];
+                    across[cols] = S::default();
+                    below[cols - 1] = weight * (v * v + nu2).inverse_sqrt() * v;
+                    let noisy = &self.noisy[first..first + cols];
+                    let terms = row.iter().zip(noisy).zip(across.windows(2));
+                    let terms = terms.zip(above.iter_mut().zip(below.iter()));
+                    for (out, (((x, y), across), (above, below))) in
+                        out[first..first + cols].iter_mut().zip(terms)
+                    {
+                        *out = x.plus(-y.to_f64()) + across[0] - across[1] + *above - *below;
+                        *above = *below;
+                    }
+                }
+            },
+        );
     }
 
     fn gradient_theta<S: Number>(&self, _batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {

@@ -136,6 +136,7 @@ formulas! {
     exp(x) to 1e-14, at FAR => x[0].exp(), x[0].exp();
     ln(x) to 1e-14, at POSITIVE => x[0].ln(), x[0].ln();
     sqrt(x) to 1e-14, at POSITIVE => x[0].sqrt(), x[0].sqrt();
+    inverse_sqrt(x) to 1e-14, at POSITIVE => x[0].inverse_sqrt(), x[0].sqrt().recip();
     squared(x) to 1e-14, at FAR => x[0].squared(), x[0] * x[0];
     powf(x) to 1e-13, at POSITIVE => x[0].powf(1.7), x[0].powf(1.7);
     powf_negative(x) to 1e-13, at POSITIVE => x[0].powf(-0.5), x[0].powf(-0.5);

@@ -108,6 +108,17 @@ impl<E: Real> Scalar for Dual<E> {
     fn times(self, c: f64) -> Self {
         self.times_real(E::constant(c))
     }
+    /// In the type itself: a loop over it is vectorised.
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        let root = Element::sqrt(self.re);
+        Dual::new(root, self.eps / (root + root))
+    }
+    #[inline(always)]
+    fn inverse_sqrt(self) -> Self {
+        let r = E::constant(1.0) / Element::sqrt(self.re);
+        Dual::new(r, E::constant(-0.5) * (r * r * r) * self.eps)
+    }
     fn mat_vec(w: &[Self], x: &[Self], out: &mut [Self]) {
         number::mat_vec(w, x, out);
     }

@@ -12,6 +12,7 @@ use super::sheets::Rooms;
 use crate::error::Error;
 use crate::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper, Products};
 use crate::problem::{Curvature, Linearization, LowerLevel, UpperCurvature, UpperLevel};
+use crate::simd::dispatch;
 
 /// A level, a mean over samples, with its gradients, each written over any [`Number`].
 ///
@@ -112,15 +113,27 @@ struct Level<G, E> {
     number: PhantomData<fn() -> E>,
 }
 
-fn fill<T, S>(to: &mut Vec<S>, from: &[T], number: impl Fn(&T) -> S) {
-    to.clear();
-    to.extend(from.iter().map(number));
+fn fill<T, S: Copy + Default>(to: &mut Vec<S>, from: &[T], number: impl Fn(&T) -> S) {
+    to.resize(from.len(), S::default());
+    dispatch(
+        #[inline(always)]
+        || {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = number(from);
+            }
+        },
+    );
 }
 
 fn copy<S: Copy, T>(from: &[S], to: &mut [T], part: impl Fn(S) -> T) {
-    for (to, &from) in to.iter_mut().zip(from) {
-        *to = part(from);
-    }
+    dispatch(
+        #[inline(always)]
+        || {
+            for (to, &from) in to.iter_mut().zip(from) {
+                *to = part(from);
+            }
+        },
+    );
 }
 
 /// x + 0ε, and x + vε.
@@ -129,8 +142,15 @@ fn still<E: Real>(x: &[E], to: &mut Vec<Dual<E>>) {
 }
 
 fn along<E: Real>(x: &[E], v: &[E], to: &mut Vec<Dual<E>>) {
-    to.clear();
-    to.extend(x.iter().zip(v).map(|(&x, &v)| Dual::new(x, v)));
+    to.resize(x.len(), Dual::default());
+    dispatch(
+        #[inline(always)]
+        || {
+            for ((to, &x), &v) in to.iter_mut().zip(x).zip(v) {
+                *to = Dual::new(x, v);
+            }
+        },
+    );
 }
 
 impl<G: Gradients, E: Real> Level<G, E> {

@@ -258,6 +258,15 @@ macro_rules! real {
             fn chain(self, phi: [f64; 3]) -> Self {
                 phi[0] as $type
             }
+            /// In the type itself: a loop over it is vectorised.
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$type>::sqrt(self)
+            }
+            #[inline(always)]
+            fn inverse_sqrt(self) -> Self {
+                1.0 / <$type>::sqrt(self)
+            }
             fn mat_vec(w: &[Self], x: &[Self], out: &mut [Self]) {
                 mat_vec(w, x, out);
             }
