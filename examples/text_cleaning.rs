@@ -60,7 +60,7 @@ struct Options {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The share of the training labels that is replaced by wrong ones.
-    #[arg(long, default_value_t = 0.3)]
+    #[arg(long, default_value_t = 0.3, allow_hyphen_values = true)]
     noise: f64,
     /// The solvers: bo-rep, soba, ma-soba, stocbio, ttsa, amigo, saba, slip, accbo.
     #[arg(

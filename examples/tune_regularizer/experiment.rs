@@ -2,7 +2,7 @@
 
 use bilevel::lower::Lbfgs;
 use bilevel::problem::autodiff::{Lower, Real, Upper};
-use bilevel::{Accuracy, Dynamics, Implicit, Limits, Report, Trust, Unrolled};
+use bilevel::{Accuracy, Dynamics, Implicit, Limits, Oracle, Region, Report, Trust, Unrolled};
 use bilevel_problems::data::{Samples, Table, first_names};
 use bilevel_problems::models::{
     Activation, Classifier, Convolutional, Linear, Perceptron, Recurrent,
@@ -33,7 +33,7 @@ const OUTPUTS: [&str; 10] = [
     "weights.svg",
 ];
 /// Shares of mixed samples that are looked at, from 0 to 1.
-const SHARES: usize = 20;
+const SHARES: usize = 10;
 /// Accuracies of a table are of this many digits, in percent.
 const DIGITS: usize = 2;
 
@@ -243,6 +243,7 @@ fn one_seed<E: Real, M: Classifier + Clone, D: Samples>(
             settings,
         )?)
     };
+    check(options, make(recipe)?, split)?;
     let plain = make(Recipe::default())?;
     let mut histories = vec![train("none", &plain, split, &[], 0.0)?];
     if recipe == Recipe::default() {
@@ -290,6 +291,33 @@ fn one_seed<E: Real, M: Classifier + Clone, D: Samples>(
     })
 }
 
+/// Refuses what would be refused only after the first trainings.
+fn check<E: Real, M: Classifier + Clone, D: Samples>(
+    options: &Options,
+    training: Training<M, D, E>,
+    split: &Split<D>,
+) -> Result<(), Failure> {
+    let region = around(&training.theta()?, options.half_width)?;
+    let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
+    let criterion = training.criterion(split.validation.clone())?;
+    let oracle = Unrolled::new(training, Upper::<_, E>::new(criterion), options.mode())?;
+    known(&oracle, &options.solver, accuracy, &region)?;
+    if options.treatment == Treatment::Frozen {
+        if options.checkpoints.checkpoint.is_some() || options.checkpoints.resume.is_some() {
+            return Err("--treatment frozen makes a new problem every few iterations, and cannot be resumed".into());
+        }
+        if options.refresh == 0 {
+            return Err("--refresh 0: expected at least 1".into());
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a name that is no solver's.
+fn known<O: Oracle>(_: &O, name: &str, accuracy: Accuracy, region: &Region) -> Result<(), Failure> {
+    solver::<O>(name, accuracy, region).map(drop)
+}
+
 fn unrolled<E: Real, M: Classifier + Clone, D: Samples>(
     options: &Options,
     name: &str,
@@ -319,15 +347,6 @@ fn frozen<E: Real, M: Classifier + Clone, D: Samples>(
     notes: &Notes<Vec<f64>>,
     first: bool,
 ) -> Result<Report<Vec<f64>>, Failure> {
-    if options.checkpoints.checkpoint.is_some() || options.checkpoints.resume.is_some() {
-        return Err(
-            "--treatment frozen makes a new problem every few iterations, and cannot be resumed"
-                .into(),
-        );
-    }
-    if options.refresh == 0 {
-        return Err("--refresh 0: expected at least 1".into());
-    }
     let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
     let mut theta = training.theta()?;
     let mut state = training.start();
@@ -351,8 +370,8 @@ fn frozen<E: Real, M: Classifier + Clone, D: Samples>(
         if left == 0 {
             return Ok(report);
         }
-        let mut state = bilevel::Oracle::start(&oracle, &theta)?;
-        bilevel::Oracle::value(&oracle, &theta, accuracy.epsilon, &mut state)?;
+        let mut state = oracle.start(&theta)?;
+        oracle.value(&theta, accuracy.epsilon, &mut state)?;
         objective = oracle
             .into_lower()
             .into_gradients()

@@ -34,7 +34,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "M", default_value_t = 1000)]
     pub(crate) validation: usize,
     /// The share of the training labels that is wrong.
-    #[arg(long, default_value_t = 0.4)]
+    #[arg(long, default_value_t = 0.4, allow_hyphen_values = true)]
     pub(crate) noise: f64,
     /// Which labels are wrong.
     #[arg(long, value_enum, default_value_t = NoiseName::Symmetric)]
@@ -45,8 +45,8 @@ pub(crate) struct Options {
     /// Samples of a batch.
     #[arg(long, default_value_t = 64)]
     pub(crate) batch: usize,
-    /// The first step of the training.
-    #[arg(long, default_value_t = 0.05)]
+    /// The first step of the training. Long ones make a run chaotic, and its derivative huge.
+    #[arg(long, default_value_t = 0.02, allow_hyphen_values = true)]
     pub(crate) step: f64,
     /// What trains the model.
     #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
@@ -73,7 +73,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 5)]
     pub(crate) refresh: u64,
     /// Iterations of the upper level, at most.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 4)]
     pub(crate) max_iterations: u64,
     /// Seconds, at most. A run that ends by it is not reproducible to the byte.
     #[arg(long)]

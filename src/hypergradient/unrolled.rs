@@ -241,9 +241,13 @@ where
         if result.gradient.is_finite() {
             Ok(result)
         } else {
+            // The run itself is finite.
             Err(Error::NotFinite {
-                function: "a derivative of a step of the training run",
-                cause: None,
+                function: "the derivative of the training run",
+                cause: Some(
+                    "the run is, so its steps expand: with shorter ones, or with the last of them alone, the derivative is smaller"
+                        .to_owned(),
+                ),
             })
         }
     }
