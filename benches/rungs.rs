@@ -40,30 +40,13 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Prints the median time of the first and the median ratios of the others to it, round by round.
+/// Prints the median time of the first and the median ratios of the others to it, round by round. `cargo bench --bench rungs -- TV` times what
+/// has this in its name.
 fn compare(name: &str, mut works: [&mut dyn FnMut(); 3]) {
-    if let Ok(which) = std::env::var("ONLY") {
-        let (part, k) = which.split_once(':').unwrap_or((&which, "9"));
-        if k != "9" || !name.contains(part) {
-            if name.contains(part) {
-                let k: usize = k.parse().unwrap();
-                let clock = Instant::now();
-                let mut n = 0;
-                while clock.elapsed().as_secs_f64() < 3.0 {
-                    works[k]();
-                    n += 1;
-                }
-                println!(
-                    "{name} {:.2} µs",
-                    1e6 * clock.elapsed().as_secs_f64() / n as f64
-                );
-            } else {
-                works[0]();
-                works[1]();
-                works[2]();
-            }
-            return;
-        }
+    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-'));
+    if !name.contains(&filter.unwrap_or_default()) {
+        works.iter_mut().for_each(|work| work());
+        return;
     }
     let mut all: [Vec<f64>; 3] = Default::default();
     let calls = works

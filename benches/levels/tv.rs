@@ -6,9 +6,16 @@ use bilevel::simd::dispatch;
 use bilevel_problems::imaging::Image;
 use std::sync::Arc;
 
+/// Rows of a band.
+const BAND: usize = 8;
+
 #[derive(Clone)]
 pub(crate) struct Tv<E> {
     noisy: Arc<Vec<E>>,
+    /// The same numbers in double precision, in which a loss takes its data.
+    wide: Arc<Vec<f64>>,
+    /// 1 for the pixels of a band that have a right neighbour.
+    inner: Arc<Vec<f64>>,
     rows: usize,
     cols: usize,
 }
@@ -17,6 +24,12 @@ impl<E: Real> Tv<E> {
     pub(crate) fn new(noisy: &Image<E>) -> Self {
         Tv {
             noisy: Arc::new(noisy.pixels().to_vec()),
+            wide: Arc::new(noisy.cast::<f64>().pixels().to_vec()),
+            inner: {
+                let pixels = 1..=BAND * noisy.cols();
+                let inner = pixels.map(|at| f64::from(u8::from(at % noisy.cols() != 0)));
+                Arc::new(inner.collect())
+            },
             rows: noisy.rows(),
             cols: noisy.cols(),
         }
@@ -24,7 +37,7 @@ impl<E: Real> Tv<E> {
 
     /// The right and the lower neighbour of a pixel: itself at the border.
     fn neighbours(&self, at: usize) -> (usize, usize) {
-        let right = at + usize::from((at + 1) % self.cols != 0);
+        let right = at + usize::from(!(at + 1).is_multiple_of(self.cols));
         let below = if at + self.cols < self.rows * self.cols {
             at + self.cols
         } else {
@@ -47,15 +60,42 @@ impl<E: Real> SampleLoss for Tv<E> {
 
     fn loss<S: Scalar>(&self, x: &[S], theta: &[S], _image: usize) -> S {
         let nu2 = theta[1].times(2.0).exp();
-        let mut total = S::constant(0.0);
-        let mut squares = S::constant(0.0);
-        for (at, &y) in self.noisy.iter().enumerate() {
-            let (right, below) = self.neighbours(at);
-            let (h, v) = (x[right] - x[at], x[below] - x[at]);
-            total += (h.squared() + v.squared() + nu2).sqrt();
-            squares += x[at].plus(-y.to_f64()).squared();
+        let (cols, len) = (self.cols, x.len());
+        let (mut variation, mut squares) = (Vec::new(), Vec::new());
+        // Bands, which stay in a cache: all of their pixels have neighbours below, and the last of a row takes part with 0.
+        for first in (0..len).step_by(BAND * cols) {
+            let end = (first + BAND * cols).min(len);
+            squares.push(S::sum_each(
+                [&x[first..end]],
+                [&self.wide[first..end]],
+                #[inline(always)]
+                |[x], [y]| x.plus(-y).squared().times(0.5),
+            ));
+            let end = end.min(len - cols);
+            variation.push(S::sum_each(
+                [
+                    &x[first..end],
+                    &x[first + 1..end + 1],
+                    &x[first + cols..end + cols],
+                    &[nu2],
+                ],
+                [&self.inner[..end - first]],
+                #[inline(always)]
+                |[x, right, below, nu2], [inner]| {
+                    let (h, v) = ((right - x).times(inner), below - x);
+                    (h.squared() + v.squared() + nu2).sqrt()
+                },
+            ));
         }
-        theta[0].exp() * total + squares.times(0.5)
+        let last = &x[len - cols..];
+        variation.push(S::sum_each(
+            [&last[..cols - 1], &last[1..], &[nu2]],
+            [],
+            #[inline(always)]
+            |[x, right, nu2], []| ((right - x).squared() + nu2).sqrt(),
+        ));
+        variation.push(theta[1].exp());
+        theta[0].exp() * S::sum(&variation) + S::sum(&squares)
     }
 }
 

@@ -49,6 +49,7 @@
 
 pub mod dual;
 pub mod gradients;
+pub mod jet;
 pub mod loss;
 pub mod number;
 mod registers;
@@ -58,6 +59,7 @@ pub mod sheets;
 pub mod tape;
 pub use dual::Dual;
 pub use gradients::{Gradients, Lower, Upper};
+pub use jet::Jet;
 pub use loss::{SampleLoss, Taped};
 pub use number::{Number, Real};
 pub use rows::Rows;

@@ -62,6 +62,12 @@ fn formula<S: Scalar>(x: &[S], steps: &[Step]) -> S {
             }
             21 => x.max(y),
             22 => x.clamp(-0.5, 0.5) + y,
+            23 => S::sum_each([slice, &[y]], [&[c]], |[a, y], [c]| {
+                (a * y).plus(c).sigmoid()
+            }),
+            24 => S::sum_each([&listed, &[x, x, y]], [&[1.0, c, -c]], |[a, b], [c]| {
+                a / (b.squared() + a.squared()).plus(0.4).sqrt() * b.times(c).tanh()
+            }),
             _ => S::dot_data(&listed, &[c, 1.0, -c]),
         };
         // Nothing grows out of bounds, whatever follows.
@@ -71,7 +77,7 @@ fn formula<S: Scalar>(x: &[S], steps: &[Step]) -> S {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec((0u8..24, 0usize..64, 0usize..64, -1.5..1.5f64), 1..30)
+    prop::collection::vec((0u8..26, 0usize..64, 0usize..64, -1.5..1.5f64), 1..30)
 }
 
 proptest! {

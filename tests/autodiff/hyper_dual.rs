@@ -1,6 +1,6 @@
 //! Every function of [`Scalar`] beside its formula in the hyper-dual numbers of num-dual: value, gradient and second derivatives.
 
-use bilevel::problem::autodiff::{Dual, Scalar};
+use bilevel::problem::autodiff::{Dual, Scalar, Var};
 use num_dual::{DualNum, HyperDual64};
 
 use super::functions::{dual, swept};
@@ -20,15 +20,44 @@ fn near(name: &str, ours: f64, theirs: f64, tolerance: f64, x: &[f64]) {
     assert!(equal, "{name} at {x:?}: {ours:e}, not {theirs:e}");
 }
 
-/// All derivatives up to the second, from dual numbers and from a tape over them.
+/// A formula as the only term of a sum: in jets.
+fn in_jets<F: Formula, S: Scalar>(x: &[S]) -> S {
+    match *x {
+        [a] => S::sum_each([&[a]], [], |x, []| F::ours(&x)),
+        [a, b] => S::sum_each([&[a], &[b]], [], |x, []| F::ours(&x)),
+        [a, b, c] => S::sum_each([&[a], &[b], &[c]], [], |x, []| F::ours(&x)),
+        _ => unreachable!(),
+    }
+}
+
+/// All derivatives up to the second, from dual numbers and from a tape over them, of a formula by itself and in jets.
 fn check<F: Formula>(points: &[&[f64]]) {
+    check_of::<F>(points, F::ours, F::ours, F::ours, F::ours);
+    check_of::<F>(
+        points,
+        in_jets::<F, _>,
+        in_jets::<F, _>,
+        in_jets::<F, _>,
+        in_jets::<F, _>,
+    );
+}
+
+type Twice = Var<Dual<f64>>;
+
+fn check_of<F: Formula>(
+    points: &[&[f64]],
+    plain: fn(&[f64]) -> f64,
+    of_dual: fn(&[Dual<f64>]) -> Dual<f64>,
+    of_tape: fn(&[Var<f64>]) -> Var<f64>,
+    of_dual_tape: fn(&[Twice]) -> Twice,
+) {
     for &x in points {
         let n = x.len();
         let unit = |k: usize| -> Vec<f64> { (0..n).map(|i| f64::from(u8::from(i == k))).collect() };
-        let (value, _) = swept(x, |x| F::ours(x));
+        let (value, _) = swept(x, of_tape);
         for j in 0..n {
-            let (result, gradient) = swept(&dual(x, &unit(j)), |x| F::ours(x));
-            let forward: Dual<f64> = F::ours(&dual(x, &unit(j)));
+            let (result, gradient) = swept(&dual(x, &unit(j)), of_dual_tape);
+            let forward = of_dual(&dual(x, &unit(j)));
             for (i, adjoint) in gradient.iter().enumerate() {
                 let numbers = (0..n).map(|k| {
                     let one = |at: usize| f64::from(u8::from(k == at));
@@ -39,7 +68,7 @@ fn check<F: Formula>(points: &[&[f64]]) {
                     let name = format!("{what} {i} {j} of {}", F::NAME);
                     near(&name, ours, theirs, F::TOLERANCE, x);
                 };
-                near("value", F::ours(x), exact.re);
+                near("value", plain(x), exact.re);
                 near("value", value, exact.re);
                 near("value", result.re, exact.re);
                 near("value", forward.re, exact.re);
@@ -190,6 +219,16 @@ formulas! {
         S::scaled(&x[1..], x[0], &mut y);
         y[0] * y[1]
     }, x[1] * x[0] * x[2] * x[0];
+    sum_of_terms(x) to 1e-12, at TRIPLES => {
+        S::sum_each([&x[..2], &x[1..], &x[..1]], [&[0.5, -2.0]], |[a, b, c], [d]| {
+            (a * b / (c.squared().plus(1.0))).times(d).atan() - c.plus(d)
+        })
+    }, {
+        let term = |a: HyperDual64, b: HyperDual64, d: f64| {
+            (a * b / (x[0] * x[0] + 1.0) * d).atan() - (x[0] + d)
+        };
+        term(x[0], x[1], 0.5) + term(x[1], x[2], -2.0)
+    };
     largest_exponential(x) to 1e-12, at TRIPLES => S::log_sum_exp(x), log_sum_exp(x);
     first_share(x) to 1e-12, at TRIPLES => share_of(x, 0), share(x, 0);
     last_share(x) to 1e-12, at TRIPLES => share_of(x, 2), share(x, 2);

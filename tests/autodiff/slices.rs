@@ -38,6 +38,12 @@ fn functions<S: Scalar>() -> Vec<(&'static str, OnSlice<S>)> {
             S::scaled(x, x[2], &mut out);
             out
         }),
+        ("sum_each", |x| {
+            let data: [&[f64]; 2] = [&[1.0, 2.0, -1.0, 0.5], &[0.3]];
+            vec![S::sum_each([x, &[x[1]]], data, |[a, b], [c, d]| {
+                (a.times(c) * b.plus(d)).sin()
+            })]
+        }),
         ("log_sum_exp", |x| vec![S::log_sum_exp(x)]),
         ("softmax", |x| {
             let mut out = x.to_vec();
@@ -147,6 +153,15 @@ fn of_lengths<S: Scalar>(x: &[S]) -> Vec<(&'static str, Vec<S>)> {
         with("scaled", n, &|out| S::scaled(&x[..2], x[0], out));
         with("softmax", n, &|out| S::softmax(&x[..2], out));
     }
+    with("sum_each, two lengths", 1, &|out| {
+        out[0] = S::sum_each([&x[..2], &x[..3]], [], |[a, b], []| a * b);
+    });
+    with("sum_each, other data", 1, &|out| {
+        out[0] = S::sum_each([&x[..2]], [&[1.0, 2.0, 3.0]], |[a], [d]| a.times(d));
+    });
+    with("sum_each, no data", 1, &|out| {
+        out[0] = S::sum_each([&x[..2]], [&[]], |[a], [d]| a.times(d));
+    });
     with("map of none", 1, &|out| S::map(&[], sigmoid, out));
     with("scaled of none", 1, &|out| S::scaled(&[], x[0], out));
     with("softmax of none", 1, &|out| S::softmax(&[], out));
@@ -191,6 +206,7 @@ fn of_none<S: Scalar>() -> Vec<f64> {
         S::dot(&[], &[]).value(),
         S::dot_data(&[], &[]).value(),
         S::log_sum_exp(&[]).value(),
+        S::sum_each([&[], &[S::constant(1.0)]], [], |[a, b], []| a + b).value(),
         product[0].value(),
         product[1].value(),
     ]
@@ -198,7 +214,7 @@ fn of_none<S: Scalar>() -> Vec<f64> {
 
 #[test]
 fn functions_of_no_numbers_are_empty_sums() {
-    let expected = vec![0.0, 0.0, 0.0, f64::NEG_INFINITY, 0.0, 0.0];
+    let expected = vec![0.0, 0.0, 0.0, f64::NEG_INFINITY, 0.0, 0.0, 0.0];
     assert_eq!(of_none::<f64>(), expected);
     assert_eq!(of_none::<f32>(), expected);
     assert_eq!(of_none::<Dual<f64>>(), expected);
@@ -240,4 +256,52 @@ fn nothing_panics_for_numbers_that_are_not_finite() {
             }
         }
     }
+}
+
+/// Several blocks of terms, of slices that lie side by side, that do not, and of one entry, with data of both kinds.
+#[test]
+fn long_sums_agree_with_their_terms() {
+    const N: usize = 300;
+    let x: Vec<f64> = (0..=N).map(|k| (0.7 * k as f64).sin()).collect();
+    let v: Vec<f64> = (0..=N).map(|k| (0.2 * k as f64).cos()).collect();
+    let data: Vec<f64> = (0..N).map(|k| (0.1 * k as f64).cos()).collect();
+    fn at_once<S: Scalar>(x: &[S], data: &[f64]) -> S {
+        let backwards: Vec<S> = x[..N].iter().rev().copied().collect();
+        let slices: [&[S]; 4] = [&x[..N], &x[1..], &backwards, &x[5..6]];
+        S::sum_each(slices, [data, &[0.5]], |[a, b, c, d], [e, f]| {
+            (a.times(e) * b + c.squared() * d).plus(f).sin()
+        })
+    }
+    fn one_by_one<S: Scalar>(x: &[S], data: &[f64]) -> S {
+        let terms: Vec<S> = (0..N)
+            .map(|i| {
+                let (a, b, c, d) = (x[i], x[i + 1], x[N - 1 - i], x[5]);
+                (a.times(data[i]) * b + c.squared() * d).plus(0.5).sin()
+            })
+            .collect();
+        S::sum(&terms)
+    }
+    close(&[at_once(&x, &data)], &[one_by_one(&x, &data)], 1e-13);
+    let (value, gradient) = swept(&dual(&x, &v), |x| at_once(x, &data));
+    let (expected, slopes) = swept(&dual(&x, &v), |x| one_by_one(x, &data));
+    close(&[value.re, value.eps], &[expected.re, expected.eps], 1e-12);
+    let parts = |of: &[Dual<f64>]| -> Vec<f64> { of.iter().flat_map(|d| [d.re, d.eps]).collect() };
+    close(&parts(&gradient), &parts(&slopes), 1e-12);
+    let (_, again) = swept(&x, |x| at_once(x, &data));
+    close(
+        &again,
+        &gradient.iter().map(|d| d.re).collect::<Vec<_>>(),
+        1e-13,
+    );
+}
+
+/// The tape is free while a function of the user's is called: it may look at numbers on it.
+#[test]
+fn functions_along_slices_may_read_the_tape() {
+    let (value, gradient) = swept(&[2.0, 3.0], |x| {
+        let mut out = [x[0]; 2];
+        Scalar::map(x, |a| [a * x[1].value(), x[1].value(), 0.0], &mut out);
+        Scalar::sum_each([&out], [], |[a], []| a.times(x[0].value()))
+    });
+    assert_eq!((value, gradient), (30.0, vec![6.0, 6.0]));
 }

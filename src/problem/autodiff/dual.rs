@@ -2,6 +2,7 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use super::jet::{self, Jet};
 use super::number::{self, Number, Real};
 use super::rows::Room;
 use super::scalar::Scalar;
@@ -124,6 +125,13 @@ impl<E: Real> Scalar for Dual<E> {
     }
     fn mat_data(w: &[Self], data: &[f64], out: &mut [Self]) {
         number::mat_data_of(w, data, out);
+    }
+    fn sum_each<const K: usize, const M: usize>(
+        x: [&[Self]; K],
+        data: [&[f64]; M],
+        phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+    ) -> Self {
+        jet::sum_of_numbers(x, data, phi)
     }
 }
 

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::thread::LocalKey;
 
 use super::dual::Dual;
+use super::jet::{self, Jet};
 use super::registers::Registers;
 use super::rows::{self, Room};
 use super::scalar::Scalar;
@@ -158,10 +159,10 @@ pub(super) fn mat_data_of<S: Number>(w: &[S], d: &[f64], out: &mut [S]) {
     if let Some(d) = S::Real::same(d) {
         return mat_data(w, d, out);
     }
-    dispatch(
-        #[inline(always)]
-        || row_by_row(w, d, out, |a, d| a.times_real(S::Real::from_f64(d))),
-    );
+    // Once for all rows.
+    let mut converted = Vec::new();
+    extend::<S>(&mut converted, d);
+    mat_data(w, &converted, out);
 }
 
 /// W ← W + y xᵀ.
@@ -204,6 +205,18 @@ pub(super) fn add_transposed<S: Number>(w: &[S], y: &[S], x: &mut [S]) {
             },
         );
     }
+}
+
+/// x ← x + y · slopes.
+pub(super) fn add_scaled<S: Number>(x: &mut [S], y: S, slopes: &[S]) {
+    dispatch(
+        #[inline(always)]
+        || {
+            for (x, &slope) in x.iter_mut().zip(slopes) {
+                *x += y * slope;
+            }
+        },
+    );
 }
 
 /// Appends data in the numbers of S.
@@ -272,6 +285,13 @@ macro_rules! real {
             }
             fn mat_data(w: &[Self], data: &[f64], out: &mut [Self]) {
                 mat_data_of(w, data, out);
+            }
+            fn sum_each<const K: usize, const M: usize>(
+                x: [&[Self]; K],
+                data: [&[f64]; M],
+                phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+            ) -> Self {
+                jet::sum_of_numbers(x, data, phi)
             }
         }
 

@@ -403,9 +403,10 @@ impl<E: Real> Forwards<'_, E> {
             );
             sums = fuse::<E, S, L, N, R, C>(simd, d.each_ref(), w.each_ref(), sums);
         }
-        for r in 0..R {
-            for c in 0..C {
-                self.out[(i + r) * self.outputs + k + c] = total(simd, sums[r][c]);
+        for (r, sums) in sums.into_iter().enumerate() {
+            let out = &mut self.out[(i + r) * self.outputs + k..][..C];
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out = total(simd, sum);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! [`Scalar`]: what a formula is written in, so that it can be evaluated and differentiated.
 
+use super::jet::Jet;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -27,24 +28,29 @@ pub trait Scalar:
     /// φ of this number, by φ, φ' and φ'' at its value: every function of one number comes down to it.
     fn chain(self, phi: [f64; 3]) -> Self;
     /// The same number, a constant to reverse mode: no derivative flows back through it. The tangent of a dual number stays.
+    #[inline(always)]
     fn detach(self) -> Self {
         self
     }
 
     /// self + c.
+    #[inline(always)]
     fn plus(self, c: f64) -> Self {
         self + Self::constant(c)
     }
     /// c · self.
+    #[inline(always)]
     fn times(self, c: f64) -> Self {
         self * Self::constant(c)
     }
     /// eˣ.
+    #[inline(always)]
     fn exp(self) -> Self {
         let e = self.value().exp();
         self.chain([e, e, e])
     }
     /// The natural logarithm.
+    #[inline(always)]
     fn ln(self) -> Self {
         let x = self.value();
         // Where it is NaN it has no slope: else a gradient could look as if nothing were wrong.
@@ -52,21 +58,25 @@ pub trait Scalar:
         self.chain([x.ln(), slope, -slope / x])
     }
     /// The square root.
+    #[inline(always)]
     fn sqrt(self) -> Self {
         let root = self.value().sqrt();
         self.chain([root, 0.5 / root, -0.25 / (root * root * root)])
     }
     /// 1/√x, whose derivative takes no other division: faster than a quotient by a square root.
+    #[inline(always)]
     fn inverse_sqrt(self) -> Self {
         let x = self.value();
         let r = 1.0 / x.sqrt();
         self.chain([r, -0.5 * r / x, 0.75 * r / (x * x)])
     }
     /// x², the product with itself.
+    #[inline(always)]
     fn squared(self) -> Self {
         self * self
     }
     /// xᵖ for a constant exponent.
+    #[inline(always)]
     fn powf(self, p: f64) -> Self {
         let x = self.value();
         // A derivative that is 0 stays 0 at x = 0, where the power beside it is infinite.
@@ -80,32 +90,39 @@ pub trait Scalar:
         self.chain([x.powf(p), term(p, p - 1.0), term(p * (p - 1.0), p - 2.0)])
     }
     /// The hyperbolic tangent.
+    #[inline(always)]
     fn tanh(self) -> Self {
         self.chain(tanh(self.value()))
     }
     /// σ(x) = 1/(1 + e⁻ˣ).
+    #[inline(always)]
     fn sigmoid(self) -> Self {
         self.chain(sigmoid(self.value()))
     }
     /// ln(1 + eˣ).
+    #[inline(always)]
     fn softplus(self) -> Self {
         self.chain(softplus(self.value()))
     }
     /// The arc tangent.
+    #[inline(always)]
     fn atan(self) -> Self {
         self.chain(atan(self.value()))
     }
     /// The sine.
+    #[inline(always)]
     fn sin(self) -> Self {
         let (sin, cos) = self.value().sin_cos();
         self.chain([sin, cos, -sin])
     }
     /// The cosine.
+    #[inline(always)]
     fn cos(self) -> Self {
         let (sin, cos) = self.value().sin_cos();
         self.chain([cos, -sin, -cos])
     }
     /// The larger of two numbers, this one where they are equal.
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         if other.value() > self.value() {
             other
@@ -114,6 +131,7 @@ pub trait Scalar:
         }
     }
     /// This number where it lies between `least` and `most`, else the nearer of them, a constant.
+    #[inline(always)]
     fn clamp(self, least: f64, most: f64) -> Self {
         let x = self.value();
         if x < least {
@@ -158,6 +176,26 @@ pub trait Scalar:
             *out = x.chain(phi(x.value()));
         }
     }
+    /// Σᵢ φ(aᵢ, bᵢ, …) along K slices, for a formula of K numbers and of data: one step of the tape, in one pass. A slice of one entry
+    /// counts for every i. The formula is vectorised where it is marked `#[inline(always)]` and free of choices.
+    ///
+    /// ```
+    /// use bilevel::problem::autodiff::Scalar;
+    ///
+    /// /// Σ √((xᵢ₊₁ − xᵢ)² + ν²).
+    /// fn variation<S: Scalar>(x: &[S], nu: S) -> S {
+    ///     let last = x.len() - 1;
+    ///     S::sum_each([&x[..last], &x[1..], &[nu]], [], |[x, right, nu], []| {
+    ///         ((right - x).squared() + nu.squared()).sqrt()
+    ///     })
+    /// }
+    /// assert_eq!(variation(&[0.0, 4.0, 4.0], 3.0), 8.0);
+    /// ```
+    fn sum_each<const K: usize, const M: usize>(
+        x: [&[Self]; K],
+        data: [&[f64]; M],
+        phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+    ) -> Self;
     /// outᵢ ← s xᵢ.
     fn scaled(x: &[Self], s: Self, out: &mut [Self]) {
         if x.len() != out.len() {

@@ -8,6 +8,7 @@
 use std::marker::PhantomData;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Range, Sub, SubAssign};
 
+use super::jet::{self, Block, Jet};
 use super::number::{self, Number};
 use super::scalar::Scalar;
 use crate::simd::dispatch;
@@ -32,6 +33,8 @@ struct Line<S> {
 struct Side<S: Number> {
     /// Places of arguments that do not lie side by side.
     places: Vec<u32>,
+    /// Arguments of steps that have any number of them.
+    spans: Vec<Span>,
     /// Slopes of elementwise steps.
     slopes: Vec<S>,
     data: Vec<S::Real>,
@@ -94,6 +97,12 @@ enum Kind<S> {
         x: Span,
         slopes: u32,
     },
+    /// Σᵢ φ(x₀ᵢ, x₁ᵢ, …), one result, with the slices from `spans` on and their slopes one after the other.
+    SumEach {
+        spans: u32,
+        count: u32,
+        slopes: u32,
+    },
     Scaled {
         x: Span,
         s: u32,
@@ -134,6 +143,7 @@ pub struct Mark {
     values: usize,
     steps: usize,
     places: usize,
+    spans: usize,
     slopes: usize,
     data: usize,
 }
@@ -152,6 +162,7 @@ impl<S: Number> Default for Side<S> {
     fn default() -> Self {
         Side {
             places: Vec::new(),
+            spans: Vec::new(),
             slopes: Vec::new(),
             data: Vec::new(),
             rooms: [Vec::new(), Vec::new()],
@@ -202,6 +213,7 @@ impl<S: Number> Tape<S> {
             values: self.line.values.len(),
             steps: self.line.steps.len(),
             places: self.side.places.len(),
+            spans: self.side.spans.len(),
             slopes: self.side.slopes.len(),
             data: self.side.data.len(),
         }
@@ -213,6 +225,7 @@ impl<S: Number> Tape<S> {
         self.line.adjoints.truncate(mark.values);
         self.line.steps.truncate(mark.steps);
         self.side.places.truncate(mark.places);
+        self.side.spans.truncate(mark.spans);
         self.side.slopes.truncate(mark.slopes);
         self.side.data.truncate(mark.data);
     }
@@ -251,6 +264,7 @@ impl<S: Number> Tape<S> {
         } = &mut self.line;
         let Side {
             places,
+            spans,
             slopes,
             data,
             rooms: [left, right],
@@ -310,10 +324,20 @@ impl<S: Number> Tape<S> {
                 Kind::SumMap { x, slopes: at } => {
                     let slopes = &slopes[at as usize..];
                     spread(before, places, left, x, |x| {
-                        for (x, &slope) in x.iter_mut().zip(slopes) {
-                            *x += y * slope;
-                        }
+                        number::add_scaled(x, y, slopes)
                     });
+                }
+                Kind::SumEach {
+                    spans: first,
+                    count,
+                    slopes: at,
+                } => {
+                    let mut slopes = &slopes[at as usize..];
+                    for &x in &spans[first as usize..(first + count) as usize] {
+                        let of_x;
+                        (of_x, slopes) = slopes.split_at(x.len as usize);
+                        spread(before, places, left, x, |x| number::add_scaled(x, y, of_x));
+                    }
                 }
                 Kind::Scaled { x, s } => {
                     let (factor, y) = (values[s as usize], &after[..x.len as usize]);
@@ -508,6 +532,17 @@ impl<S: Number> Var<S> {
         })
     }
 
+    /// The numbers at a slice, and room for as many: taken off the tape, so that it is free while a function of the user's is called,
+    /// and to be put back.
+    fn collected(x: &[Self]) -> [Vec<S>; 2] {
+        S::with_tape(|Tape { line, side }| {
+            let [mut values, slopes] = std::mem::take(&mut side.rooms);
+            values.clear();
+            values.extend(x.iter().map(|x| line.values[x.place()]));
+            [values, slopes]
+        })
+    }
+
     /// The number on the tape, tangent and all.
     pub fn number(self) -> S {
         S::with_tape(|tape| tape.value(self))
@@ -668,21 +703,22 @@ impl<S: Number> Scalar for Var<S> {
         if x.len() != out.len() {
             return out.fill(Self::constant(f64::NAN));
         }
+        let [mut values, mut slopes] = Self::collected(x);
+        slopes.clear();
+        for value in &mut values {
+            let phi = phi(value.value());
+            slopes.push(value.slope(phi));
+            *value = value.chain(phi);
+        }
         S::with_tape(|Tape { line, side }| {
             let (x, at) = (side.span(x), side.slopes.len());
-            let [room, _] = &mut side.rooms;
+            side.slopes.extend_from_slice(&slopes);
             let kind = Kind::Map {
                 x,
                 slopes: at as u32,
             };
-            line.push_all(kind, out, |values, out| {
-                let x = gathered(values, &side.places, room, x);
-                for (out, &x) in out.iter_mut().zip(x) {
-                    let phi = phi(x.value());
-                    *out = x.chain(phi);
-                    side.slopes.push(x.slope(phi));
-                }
-            });
+            line.push_all(kind, out, |_, out| out.copy_from_slice(&values));
+            side.rooms = [values, slopes];
         });
     }
 
@@ -728,6 +764,62 @@ impl<S: Number> Scalar for Var<S> {
                 );
             });
         });
+    }
+
+    fn sum_each<const K: usize, const M: usize>(
+        x: [&[Self]; K],
+        data: [&[f64]; M],
+        phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+    ) -> Self {
+        let lens = x.map(<[Self]>::len);
+        let Some(n) = jet::common_len(lens, data.map(<[f64]>::len)) else {
+            return Self::constant(f64::NAN);
+        };
+        // The tape is borrowed for a moment a block, and free while the formula is called.
+        let (first, at) = S::with_tape(|Tape { side, .. }| {
+            let (first, at) = (side.spans.len(), side.slopes.len());
+            for x in x {
+                let span = side.span(x);
+                side.spans.push(span);
+            }
+            let end = at + lens.iter().sum::<usize>();
+            side.slopes.resize(end, S::default());
+            (first, at)
+        });
+        let fetch = |start: usize, len: usize, points: &mut Block<S, K>| {
+            S::with_tape(|Tape { line, side }| {
+                for (point, &span) in points.iter_mut().zip(&side.spans[first..]) {
+                    if span.listed && span.len > 1 {
+                        let places = &side.places[span.range()][start..start + len];
+                        for (point, &place) in point.iter_mut().zip(places) {
+                            *point = line.values[place as usize];
+                        }
+                    } else {
+                        jet::copy(&line.values[span.range()], start, len, point);
+                    }
+                }
+            });
+        };
+        let keep = |start: usize, len: usize, derivatives: &Block<S, K>| {
+            S::with_tape(|Tape { side, .. }| {
+                let mut rest = &mut side.slopes[at..];
+                for (derivatives, len_of_all) in derivatives.iter().zip(lens) {
+                    let part;
+                    (part, rest) = std::mem::take(&mut rest).split_at_mut(len_of_all);
+                    match part {
+                        [one] => *one += jet::lane_sum(&derivatives[..len]),
+                        _ => part[start..start + len].copy_from_slice(&derivatives[..len]),
+                    }
+                }
+            });
+        };
+        let total = jet::sum_each(n, fetch, data, phi, keep);
+        let kind = Kind::SumEach {
+            spans: first as u32,
+            count: K as u32,
+            slopes: at as u32,
+        };
+        S::with_tape(|tape| tape.line.push(total, kind))
     }
 
     fn log_sum_exp(x: &[Self]) -> Self {

@@ -1,0 +1,334 @@
+//! [`Jet`]: a value with its gradient and its Hessian in a few numbers, which a formula along slices is written in.
+
+use std::array::from_fn;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+use super::number::{Number, misfit};
+use super::scalar::Scalar;
+use crate::simd::dispatch;
+
+/// A value, its gradient and its Hessian in K numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Jet<const K: usize> {
+    value: f64,
+    gradient: [f64; K],
+    hessian: [[f64; K]; K],
+}
+
+impl<const K: usize> Jet<K> {
+    /// The k-th of the numbers.
+    #[inline(always)]
+    fn variable(value: f64, k: usize) -> Self {
+        let mut jet = Jet::constant(value);
+        jet.gradient[k] = 1.0;
+        jet
+    }
+
+    /// A function of two jets, by its value, its slopes a and b, and what a term of the Hessian gets beside those by the slopes.
+    #[inline(always)]
+    fn of_two(
+        self,
+        other: Self,
+        value: f64,
+        [a, b]: [f64; 2],
+        curve: impl Fn(usize, usize) -> f64,
+    ) -> Self {
+        let (p, q) = (self, other);
+        let mut jet = Jet::constant(value);
+        for k in 0..K {
+            jet.gradient[k] = a * p.gradient[k] + b * q.gradient[k];
+            for l in 0..K {
+                jet.hessian[k][l] = a * p.hessian[k][l] + b * q.hessian[k][l] + curve(k, l);
+            }
+        }
+        jet
+    }
+}
+
+impl<const K: usize> Add for Jet<K> {
+    type Output = Self;
+    #[inline(always)]
+    fn add(self, b: Self) -> Self {
+        self.of_two(b, self.value + b.value, [1.0, 1.0], |_, _| 0.0)
+    }
+}
+
+impl<const K: usize> Sub for Jet<K> {
+    type Output = Self;
+    #[inline(always)]
+    fn sub(self, b: Self) -> Self {
+        self.of_two(b, self.value - b.value, [1.0, -1.0], |_, _| 0.0)
+    }
+}
+
+impl<const K: usize> Mul for Jet<K> {
+    type Output = Self;
+    #[allow(clippy::suspicious_arithmetic_impl)] // the product rule has a sum
+    #[inline(always)]
+    fn mul(self, b: Self) -> Self {
+        let (p, q) = (self.gradient, b.gradient);
+        self.of_two(
+            b,
+            self.value * b.value,
+            [b.value, self.value],
+            #[inline(always)]
+            |k, l| p[k] * q[l] + p[l] * q[k],
+        )
+    }
+}
+
+impl<const K: usize> Div for Jet<K> {
+    type Output = Self;
+    #[inline(always)]
+    fn div(self, b: Self) -> Self {
+        let inverse = 1.0 / b.value;
+        let slope = -inverse * inverse;
+        let mut quotient = self * b.chain([inverse, slope, -2.0 * slope * inverse]);
+        quotient.value = self.value / b.value;
+        quotient
+    }
+}
+
+impl<const K: usize> Neg for Jet<K> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        self.times(-1.0)
+    }
+}
+
+impl<const K: usize> AddAssign for Jet<K> {
+    #[inline(always)]
+    fn add_assign(&mut self, b: Self) {
+        *self = *self + b;
+    }
+}
+
+impl<const K: usize> SubAssign for Jet<K> {
+    #[inline(always)]
+    fn sub_assign(&mut self, b: Self) {
+        *self = *self - b;
+    }
+}
+
+impl<const K: usize> MulAssign for Jet<K> {
+    #[inline(always)]
+    fn mul_assign(&mut self, b: Self) {
+        *self = *self * b;
+    }
+}
+
+impl<const K: usize> Scalar for Jet<K> {
+    #[inline(always)]
+    fn constant(value: f64) -> Self {
+        Jet {
+            value,
+            gradient: [0.0; K],
+            hessian: [[0.0; K]; K],
+        }
+    }
+    #[inline(always)]
+    fn value(self) -> f64 {
+        self.value
+    }
+    #[inline(always)]
+    fn chain(self, [value, slope, curve]: [f64; 3]) -> Self {
+        let mut jet = Jet::constant(value);
+        for k in 0..K {
+            jet.gradient[k] = slope * self.gradient[k];
+            for l in 0..K {
+                let product = self.gradient[k] * self.gradient[l];
+                jet.hessian[k][l] = slope * self.hessian[k][l] + curve * product;
+            }
+        }
+        jet
+    }
+    #[inline(always)]
+    fn plus(self, c: f64) -> Self {
+        Jet {
+            value: self.value + c,
+            ..self
+        }
+    }
+    #[inline(always)]
+    fn times(self, c: f64) -> Self {
+        self.chain([c * self.value, c, 0.0])
+    }
+    fn mat_vec(w: &[Self], x: &[Self], out: &mut [Self]) {
+        rows(w, x, out, |a, b| a * b);
+    }
+    fn mat_data(w: &[Self], data: &[f64], out: &mut [Self]) {
+        rows(w, data, out, |a, b| a.times(b));
+    }
+    fn sum_each<const N: usize, const M: usize>(
+        x: [&[Self]; N],
+        data: [&[f64]; M],
+        phi: impl Fn([Jet<N>; N], [f64; M]) -> Jet<N>,
+    ) -> Self {
+        let Some(n) = common_len(x.map(<[Self]>::len), data.map(<[f64]>::len)) else {
+            return Jet::constant(f64::NAN);
+        };
+        let mut total = Jet::constant(0.0);
+        for i in 0..n {
+            let at = x.map(|x| entry(x, i));
+            let jets = from_fn(|m| Jet::variable(at[m].value, m));
+            let inner = phi(jets, data.map(|d| entry(d, i)));
+            // Its Taylor polynomial, of which derivatives up to the second are right.
+            let steps = at.map(|x| x.plus(-x.value));
+            total += Jet::constant(inner.value);
+            for m in 0..N {
+                total += steps[m].times(inner.gradient[m]);
+                for l in 0..N {
+                    total += (steps[m] * steps[l]).times(0.5 * inner.hessian[m][l]);
+                }
+            }
+        }
+        total
+    }
+}
+
+fn rows<S: Scalar, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D) -> S) {
+    if x.is_empty() || w.len() != out.len() * x.len() {
+        return out.fill(S::constant(misfit(w.len(), x.len())));
+    }
+    for (out, w) in out.iter_mut().zip(w.chunks_exact(x.len())) {
+        *out = S::constant(0.0);
+        for (&w, &x) in w.iter().zip(x) {
+            *out += times(w, x);
+        }
+    }
+}
+
+/// Entries that are worked on together: all that is known of them stays in the first-level cache.
+const BLOCK: usize = 128;
+
+/// How far slices of these lengths go, of which those of one entry count for every i; `None` where they do not fit.
+pub(super) fn common_len<const K: usize, const M: usize>(
+    lens: [usize; K],
+    of_data: [usize; M],
+) -> Option<usize> {
+    let mut long = lens.into_iter().chain(of_data).filter(|&len| len != 1);
+    let len = long.next().unwrap_or(1);
+    long.all(|other| other == len).then_some(len)
+}
+
+/// The i-th entry, or the only one.
+fn entry<T: Copy>(x: &[T], i: usize) -> T {
+    if x.len() == 1 { x[0] } else { x[i] }
+}
+
+/// block ← the entries from `start` on, or the only one throughout.
+pub(super) fn copy<T: Copy>(x: &[T], start: usize, len: usize, block: &mut [T; BLOCK]) {
+    match x {
+        &[one] => block.fill(one),
+        _ => block[..len].copy_from_slice(&x[start..start + len]),
+    }
+}
+
+/// Numbers of K slices that are worked on together.
+pub(super) type Block<S, const K: usize> = [[S; BLOCK]; K];
+
+/// Σᵢ φ(x₀ᵢ, x₁ᵢ, …) of numbers.
+pub(super) fn sum_of_numbers<S: Number, const K: usize, const M: usize>(
+    x: [&[S]; K],
+    data: [&[f64]; M],
+    phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+) -> S {
+    let Some(n) = common_len(x.map(<[S]>::len), data.map(<[f64]>::len)) else {
+        return S::constant(f64::NAN);
+    };
+    let fetch = |start: usize, len: usize, points: &mut Block<S, K>| {
+        for (point, x) in points.iter_mut().zip(x) {
+            copy(x, start, len, point);
+        }
+    };
+    sum_each(n, fetch, data, phi, |_, _, _| {})
+}
+
+/// Σᵢ φ(x₀ᵢ, x₁ᵢ, …) of n terms, block by block: `fetch` gets the numbers from one on, and `keep` is given the derivatives of the terms.
+pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
+    n: usize,
+    mut fetch: impl FnMut(usize, usize, &mut Block<S, K>),
+    data: [&[f64]; M],
+    phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+    mut keep: impl FnMut(usize, usize, &Block<S, K>),
+) -> S {
+    let mut points = [[S::default(); BLOCK]; K];
+    let mut constants = [[0.0; BLOCK]; M];
+    let mut terms = [S::default(); BLOCK];
+    let mut derivatives = [[S::default(); BLOCK]; K];
+    let mut total = S::default();
+    for start in (0..n).step_by(BLOCK) {
+        let len = (n - start).min(BLOCK);
+        fetch(start, len, &mut points);
+        for (constant, data) in constants.iter_mut().zip(data) {
+            copy(data, start, len, constant);
+        }
+        dispatch(
+            #[inline(always)]
+            || {
+                for i in 0..len {
+                    let at: [S; K] = from_fn(
+                        #[inline(always)]
+                        |k| points[k][i],
+                    );
+                    let jets = from_fn(
+                        #[inline(always)]
+                        |k| Jet::variable(at[k].value(), k),
+                    );
+                    let constants = from_fn(
+                        #[inline(always)]
+                        |m| constants[m][i],
+                    );
+                    let jet = phi(jets, constants);
+                    terms[i] = along(jet.value, jet.gradient, at);
+                    for (k, of_slice) in derivatives.iter_mut().enumerate() {
+                        of_slice[i] = along(jet.gradient[k], jet.hessian[k], at);
+                    }
+                }
+            },
+        );
+        keep(start, len, &derivatives);
+        total += lane_sum(&terms[..len]);
+    }
+    total
+}
+
+/// A value with the tangent that a gradient gives it.
+#[inline(always)]
+fn along<S: Number, const K: usize>(value: f64, gradient: [f64; K], at: [S; K]) -> S {
+    let mut tangent = S::Real::default();
+    for k in 0..K {
+        tangent += S::Real::constant(gradient[k]) * at[k].tangent();
+    }
+    S::with_tangent(S::Real::constant(value), tangent)
+}
+
+/// The sum of the entries, in lanes.
+pub(super) fn lane_sum<S: Number>(x: &[S]) -> S {
+    const LANES: usize = 16;
+    let (head, tail) = x.as_chunks::<LANES>();
+    let mut lanes = dispatch(
+        #[inline(always)]
+        || {
+            let mut lanes = [S::default(); LANES];
+            for chunk in head {
+                for k in 0..LANES {
+                    lanes[k] += chunk[k];
+                }
+            }
+            lanes
+        },
+    );
+    for (lane, &x) in lanes.iter_mut().zip(tail) {
+        *lane += x;
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for k in 0..width {
+            lanes[k] += lanes[k + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
