@@ -60,7 +60,7 @@ pub trait SampleLoss: Send + Sync {
 
 /// The [`Gradients`] of a [`SampleLoss`], by reverse mode.
 ///
-/// The samples of a batch are divided into at most [`CHUNKS`] parts, whose size depends on the batch alone, each with a tape of its own, in
+/// The samples of a batch are divided into at most sixteen parts, whose size depends on the batch alone, each with a tape of its own, in
 /// parallel; the parts are added in their order.
 pub struct Taped<L> {
     loss: L,
