@@ -1,5 +1,7 @@
 //! The four regularisers against what was published, computed here by hand.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // in the helpers of tests, as in tests
+
 use bilevel::Dynamics;
 use bilevel::problem::autodiff::{Dual, Scalar};
 use bilevel_problems::data::{Samples, Table, digits};
@@ -63,11 +65,11 @@ impl Plain {
         let share = STEP / SAMPLES as f64;
         for (i, slope) in slopes.iter().enumerate() {
             let a = Plain::features(table, i);
-            for c in 0..CLASSES {
+            for (c, slope) in slope.iter().enumerate() {
                 for (k, a) in a.iter().enumerate() {
-                    self.w[c * FEATURES + k] -= share * slope[c] * a;
+                    self.w[c * FEATURES + k] -= share * slope * a;
                 }
-                self.w[CLASSES * FEATURES + c] -= share * slope[c];
+                self.w[CLASSES * FEATURES + c] -= share * slope;
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Training runs of all models with all regularisers: their derivatives, and their hypergradients in every mode.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // in the helpers of tests, as in tests
+
 use bilevel::hypergradient::unrolled::Rollout;
 use bilevel::problem::autodiff::{Lower, Upper};
 use bilevel::problem::minibatch::{Batch, MinibatchLower};

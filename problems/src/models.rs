@@ -153,14 +153,18 @@ fn positive(name: &str, value: usize) -> Result<usize, Error> {
     }
 }
 
-/// Refuses models whose number of parameters could not be counted or held.
-fn held(parameters: Option<usize>) -> Result<usize, Error> {
+/// Refuses models whose number of parameters, that of all parts together, could not be counted or held.
+fn held(sizes: impl IntoIterator<Item = Option<usize>>) -> Result<(), Error> {
     const MOST: usize = 1 << 31;
-    parameters.filter(|&n| n < MOST).ok_or_else(|| {
-        Error::invalid(
-            "the sizes of the model",
-            "more than 2 billion parameters",
-            "fewer",
-        )
-    })
+    let total = sizes
+        .into_iter()
+        .try_fold(0usize, |sum, size| sum.checked_add(size?));
+    if total.is_some_and(|n| n < MOST) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "the sizes of the model",
+        "more than 2 billion parameters",
+        "fewer",
+    ))
 }

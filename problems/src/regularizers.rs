@@ -188,7 +188,7 @@ impl Recipe {
         }
         for (i, &value) in theta.iter().enumerate() {
             // e³⁰ is beyond any use, and keeps every formula finite.
-            if !(value.abs() <= 30.0) {
+            if value.is_nan() || value.abs() > 30.0 {
                 let argument = format!("theta[{i}]");
                 return Err(Error::invalid(argument, value, "a number from -30 to 30"));
             }

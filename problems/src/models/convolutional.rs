@@ -58,11 +58,7 @@ impl Convolutional {
             .and_then(|n| n.checked_mul(filters[1]));
         let last = units.and_then(|n| n.checked_add(1)?.checked_mul(classes));
         let sizes = [convolved(0), convolved(1), last];
-        held(
-            sizes
-                .into_iter()
-                .fold(Some(0usize), |sum, size| sum?.checked_add(size?)),
-        )?;
+        held(sizes)?;
         Ok(model)
     }
 

@@ -22,7 +22,7 @@ impl Linear {
     pub fn new(features: usize, classes: usize) -> Result<Self, Error> {
         positive("features", features)?;
         positive("classes", classes)?;
-        held(features.checked_add(1).and_then(|n| n.checked_mul(classes)))?;
+        held([features.checked_add(1).and_then(|n| n.checked_mul(classes))])?;
         Ok(Linear { features, classes })
     }
 }
@@ -37,7 +37,8 @@ impl Classifier for Linear {
     }
 
     fn layers(&self) -> Vec<Range<usize>> {
-        vec![0..self.classes * self.features]
+        let matrix = 0..self.classes * self.features;
+        std::iter::once(matrix).collect()
     }
 
     /// 0: there is one minimiser.

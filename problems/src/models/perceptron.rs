@@ -34,7 +34,7 @@ impl Perceptron {
             let inputs = pair[0].checked_add(1)?;
             inputs.checked_mul(pair[1])
         });
-        held(sizes.fold(Some(0usize), |sum, size| sum?.checked_add(size?)))?;
+        held(sizes)?;
         Ok(Perceptron { widths, activation })
     }
 

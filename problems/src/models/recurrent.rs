@@ -49,11 +49,7 @@ impl Recurrent {
             gates.and_then(|gates| times(hidden, gates)),
             times(hidden, classes),
         ];
-        held(
-            sizes
-                .into_iter()
-                .fold(Some(0usize), |sum, size| sum?.checked_add(size?)),
-        )?;
+        held(sizes)?;
         Ok(Recurrent {
             vocabulary,
             embedding,

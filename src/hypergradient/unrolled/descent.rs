@@ -6,6 +6,12 @@ use crate::problem::{Linearization, LowerLevel};
 use crate::vector::{Scratch, Vector};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Vectors like x, and like θ.
+type Rooms<P> = (
+    Scratch<<P as LowerLevel>::X>,
+    Scratch<<P as LowerLevel>::Theta>,
+);
+
 /// x ← x − α∇ₓg(x, θ), T times from the start of the lower level.
 ///
 /// The longer it runs, the nearer F_T comes to F, and its gradient to the implicit one, at the rate 1 − αμ.
@@ -13,7 +19,7 @@ pub struct Descent<P: LowerLevel> {
     lower: P,
     step: f64,
     steps: usize,
-    rooms: Mutex<(Scratch<P::X>, Scratch<P::Theta>)>,
+    rooms: Mutex<Rooms<P>>,
 }
 
 impl<P: LowerLevel> Descent<P> {
@@ -35,7 +41,7 @@ impl<P: LowerLevel> Descent<P> {
         &self.lower
     }
 
-    fn free(&self) -> MutexGuard<'_, (Scratch<P::X>, Scratch<P::Theta>)> {
+    fn free(&self) -> MutexGuard<'_, Rooms<P>> {
         // A panic elsewhere leaves the lists of free vectors usable.
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -56,7 +56,8 @@ pub trait SampleLoss: Send + Sync {
     }
 }
 
-/// The [`Gradients`] of a [`SampleLoss`], by reverse mode on [`Sheets`].
+/// The [`Gradients`] of a [`SampleLoss`], by reverse mode on [`Sheets`]: the samples of a batch in parallel, with the same bits on any number
+/// of threads.
 pub struct Taped<L> {
     loss: L,
     sheets: Sheets,

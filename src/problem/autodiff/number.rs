@@ -15,7 +15,7 @@ use crate::vector::Element;
 /// Sums that a product keeps apart, so that additions overlap in time and share a register.
 const LANES: usize = 16;
 
-/// A [`Scalar`] that holds its value: `f64`, `f32`, or a [`Dual`](super::Dual) number of either. A tape can be over it, and gradients
+/// A [`Scalar`] that holds its value: `f64`, `f32`, or a [`Dual`] number of either. A tape can be over it, and gradients
 /// that are written once are evaluated in it.
 pub trait Number: Scalar + Default + Send + Sync + 'static {
     /// `f64` or `f32`.
