@@ -3,7 +3,8 @@
 //! | module | problem | θ |
 //! |---|---|---|
 //! | [`logistic`] | logistic regression, binary and multinomial, dense and sparse, f64 or f32 | log penalties: one, or one a class, a feature, a weight |
-//! | [`hyper_cleaning`] | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly | one a sample |
+//! | [`hyper_cleaning`] | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly; linear, or any model | one a sample |
+//! | [`training`] | the training of a classifier with [`regularizers`], differentiated through its steps | strengths: one to a few |
 //! | [`finite_sum`] | a quadratic that is a finite sum, with closed forms: the ground truth of stochastic methods | any number |
 //! | [`quadratic`] | a quadratic whose F and ∇F are known in closed form: the ground truth of the tests | any number |
 //! | [`unbounded_smoothness`] | a finite sum whose smoothness grows with its gradient, with closed forms | any number |
@@ -13,8 +14,8 @@
 //! | [`imaging::deblurring`] | any of the denoising problems behind a blur | those of the denoising problem |
 //! | [`mod@imaging::sure`] | any of the denoising problems without clean images | likewise |
 //!
-//! [`data`] reads and writes PNG and npy files, reads tables of samples (IDX, LIBSVM, CSV), and holds the photographs and tables that
-//! ship with the crate.
+//! [`models`] are classifiers whose scores are written once over any scalar. [`data`] reads and writes PNG and npy files, reads tables of samples
+//! (IDX, LIBSVM, CSV) and texts, makes labels wrong, and holds the photographs, tables and names that ship with the crate.
 //!
 //! ```
 //! use bilevel::{Maid, Run, Trust};
