@@ -5,8 +5,9 @@ use bilevel_problems::data::Samples;
 use bilevel_problems::regularizers::Recipe;
 
 use super::common::Failure;
-use super::experiment::{Case, History, Split, calibration};
+use super::experiment::{Case, History, Split};
 use super::options::Options;
+use super::results::calibration;
 
 /// Bars of the histogram of weights.
 const BARS: usize = 60;

@@ -20,6 +20,7 @@ mod common;
 mod experiment;
 mod figures;
 mod options;
+mod results;
 
 use options::Options;
 use std::process::ExitCode;

@@ -61,7 +61,7 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value_t = ModeName::Forward)]
     pub(crate) mode: ModeName,
     /// States of the run in memory, of the modes that go backwards.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 100)]
     pub(crate) checkpoints_in_memory: usize,
     /// Steps that `truncated` goes back.
     #[arg(long, default_value_t = 200)]

@@ -17,6 +17,7 @@ mod frozen;
 
 mod optimizer;
 mod pass;
+mod state;
 
 pub use criterion::{Criterion, Judged};
 pub use frozen::Frozen;
@@ -114,15 +115,6 @@ pub struct Training<M, D, E = f64> {
     number: PhantomData<fn() -> E>,
 }
 
-/// Where the parts of a state lie.
-struct Layout {
-    w: Range<usize>,
-    m: Range<usize>,
-    s: Range<usize>,
-    elr: Range<usize>,
-    pskd: Range<usize>,
-}
-
 /// Gradients of the mean loss of a batch, and what the samples left behind.
 struct Gradients<S> {
     value: S,
@@ -202,24 +194,6 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         self.data.len().div_ceil(self.settings.batch)
     }
 
-    fn layout(&self) -> Layout {
-        let n = self.model.parameters();
-        let rows = self.data.len() * self.model.classes();
-        let mut end = 0;
-        let mut next = |len: usize| {
-            let start = end;
-            end += len;
-            start..end
-        };
-        Layout {
-            w: next(n),
-            m: next(n),
-            s: next(n * (self.settings.optimizer.moments() - 1)),
-            elr: next(self.recipe.elr.map_or(0, |_| rows)),
-            pskd: next(self.recipe.pskd.map_or(0, |_| rows)),
-        }
-    }
-
     fn batch(&self, t: usize) -> &[u32] {
         let steps = self.steps_of_epoch();
         let order = &self.orders[(t / steps).min(self.orders.len() - 1)];
@@ -294,63 +268,6 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         result
     }
 
-    /// Collects what step t reads of a state, in any numbers.
-    fn collect<S: Number>(&self, t: usize, number: impl Fn(usize) -> S) -> (Moving<S>, Targets<S>) {
-        let layout = self.layout();
-        let range = |range: Range<usize>| range.map(&number).collect::<Vec<S>>();
-        let rows = |range: Range<usize>| -> Vec<S> {
-            if range.is_empty() {
-                return Vec::new();
-            }
-            let places = self.rows(t, range.start);
-            places.map(&number).collect()
-        };
-        let moving = Moving {
-            w: range(layout.w),
-            m: range(layout.m),
-            s: range(layout.s),
-        };
-        let targets = Targets {
-            elr: rows(layout.elr),
-            pskd: rows(layout.pskd),
-        };
-        (moving, targets)
-    }
-
-    /// The places of the targets of the samples of step t, in a state where targets begin at `start`.
-    fn rows(&self, t: usize, start: usize) -> impl Iterator<Item = usize> + '_ {
-        let classes = self.model.classes();
-        self.batch(t)
-            .iter()
-            .flat_map(move |&i| (0..classes).map(move |c| start + i as usize * classes + c))
-    }
-
-    /// Writes what step t moved into a state.
-    fn write<S: Number>(
-        &self,
-        t: usize,
-        moving: &Moving<S>,
-        targets: &Targets<S>,
-        state: &mut [E],
-        part: impl Fn(S) -> E,
-    ) {
-        let layout = self.layout();
-        for (range, numbers) in [
-            (layout.w, &moving.w),
-            (layout.m, &moving.m),
-            (layout.s, &moving.s),
-        ] {
-            for (to, &from) in state[range].iter_mut().zip(numbers) {
-                *to = part(from);
-            }
-        }
-        for (range, numbers) in [(layout.elr, &targets.elr), (layout.pskd, &targets.pskd)] {
-            for (place, &number) in self.rows(t, range.start).zip(numbers) {
-                state[place] = part(number);
-            }
-        }
-    }
-
     /// Step t in any numbers.
     fn advance<S: Number>(
         &self,
@@ -374,27 +291,6 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         if self.settings.decay > 0.0 {
             for (g, &w) in gradient.iter_mut().zip(w) {
                 *g += w.times(self.settings.decay);
-            }
-        }
-    }
-
-    /// Targets from the notes of the samples, each of which left those of one kind and then those of the other.
-    fn take_notes<S: Number>(&self, notes: &[S], targets: &mut Targets<S>) {
-        let classes = self.model.classes();
-        let mut parts = notes.chunks_exact(classes);
-        let (mut elr, mut pskd) = (
-            targets.elr.chunks_exact_mut(classes),
-            targets.pskd.chunks_exact_mut(classes),
-        );
-        loop {
-            let rows = [elr.next(), pskd.next()];
-            if rows.iter().all(Option::is_none) {
-                break;
-            }
-            for row in rows.into_iter().flatten() {
-                if let Some(part) = parts.next() {
-                    row.copy_from_slice(part);
-                }
             }
         }
     }
@@ -548,35 +444,5 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
             self.settings,
             E::NAME
         )
-    }
-}
-
-impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
-    /// Adjoints of the targets before a step from the notes of the samples, each of which left those of its own targets and, where it is
-    /// mixed, those of its partner.
-    fn take_adjoints(&self, notes: &[Dual<E>], targets: &mut Targets<E>) {
-        let classes = self.model.classes();
-        let mut parts = notes.chunks_exact(classes);
-        targets.elr.fill(E::default());
-        targets.pskd.fill(E::default());
-        let samples = targets.elr.len().max(targets.pskd.len()) / classes;
-        let mut add = |to: &mut [E], k: usize| {
-            if to.is_empty() {
-                return;
-            }
-            if let Some(part) = parts.next() {
-                let row = &mut to[k * classes..(k + 1) * classes];
-                row.iter_mut()
-                    .zip(part)
-                    .for_each(|(to, from)| *to += from.eps);
-            }
-        };
-        for k in 0..samples {
-            add(&mut targets.elr, k);
-            add(&mut targets.pskd, k);
-            if self.recipe.mixup.is_some() {
-                add(&mut targets.pskd, (k + 1) % samples);
-            }
-        }
     }
 }

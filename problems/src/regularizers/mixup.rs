@@ -65,7 +65,7 @@ impl DecoupledMixup {
         [("eta", theta[0].exp()), ("alpha", theta[1].exp())]
     }
 
-    /// λ: the quantile of Beta(α, α) at `chance`, with its first and second derivative in α. See [`share_of`].
+    /// λ: the quantile of Beta(α, α) at `chance`, with its first and second derivative in α, as `share` gives them for α.
     pub fn share<S: Scalar>(theta: &[S], share: impl Fn(f64) -> [f64; 3]) -> S {
         let alpha = theta[1].exp();
         alpha.chain(share(alpha.value()))
