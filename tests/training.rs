@@ -223,3 +223,28 @@ fn frozen_targets_make_a_lower_level_whose_derivatives_are_right() {
         assert!(a.norm() <= 1e-14 * b.norm());
     }
 }
+
+#[test]
+fn early_stopping_returns_the_best_epoch_and_stops_behind_it() {
+    let (train, validation) = data();
+    let model = Perceptron::new(64, &[16], 10, Activation::Tanh).unwrap();
+    // 20 digits, 8 of which are labelled wrongly: after a while the validation loss grows.
+    let settings = Settings {
+        epochs: 200,
+        schedule: Schedule::Constant,
+        ..settings(Optimizer::default())
+    };
+    let training: Training<_, _> =
+        Training::new(model, train, Recipe::default(), settings).unwrap();
+    let criterion = training.criterion(validation).unwrap();
+    let theta = vec![];
+    let trained = training.train(&theta, &criterion, 5).unwrap();
+    let losses: Vec<f64> = trained.epochs.iter().map(|e| e.loss).collect();
+    let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(losses[trained.best], least);
+    assert_eq!(losses.len(), trained.best + 6);
+    assert!(losses.len() < 200 && trained.best > 0);
+    assert_eq!(criterion.judge(&trained.state, &theta).loss, least);
+    assert!(training.train(&theta, &criterion, 0).is_err());
+    assert!(training.train(&vec![1.0], &criterion, 1).is_err());
+}

@@ -24,7 +24,7 @@ pub(crate) use mixup::share_of;
 pub use pskd::PsKd;
 
 use bilevel::Error;
-use bilevel::problem::autodiff::{Number, Scalar, Sheet};
+use bilevel::problem::autodiff::{Number, Scalar, Sheet, Sheets};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -219,30 +219,32 @@ impl Recipe {
     /// Takes derivatives in the weights that the model computes with to such in `w`, in place, and adds those in θ.
     pub(crate) fn pull_back<S: Number>(
         &self,
-        w: &[S],
-        layers: &[Range<usize>],
-        theta: &[S],
+        sheets: &Sheets,
+        (w, layers, theta): (&[S], &[Range<usize>], &[S]),
         by_w: &mut [S],
         by_theta: &mut [S],
     ) {
         if self.compander.is_none() {
             return;
         }
-        let mut sheet = Sheet::default();
-        sheet.open(w, theta);
-        let mark = sheet.tape.mark();
-        let Sheet { tape, x, theta, .. } = &mut sheet;
-        let mut weights = x.clone();
-        tape.record(|| self.weights(x, layers, theta, &mut weights));
-        for (&weight, &by_weight) in weights.iter().zip(by_w.iter()) {
-            *tape.adjoint_mut(weight) += by_weight;
-        }
-        tape.sweep(mark);
-        let [of_w, of_theta] = sheet.adjoints();
-        by_w.copy_from_slice(of_w);
-        for (sum, &more) in by_theta.iter_mut().zip(of_theta) {
-            *sum += more;
-        }
+        let by_weights = by_w.to_vec();
+        let record = |sheet: &mut Sheet<S>, _: usize| {
+            let mark = sheet.tape.mark();
+            let Sheet { tape, x, theta, .. } = sheet;
+            let mut weights = x.clone();
+            tape.record(|| self.weights(x, layers, theta, &mut weights));
+            for (&weight, &by_weight) in weights.iter().zip(&by_weights) {
+                *tape.adjoint_mut(weight) += by_weight;
+            }
+            tape.sweep(mark);
+        };
+        sheets.each(1, w, theta, record, |sheets| {
+            let [of_w, of_theta] = sheets[0].adjoints();
+            by_w.copy_from_slice(of_w);
+            for (sum, &more) in by_theta.iter_mut().zip(of_theta) {
+                *sum += more;
+            }
+        });
     }
 
     /// A short name, as in `ELR + PS-KD`.

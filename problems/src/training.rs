@@ -10,9 +10,10 @@
 //! the hypergradient. [`Frozen`] holds the targets still instead, and is a lower level: its hypergradient is that of the implicit function
 //! theorem at given targets, and knows nothing of how θ shaped them.
 //!
-//! Batches, the order of the samples and the random numbers of mixup are functions of the seed and of t.
+//! [`Training::train`] is the plain run, with early stopping. Batches, the order of the samples and the random numbers of mixup are functions of the seed and of t.
 
 mod criterion;
+mod early_stopping;
 mod frozen;
 
 mod optimizer;
@@ -20,6 +21,7 @@ mod pass;
 mod state;
 
 pub use criterion::{Criterion, Judged};
+pub use early_stopping::Trained;
 pub use frozen::Frozen;
 
 pub use optimizer::{Optimizer, Schedule};
@@ -263,8 +265,8 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
             );
         });
         let Gradients { by_w, by_theta, .. } = &mut result;
-        self.recipe
-            .pull_back(w, &self.layers, theta, by_w, by_theta);
+        let at = (w, &self.layers[..], theta);
+        self.recipe.pull_back(&self.sheets, at, by_w, by_theta);
         result
     }
 

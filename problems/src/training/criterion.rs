@@ -203,10 +203,9 @@ impl<M: Classifier, D: Samples> Gradients for Criterion<M, D> {
                 bilevel::problem::autodiff::sheets::value(sheets)
             },
         );
-        if self.recipe.compander.is_some() {
-            self.recipe
-                .pull_back(&x[..n], &self.layers, theta, &mut by_x[..n], by_theta);
-        }
+        let at = (&x[..n], &self.layers[..], theta);
+        self.recipe
+            .pull_back(&self.sheets, at, &mut by_x[..n], by_theta);
         value
     }
 

@@ -176,8 +176,8 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
                 value(sheets)
             },
         );
-        self.recipe
-            .pull_back(x, &self.layers, theta, by_x, by_theta);
+        let at = (x, &self.layers[..], theta);
+        self.recipe.pull_back(&self.sheets, at, by_x, by_theta);
         for (by_x, &x) in by_x.iter_mut().zip(x) {
             *by_x += x.times(self.decay);
             total += x.squared().times(0.5 * self.decay);
