@@ -23,17 +23,22 @@ pub struct Unrolled<D, U> {
     mode: Mode,
 }
 
-/// What an [`Unrolled`] oracle remembers: what the last run came to, so that a solver that asks again at the same θ, for more accuracy
-/// than there is, costs nothing.
+/// Runs that are remembered, at most.
+const REMEMBERED: usize = 32;
+
+/// What an [`Unrolled`] oracle remembers: what the last runs came to. A solver that asks again at the same θ, for more accuracy than there
+/// is, is told what it was told, at no cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct UnrolledState<T: Vector> {
-    last: Option<Last<T>>,
+    /// The last one at the end.
+    runs: Vec<Ran<T>>,
 }
 
+/// What a run at θ came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
-struct Last<T: Vector> {
+struct Ran<T: Vector> {
     theta: T,
     value: f64,
     gradient: Option<T>,
@@ -41,17 +46,29 @@ struct Last<T: Vector> {
 
 impl<T: Vector> Default for UnrolledState<T> {
     fn default() -> Self {
-        UnrolledState { last: None }
+        UnrolledState { runs: Vec::new() }
     }
 }
 
 impl<T: Vector> UnrolledState<T> {
     /// What is known at θ.
-    fn at(&self, theta: &T) -> Option<&Last<T>> {
-        let (a, b) = (&self.last.as_ref()?.theta, theta);
-        let mut difference = a.clone();
-        difference.axpy(-1.0, b);
-        (a.len() == b.len() && difference.norm() == 0.0).then_some(self.last.as_ref()?)
+    fn at(&self, theta: &T) -> Option<&Ran<T>> {
+        let here = theta.to_f64();
+        self.runs.iter().find(|ran| ran.theta.to_f64() == here)
+    }
+
+    /// Puts what was found at θ in the place of what was known there.
+    fn remember(&mut self, theta: &T, value: f64, gradient: Option<T>) {
+        let here = theta.to_f64();
+        self.runs.retain(|ran| ran.theta.to_f64() != here);
+        if self.runs.len() >= REMEMBERED {
+            self.runs.remove(0);
+        }
+        self.runs.push(Ran {
+            theta: theta.clone(),
+            value,
+            gradient,
+        });
     }
 }
 
@@ -137,16 +154,13 @@ where
         self.dynamics.check(theta)?;
         let mut work = Work::default();
         let value = match state.at(theta) {
-            Some(last) => last.value,
-            None => self.rollout().value(theta, &mut work)?,
+            Some(ran) => ran.value,
+            None => {
+                let value = self.rollout().value(theta, &mut work)?;
+                state.remember(theta, value, None);
+                value
+            }
         };
-        if state.at(theta).is_none() {
-            state.last = Some(Last {
-                theta: theta.clone(),
-                value,
-                gradient: None,
-            });
-        }
         Ok(Evaluation {
             value: self.bounded(value),
             epsilon: 0.0,
@@ -164,21 +178,17 @@ where
         self.dynamics.check(theta)?;
         let known = state.at(theta).cloned();
         let (value, gradient, work) = match known {
-            Some(Last {
+            Some(Ran {
                 value,
                 gradient: Some(gradient),
                 ..
             }) => (value, gradient, Work::default()),
             _ => {
                 let found = self.rollout().differentiate(theta, self.mode)?;
+                state.remember(theta, found.value, Some(found.gradient.clone()));
                 (found.value, found.gradient, found.work)
             }
         };
-        state.last = Some(Last {
-            theta: theta.clone(),
-            value,
-            gradient: Some(gradient.clone()),
-        });
         let exact = self.mode.is_exact(self.dynamics.steps());
         Ok(Hypergradient {
             error_bound: if exact {
@@ -205,6 +215,14 @@ where
             work,
         })
     }
+
+    /// What a run came to is so whether its θ is accepted or not.
+    fn end_trial(&self, state: &mut Self::State, trial: Self::State, _accepted: bool) {
+        *state = trial;
+    }
+
+    /// Likewise from one trial to the next.
+    fn reset_trial(&self, _state: &Self::State, _trial: &mut Self::State) {}
 
     fn check(&self, theta: &D::Theta, _state: &Self::State) -> Result<(), Error> {
         self.dynamics.check(theta)

@@ -291,8 +291,10 @@ impl Maid {
         z: &Hypergradient<T>,
         missed: f64,
     ) -> Option<Accuracy> {
+        // What was solved exactly does not get more accurate.
+        let exact = z.attained.epsilon == 0.0 && z.attained.delta == 0.0;
         match z.status() {
-            SolveStatus::Converged => self.accuracy.tightened(accuracy, missed),
+            SolveStatus::Converged if !exact => self.accuracy.tightened(accuracy, missed),
             _ => None,
         }
     }
