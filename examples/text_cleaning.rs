@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release --example text_cleaning
 //! cargo run --release --example text_cleaning -- --noise 0.3 --solvers bo-rep,soba,ma-soba --seeds 5
-//! cargo run --release --example text_cleaning -- --data text_sst/ --hidden 32 --iterations 4000
+//! cargo run --release --example text_cleaning -- --data text_sst/ --hidden 32 --calls 4000
 //! ```
 //!
 //! The lower level trains a gated recurrent unit on texts, each with a weight σ(θᵢ); the upper level judges it on texts whose labels are
@@ -193,6 +193,10 @@ fn f1(theta: &[f64], data: &Data) -> f64 {
         .filter(flagged)
         .filter(|&i| wrong(i))
         .count() as f64;
+    if all + named == 0.0 {
+        // Nothing is wrong, and nothing was said to be.
+        return 1.0;
+    }
     2.0 * caught / (all + named)
 }
 
@@ -235,16 +239,20 @@ fn run<M: Method + Default>(
             test,
             accuracy,
         });
-        let due = options.calls * looks.len() as u64 / options.looks.max(1);
+        let due = u128::from(options.calls) * looks.len() as u128 / u128::from(options.looks);
+        let due = due.min(u128::from(options.calls)) as u64;
         let late = options.max_seconds.is_some_and(|most| seconds >= most);
         if diverged || calls >= options.calls || late {
             break;
         }
         clock = Instant::now();
-        while calls < due.min(options.calls) && !diverged {
+        while calls < due && !diverged {
             match stochastic.step(oracle, &mut state, 0.0)? {
                 Step::Moved(row) => calls += row.work.calls(),
-                Step::Ended(status, ..) => diverged = status == Status::Diverged,
+                Step::Ended(status, row, _) => {
+                    calls += row.work.calls();
+                    diverged = status == Status::Diverged;
+                }
             }
         }
         seconds += clock.elapsed().as_secs_f64();
@@ -299,14 +307,19 @@ fn clean(options: &Options) -> Result<(), Failure> {
             .into());
         }
     };
-    if options.seeds == 0 {
-        return Err("--seeds 0: expected at least 1".into());
+    let seeds = common::seeds(options.seed, options.seeds)?;
+    if options.looks == 0 || options.looks > options.calls {
+        return Err(format!(
+            "--looks {}: expected at least 1, and no more than there are --calls",
+            options.looks
+        )
+        .into());
     }
     prepare(&options.out, &OUTPUTS)?;
-    let bar = ProgressBar::new(options.seeds * solvers.len() as u64);
+    let bar = ProgressBar::new(options.seeds.saturating_mul(solvers.len() as u64));
     let mut runs: Vec<Run> = Vec::new();
     let mut first = None;
-    for seed in options.seed..options.seed.saturating_add(options.seeds) {
+    for seed in seeds {
         let data = texts(options, seed)?;
         let model = Recurrent::new(
             data.train.vocabulary().len(),

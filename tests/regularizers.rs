@@ -333,8 +333,7 @@ fn values_outside_their_ranges_are_refused_by_name() {
 #[test]
 fn a_share_of_the_mixup_follows_alpha() {
     let theta = |alpha: f64| [Dual::new(0.0, 0.0), Dual::new(alpha.ln(), 1.0)];
-    let uniform = |alpha: f64| [alpha, 1.0, 0.0];
-    let share = DecoupledMixup::share(&theta(0.5), uniform);
+    let share = DecoupledMixup::share(&theta(0.5), [0.5, 1.0, 0.0]);
     // d α/d ln α = α.
     assert!((share.re - 0.5).abs() < 1e-15 && (share.eps - 0.5).abs() < 1e-15);
     assert_eq!(Scalar::value(share), share.re);

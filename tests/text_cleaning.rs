@@ -99,6 +99,8 @@ fn bad_input_ends_with_one_line_and_exit_code_2() {
     refused(&["--lower-step", "0"], &["lower_step"]);
     refused(&["--upper-step", "1,2"], &["--upper-step", "2"]);
     refused(&["--seeds", "0"], &["--seeds"]);
+    refused(&["--seed", &u64::MAX.to_string()], &["--seed", "2^64"]);
+    refused(&["--looks", &u64::MAX.to_string()], &["--looks", "--calls"]);
     refused(&["--data", "nowhere"], &["nowhere"]);
     std::fs::write(out.join("stsa.binary.train"), "1 fine\n2 good\n").unwrap();
     let here = out.display().to_string();

@@ -183,6 +183,14 @@ fn bad_input_ends_with_one_line_and_exit_code_2() {
         &["--treatment", "frozen", "--checkpoint", "run.ckpt"],
         &["frozen", "resumed"],
     );
+    let last = u64::MAX.to_string();
+    refused(&["--seed", &last], &["--seed", "2^64"]);
+    refused(&["--epochs", &last], &["epochs", "at most"]);
+    // So does one without a regulariser.
+    refused(
+        &["--step", "1e30", "--regularizer", "none"],
+        &["training run", "after step"],
+    );
     // A training that leaves the finite numbers names the step, and what happened in it.
     refused(
         &["--step", "1e30"],

@@ -51,6 +51,14 @@ pub(crate) struct Checkpoints {
     pub(crate) resume: Option<PathBuf>,
 }
 
+/// `count` seeds from `first` on.
+pub(crate) fn seeds(first: u64, count: u64) -> Result<std::ops::Range<u64>, Failure> {
+    match first.checked_add(count) {
+        Some(end) if count > 0 => Ok(first..end),
+        _ => Err(format!("--seed {first} and --seeds {count}: expected at least one seed, and the last one below 2^64").into()),
+    }
+}
+
 /// A number, with or without blanks around it.
 pub(crate) fn number(text: &str) -> Result<f64, std::num::ParseFloatError> {
     text.trim().parse()

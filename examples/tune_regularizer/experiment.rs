@@ -1,8 +1,11 @@
 //! The trainings of one seed, and the table of all.
 
+use bilevel::hypergradient::unrolled::Rollout;
 use bilevel::lower::Lbfgs;
 use bilevel::problem::autodiff::{Lower, Real, Upper};
-use bilevel::{Accuracy, Dynamics, Implicit, Limits, Oracle, Region, Report, Trust, Unrolled};
+use bilevel::{
+    Accuracy, Dynamics, Implicit, Limits, Oracle, Region, Report, Trust, Unrolled, Work,
+};
 use bilevel_problems::data::{Samples, Table, first_names};
 use bilevel_problems::models::{
     Activation, Classifier, Convolutional, Linear, Perceptron, Recurrent,
@@ -159,6 +162,16 @@ fn train<E: Real, M: Classifier + Clone, D: Samples>(
     let mut epochs = Vec::new();
     for t in 0..training.steps() {
         training.step(t, &mut state, &theta);
+        if (t + 1) % training.steps_of_epoch() == 0 && state.iter().any(|s| !s.value().is_finite())
+        {
+            // The oracle finds out in which step, and why.
+            let criterion = Upper::<_, E>::new(training.criterion(split.validation.clone())?);
+            let rollout = Rollout {
+                dynamics: training,
+                upper: &criterion,
+            };
+            rollout.value(&theta, &mut Work::default())?;
+        }
         if (t + 1) % training.steps_of_epoch() == 0 {
             let [validation, test] = [0, 1].map(|k| judges[k].judge(&state, &theta).accuracy);
             let fitted = judges[2].judge(&state, &theta);
@@ -206,11 +219,9 @@ fn run<E: Real, M: Classifier + Clone, D: Samples>(
     split: &dyn Fn(u64) -> Result<Split<D>, Failure>,
 ) -> Result<(), Failure> {
     let recipe = options.recipe()?;
-    if options.seeds == 0 {
-        return Err("--seeds 0: expected at least 1".into());
-    }
+    let seeds = super::common::seeds(options.seed, options.seeds)?;
     let mut cases: Vec<Case> = Vec::new();
-    for seed in options.seed..options.seed.saturating_add(options.seeds) {
+    for seed in seeds {
         let data = split(seed)?;
         let case = one_seed::<E, M, D>(options, model, recipe, &data, seed)?;
         if cases.is_empty() {

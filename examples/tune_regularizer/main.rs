@@ -12,7 +12,7 @@
 //! and with what the solver makes of its θ on validation data with right labels. It prints a table of the iterations, a summary, and the
 //! accuracies on test data, and writes `report.json`, `trace.csv`, `convergence.svg`, `accuracy.svg` (accuracy over the epochs),
 //! `theta.svg` (the path of θ), `results.csv` (a row a seed and training) and what belongs to the regulariser: `memorisation.svg` (the
-//! share of wrong labels that the model fits), `calibration.svg`, `mixed.svg` (accuracy on mixed samples) or `weights.svg`. Bad input
+//! share of wrong labels that the model fits), `calibration.svg`, `mixed.svg` (how often both classes of a mixed sample are found) or `weights.svg`. Bad input
 //! ends it with one line on standard error and exit code 2.
 
 #[path = "../common/mod.rs"]

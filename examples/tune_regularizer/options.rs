@@ -66,7 +66,8 @@ pub(crate) struct Options {
     /// Steps that `truncated` goes back.
     #[arg(long, default_value_t = 200)]
     pub(crate) last_steps: usize,
-    /// Through the run, or implicitly at targets that are held still.
+    /// Through the run, or implicitly at targets that are held still: then the lower level is solved in f64, seconds are those of a round of
+    /// iterations, and report and trace are of the last round.
     #[arg(long, value_enum, default_value_t = Treatment::Unrolled)]
     pub(crate) treatment: Treatment,
     /// Iterations between new targets, where they are held still.
@@ -84,10 +85,10 @@ pub(crate) struct Options {
     /// First or constant accuracy of the lower level, where targets are held still.
     #[arg(long, default_value_t = 0.01)]
     pub(crate) accuracy: f64,
-    /// Half the width of the box around the published θ, of solvers that search in one.
+    /// Half the width of the box around the published θ (of a round: its first θ), of solvers that search in one.
     #[arg(long, default_value_t = 2.0)]
     pub(crate) half_width: f64,
-    /// Trials of a search by TPE, to compare with; 0 for none.
+    /// Trials of a search by TPE, to compare with, or of `--solver tpe`; 0 for none.
     #[arg(long, default_value_t = 0)]
     pub(crate) tpe_trials: u64,
     /// Seed of the split, the wrong labels, the first weights and the batches.

@@ -47,6 +47,19 @@ pub enum Input<'a, S> {
     Tokens(&'a [u32]),
 }
 
+/// The class of the largest score, the first of equal ones; none where a score is NaN or infinite.
+pub(crate) fn predicted<S: Scalar>(scores: &[S]) -> Option<usize> {
+    let finite = scores.iter().all(|s| s.value().is_finite());
+    let larger = |best: usize, c: usize| {
+        if scores[c].value() > scores[best].value() {
+            c
+        } else {
+            best
+        }
+    };
+    (finite && !scores.is_empty()).then(|| (0..scores.len()).fold(0, larger))
+}
+
 /// A sample, unmixed.
 pub(crate) fn input<S>(sample: Sample<'_>) -> Input<'_, S> {
     match sample {
@@ -61,7 +74,7 @@ pub trait Classifier: Send + Sync {
     fn parameters(&self) -> usize;
     /// The number of classes C.
     fn classes(&self) -> usize;
-    /// The matrices among the parameters, without the shifts: what weight decay and a weight compander act on.
+    /// The matrices among the parameters, without the shifts: what a weight compander acts on.
     fn layers(&self) -> Vec<Range<usize>>;
     /// First parameters, random where hidden units must differ.
     fn start(&self, seed: u64) -> Vec<f64>;

@@ -7,7 +7,8 @@
 //! | [`DecoupledMixup`] | mixed samples, and a term in which neither class stands in the other's way | ln η, ln α | η = 0.1, α = 1 |
 //! | [`WeightCompander`] | every weight goes through an odd bounded function | ln(slope − 1), ln(bound), a layer | none |
 //!
-//! θ is without constraints: a positive number enters by its logarithm, one between 0 and 1 by its logit. A [`Recipe`] is any set of
+//! A positive number enters θ by its logarithm, one between 0 and 1 by its logit, so no value is out of reach; entries beyond ±30, which are
+//! beyond any use, are refused, and an α of the mixup outside [0.02, 100]. A [`Recipe`] is any set of
 //! them. Where targets are kept, they change while a model trains, and there are two honest ways to a hypergradient:
 //! [`Training`](crate::training::Training) is differentiated through all of its steps, targets included;
 //! [`Frozen`](crate::training::Frozen) holds them still, so that the implicit function theorem applies.
@@ -20,7 +21,7 @@ mod pskd;
 pub use compander::{Compander, WeightCompander};
 pub use elr::Elr;
 pub use mixup::DecoupledMixup;
-pub(crate) use mixup::share_of;
+use mixup::share_of;
 pub use pskd::PsKd;
 
 use bilevel::Error;
@@ -168,6 +169,14 @@ impl Recipe {
             mixup,
             compander: &rest[..compander],
         }
+    }
+
+    /// λ of the mixup at a random number, with its derivatives in α, at the α of θ.
+    pub(crate) fn share<S: Number>(&self, theta: &[S], layers: usize, chance: f64) -> [f64; 3] {
+        if self.mixup.is_none() {
+            return [1.0, 0.0, 0.0];
+        }
+        share_of(self.split(theta, layers).mixup[1].value().exp(), chance)
     }
 
     /// Whether a sample keeps targets between the epochs.

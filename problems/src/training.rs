@@ -96,9 +96,19 @@ impl Settings {
                 "a finite number from 0 on",
             ));
         }
+        if let Schedule::Steps { every, factor } = self.schedule
+            && !(every > 0 && factor > 0.0 && factor.is_finite())
+        {
+            let found = format!("{factor} every {every} epochs");
+            let expected = "a positive, finite factor every epoch or more";
+            return Err(Error::invalid("schedule", found, expected));
+        }
         self.optimizer.check()
     }
 }
+
+/// Samples in all epochs together, at most.
+const MOST_ENTRIES: usize = 1 << 31;
 
 /// A training run of a model on data, with regularisers. See the [module](self).
 ///
@@ -134,6 +144,13 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         settings.check()?;
         fits(&model, &data, &recipe)?;
         recipe.theta(1)?;
+        // Orders and steps are held in memory, and samples are counted in 32 bits.
+        let entries = settings.epochs.checked_mul(data.len());
+        if data.len() > u32::MAX as usize || entries.is_none_or(|n| n > MOST_ENTRIES) {
+            let found = format!("{} epochs of {} samples", settings.epochs, data.len());
+            let expected = format!("at most {MOST_ENTRIES} samples in all epochs");
+            return Err(Error::invalid("epochs", found, expected));
+        }
         let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
         let mut order: Vec<u32> = (0..data.len() as u32).collect();
         let orders = (0..settings.epochs)
@@ -209,8 +226,9 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
     }
 
     /// Calls `f` with what step t looks at.
-    fn pass<R>(&self, t: usize, f: impl FnOnce(&Pass<'_, M, D>) -> R) -> R {
+    fn pass<S: Number, R>(&self, t: usize, theta: &[S], f: impl FnOnce(&Pass<'_, M, D>) -> R) -> R {
         let chance = self.chances[t.min(self.chances.len() - 1)];
+        let share = self.recipe.share(theta, self.layers.len(), chance);
         let epoch = t / self.steps_of_epoch() + 1;
         let batch = self.batch(t);
         let partner = |k: usize| (k + 1) % batch.len();
@@ -219,7 +237,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
             row: k,
             partner: batch[partner(k)] as usize,
             partner_row: partner(k),
-            chance,
+            share,
         };
         f(&Pass {
             model: &self.model,
@@ -248,7 +266,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
             by_theta: vec![S::default(); theta.len()],
             notes: Vec::new(),
         };
-        self.pass(t, |pass| {
+        self.pass(t, theta, |pass| {
             self.sheets.each(
                 pass.batch.len(),
                 &weights,
@@ -418,7 +436,7 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
         let mut weights = moving.w.clone();
         self.recipe
             .weights(&moving.w, &self.layers, theta, &mut weights);
-        self.pass(t, |pass| {
+        self.pass(t, theta, |pass| {
             let mut sheet = Sheet::default();
             (0..pass.batch.len()).find_map(|k| {
                 sheet.open(&weights, theta);

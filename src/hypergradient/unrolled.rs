@@ -15,8 +15,8 @@
 //! |---|---|---|---|
 //! | [`Mode::Forward`] | T (1 + 2p) for p hyperparameters | p + 2 | none |
 //! | [`Mode::Reverse`] with T checkpoints | about 4T | T + 2 | none |
-//! | [`Mode::Reverse`] with c checkpoints | the same and what is [computed again](recomputation) | c + 2 | none |
-//! | [`Mode::Truncated`] to K steps | T + 3K and what is computed again | c + 2 | Σ_{t < T−K}, what earlier steps contribute: it falls like the K-th power of the contraction of Φ where Φ contracts |
+//! | [`Mode::Reverse`] with c checkpoints | the same and what is [computed again](recomputation) | c + 3 | none |
+//! | [`Mode::Truncated`] to K steps | T + 3K and what is computed again | c + 3 | Σ_{t < T−K}, what earlier steps contribute: it falls like the K-th power of the contraction of Φ where Φ contracts |
 //! | [`Mode::OneStep`] | T + 3 | 3 | that with K = 1: right up to the rate of contraction, so for fast (Newton-like) Φ only |
 //!
 //! A step forward counts as a lower gradient, a product with ∂Φ or its transpose as a Hessian and a mixed product.
@@ -197,8 +197,9 @@ where
     /// s_T.
     ///
     /// # Errors
-    /// [`Error::NotFinite`], which names the step that it happened in.
+    /// [`Error::InvalidArgument`] for a θ outside the domain, [`Error::NotFinite`], which names the step that it happened in.
     pub fn run(&self, theta: &D::Theta, work: &mut Work) -> Result<D::State, Error> {
+        self.dynamics.check(theta)?;
         let mut state = self.dynamics.start();
         self.advance(&mut state, (0, self.dynamics.steps()), theta, work);
         work.lower_solves += 1;
@@ -212,7 +213,7 @@ where
     /// `F_T`(θ).
     ///
     /// # Errors
-    /// [`Error::NotFinite`].
+    /// Those of [`run`](Rollout::run), and [`Error::NotFinite`] for its criterion.
     pub fn value(&self, theta: &D::Theta, work: &mut Work) -> Result<f64, Error> {
         let state = self.run(theta, work)?;
         let value = self.upper.value(&state, theta);
@@ -227,13 +228,14 @@ where
     /// `F_T` and its gradient.
     ///
     /// # Errors
-    /// [`Error::NotFinite`], and [`Error::InvalidArgument`] for a mode without checkpoints or steps.
+    /// [`Error::NotFinite`], and [`Error::InvalidArgument`] for a θ outside the domain and a mode without checkpoints or steps.
     pub fn differentiate(
         &self,
         theta: &D::Theta,
         mode: Mode,
     ) -> Result<Differentiated<D::Theta>, Error> {
         mode.check()?;
+        self.dynamics.check(theta)?;
         let result = match mode {
             Mode::Forward => self.forward(theta)?,
             mode => self.reverse(theta, mode)?,

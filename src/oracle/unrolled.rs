@@ -15,7 +15,7 @@ use crate::work::Work;
 ///
 /// Its F is F_T, the criterion after these T steps, which is computed exactly but for rounding: accuracies that are asked for make no
 /// difference. Bounds are [`Trust::Estimated`]: every step is taken to round the result eight times, by chance up or down, and nothing to
-/// amplify it. A
+/// amplify it. What a run is that is itself differentiated numerically somewhere is not in it. A
 /// hypergradient of a [`Mode`] that leaves steps out is biased by an amount that is not known, and [`Trust::Unknown`].
 pub struct Unrolled<D, U> {
     dynamics: D,

@@ -38,6 +38,16 @@ fn functions<S: Scalar>() -> Vec<(&'static str, OnSlice<S>)> {
             S::scaled(x, x[2], &mut out);
             out
         }),
+        ("added", |x| {
+            let mut out = x.to_vec();
+            S::added(x, &[x[3], x[1], x[1], x[0]], &mut out);
+            out
+        }),
+        ("multiplied", |x| {
+            let mut out = x.to_vec();
+            S::multiplied(x, &[x[3], x[1], x[1], x[0]], &mut out);
+            out
+        }),
         ("sum_each", |x| {
             let data: [&[f64]; 2] = [&[1.0, 2.0, -1.0, 0.5], &[0.3]];
             vec![S::sum_each([x, &[x[1]]], data, |[a, b], [c, d]| {

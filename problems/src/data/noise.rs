@@ -6,7 +6,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use super::samples::{Sample, Samples};
+use super::samples::{Kind, Sample, Samples};
 
 /// Which labels become wrong, and which ones they become.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ fn check_share(share: f64) -> Result<(), Error> {
 }
 
 impl Noise {
-    /// The labels of `data`, about `share` of them wrong. A larger share keeps what is wrong already, but for instance-dependent noise.
+    /// The labels of `data`, about `share` of them wrong. A larger share keeps what is wrong already.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a share outside [0, 1].
@@ -103,6 +103,14 @@ fn pair(labels: &[u32], classes: usize, share: f64, seed: u64) -> Result<Vec<u32
 
 fn instance_dependent<D: Samples>(data: &D, share: f64, seed: u64) -> Result<Vec<u32>, Error> {
     check_share(share)?;
+    if let kind @ Kind::SparseFeatures(_) = data.kind() {
+        let expected = "dense features or texts";
+        return Err(Error::invalid(
+            "data of instance-dependent noise",
+            kind,
+            expected,
+        ));
+    }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let classes = data.classes();
     let columns = data.kind().columns();

@@ -4,7 +4,7 @@ use bilevel::problem::autodiff::{Lower, Real, SampleLoss, Scalar, Taped, Upper};
 use bilevel::{Error, Implicit};
 
 use crate::data::Samples;
-use crate::models::{Classifier, input};
+use crate::models::{Classifier, input, predicted};
 use crate::regularizers::negative_log;
 
 /// g(x, θ) = (1/n) Σ σ(θᵢ) ℓᵢ(x) + (C/2)‖x‖², with the cross-entropy ℓᵢ of a [`Classifier`] with the parameters x.
@@ -85,10 +85,10 @@ pub fn judge<M: Classifier, D: Samples, E: Real>(model: &M, data: &D, x: &[E]) -
         let mut scores = vec![E::default(); model.classes()];
         model.scores(x, input(data.sample(i)), &mut scores);
         let label = data.labels()[i] as usize;
-        let above = scores.iter().filter(|&&s| s > scores[label]).count();
+        let right = predicted(&scores) == Some(label);
         *row = [
             negative_log(&scores, label).value(),
-            f64::from(u8::from(above == 0)),
+            f64::from(u8::from(right)),
         ];
     });
     [0, 1].map(|k| rows.iter().map(|row| row[k]).sum::<f64>() / rows.len() as f64)

@@ -110,6 +110,9 @@ impl Classifier for Recurrent {
         let Input::Tokens(tokens) = input else {
             return out.fill(S::constant(f64::NAN));
         };
+        if tokens.iter().any(|&t| t as usize >= self.vocabulary) {
+            return out.fill(S::constant(f64::NAN));
+        }
         let [embeddings, of_token, of_state, last] = self.places();
         let (d, zero) = (self.hidden, S::constant(0.0));
         let [mut h, mut total, mut n, mut products] = [const { Vec::new() }; 4];

@@ -58,6 +58,12 @@ impl DecoupledMixup {
     }
 
     pub(super) fn check(theta: &[f64]) -> Result<(), Error> {
+        // The exponential of the logarithm of a bound may lie beside it.
+        let margin = 1e-12;
+        let [least, most] = ALPHA.map(f64::ln);
+        if theta[1] >= least - margin && theta[1] <= most + margin {
+            return Ok(());
+        }
         check_alpha("alpha of the mixup", theta[1].exp())
     }
 
@@ -65,10 +71,9 @@ impl DecoupledMixup {
         [("eta", theta[0].exp()), ("alpha", theta[1].exp())]
     }
 
-    /// λ: the quantile of Beta(α, α) at `chance`, with its first and second derivative in α, as `share` gives them for α.
-    pub fn share<S: Scalar>(theta: &[S], share: impl Fn(f64) -> [f64; 3]) -> S {
-        let alpha = theta[1].exp();
-        alpha.chain(share(alpha.value()))
+    /// λ, of which `share` is the value with two derivatives in α, at the α of θ.
+    pub fn share<S: Scalar>(theta: &[S], share: [f64; 3]) -> S {
+        theta[1].exp().chain(share)
     }
 
     /// The decoupled term, η included.

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::fits;
 use crate::data::{Sample, Samples};
-use crate::models::{Classifier, Input, input};
+use crate::models::{Classifier, Input, input, predicted};
 use crate::regularizers::{Recipe, negative_log};
 
 /// f(x, θ) = the mean cross-entropy of the model on data, with the weights at the front of x, through the compander where there is one.
@@ -70,21 +70,22 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
             let mut p = vec![E::default(); classes];
             E::softmax(&scores, &mut p);
             row.extend(p.iter().map(|p| p.value()));
-            row.push(negative_log(&scores, self.data.labels()[i] as usize).value());
+            let label = self.data.labels()[i] as usize;
+            row.push(negative_log(&scores, label).value());
+            row.push(f64::from(u8::from(predicted(&scores) == Some(label))));
         });
-        let (mut loss, mut right) = (0.0, 0);
+        let (mut loss, mut right) = (0.0, 0.0);
         let mut probabilities = Vec::with_capacity(rows.len() * classes);
-        for (row, &label) in rows.iter().zip(self.data.labels()) {
+        for row in &rows {
             let (p, rest) = row.split_at(classes);
-            let best = (0..classes).fold(0, |best, c| if p[c] > p[best] { c } else { best });
-            right += usize::from(best == label as usize);
             loss += rest[0];
+            right += rest[1];
             probabilities.extend_from_slice(p);
         }
         let n = rows.len() as f64;
         Judged {
             loss: loss / n,
-            accuracy: right as f64 / n,
+            accuracy: right / n,
             probabilities,
         }
     }
@@ -124,7 +125,7 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
             let least = own[0].min(own[1]);
             let above = scores.iter().filter(|s| s.value() > least).count();
             pairs += 1;
-            found += usize::from(above <= 1);
+            found += usize::from(predicted(&scores).is_some() && above <= 1);
         }
         (pairs > 0).then(|| found as f64 / pairs as f64)
     }

@@ -63,7 +63,7 @@ impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
         let mut weights = w.to_vec();
         self.recipe.weights(w, &self.layers, theta, &mut weights);
         let all: Vec<usize> = (0..self.data.len()).collect();
-        let pass = self.pass(&all);
+        let pass = self.pass(&all, theta);
         let mut sheet = Sheet::default();
         sheet.open(&weights, theta);
         let new: Vec<[Vec<f64>; 2]> = all
@@ -92,14 +92,14 @@ impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
 }
 
 impl<M: Classifier, D: Samples> Frozen<M, D> {
-    fn pass(&self, batch: &[usize]) -> Pass<'_, M, D> {
+    fn pass<S: Number>(&self, batch: &[usize], theta: &[S]) -> Pass<'_, M, D> {
         let next = |i: usize| (i + 1) % self.data.len();
         let place = |&i: &usize| Place {
             sample: i,
             row: i,
             partner: next(i),
             partner_row: next(i),
-            chance: self.chances[i],
+            share: self.recipe.share(theta, self.layers.len(), self.chances[i]),
         };
         Pass {
             model: &self.model,
@@ -164,7 +164,7 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
             pskd: numbers(&self.targets.pskd),
         };
         let places: Vec<usize> = batch.iter().collect();
-        let pass = self.pass(&places);
+        let pass = self.pass(&places, theta);
         let mut total = self.sheets.each(
             places.len(),
             &weights,
@@ -189,7 +189,7 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
         let mut weights = x.to_vec();
         self.recipe.weights(x, &self.layers, theta, &mut weights);
         let all: Vec<usize> = (0..self.data.len()).collect();
-        let pass = self.pass(&all);
+        let pass = self.pass(&all, theta);
         let mut sheet = Sheet::default();
         let at = all.into_iter().find(|&k| {
             sheet.open(&weights, theta);
@@ -203,11 +203,12 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
 
     fn identity(&self) -> String {
         format!(
-            "training objective of {} on {:08x}, {:?}, decay {}, targets {:08x}",
+            "training objective of {} on {:08x}, {:?}, decay {}, seed {}, targets {:08x}",
             self.model.name(),
             self.data.fingerprint(),
             self.recipe,
             self.decay,
+            self.seed,
             crate::fingerprint::fingerprint(&[&self.targets.elr[..], &self.targets.pskd].concat())
         )
     }

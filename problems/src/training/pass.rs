@@ -4,9 +4,7 @@ use bilevel::problem::autodiff::{Dual, Number, Real, Scalar, Sheet, Tape, Var};
 
 use crate::data::{Sample, Samples};
 use crate::models::{Classifier, Input, input};
-use crate::regularizers::{
-    DecoupledMixup, Elr, PsKd, Recipe, Split, cross_entropy, negative_log, share_of,
-};
+use crate::regularizers::{DecoupledMixup, Elr, PsKd, Recipe, Split, cross_entropy, negative_log};
 
 /// A batch of a training step, of which one sample after the other is recorded.
 pub(super) struct Pass<'a, M, D> {
@@ -28,8 +26,8 @@ pub(super) struct Place {
     /// The same of what it is mixed with.
     pub(super) partner: usize,
     pub(super) partner_row: usize,
-    /// The random number of the mixup.
-    pub(super) chance: f64,
+    /// λ of the mixup with its first and second derivative in α, at the α of the step.
+    pub(super) share: [f64; 3],
 }
 
 /// The targets of the samples of a batch, row after row.
@@ -242,7 +240,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         one: &impl Fn(&[Var<S>], usize, &[Var<S>]) -> Var<S>,
     ) -> Var<S> {
         let place = self.batch[k];
-        let share = DecoupledMixup::share(theta.mixup, |alpha| share_of(alpha, place.chance));
+        let share = DecoupledMixup::share(theta.mixup, place.share);
         let mut scores = vec![Var::constant(0.0); self.model.classes()];
         let pair = [place.sample, place.partner];
         let input = match pair.map(|i| self.data.sample(i)) {

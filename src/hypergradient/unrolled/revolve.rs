@@ -53,10 +53,14 @@ pub(super) fn advance(l: usize, s: usize) -> usize {
 /// assert_eq!(recomputation(10_000, 10), 47_625);
 /// ```
 pub fn recomputation(steps: usize, checkpoints: usize) -> u64 {
-    if steps == 0 || checkpoints == 0 {
+    if steps == 0 || checkpoints == 0 || checkpoints >= steps {
         return 0;
     }
-    let (l, s) = (steps as u64, checkpoints.min(steps) as u64);
+    let (l, s) = (steps as u64, checkpoints as u64);
+    if s == 1 {
+        // Every step from the start anew.
+        return (u128::from(l) * u128::from(l - 1) / 2).min(u128::from(u64::MAX)) as u64 + 1 - l;
+    }
     let r = repetitions(l, s);
     // The last step is done once more than the formula counts: its end is what f is taken at.
     (r as u64 * l - reach(s + 1, r - 1)) + 1 - l

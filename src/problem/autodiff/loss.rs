@@ -20,7 +20,7 @@ pub trait SampleLoss: Send + Sync {
     fn parameters(&self) -> usize;
     /// The length of θ.
     fn hyperparameters(&self) -> usize;
-    /// n.
+    /// n, at least 1: the mean over none is NaN.
     fn samples(&self) -> usize;
     /// ℓᵢ(x, θ), of sample i.
     fn loss<S: Scalar>(&self, x: &[S], theta: &[S], sample: usize) -> S;
@@ -114,6 +114,9 @@ impl<L: SampleLoss> Gradients for Taped<L> {
     }
 
     fn check(&self, theta: &[f64]) -> Result<(), Error> {
+        if self.loss.samples() == 0 {
+            return Err(Error::invalid("samples", 0, "at least 1"));
+        }
         self.loss.check(theta)
     }
 

@@ -124,7 +124,8 @@ pub trait Scalar:
     /// The larger of two numbers, this one where they are equal.
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        if other.value() > self.value() {
+        // A NaN stays: it is no smaller than anything.
+        if other.value() > self.value() || other.value().is_nan() {
             other
         } else {
             self
@@ -207,12 +208,18 @@ pub trait Scalar:
     }
     /// outᵢ ← aᵢ + bᵢ.
     fn added(a: &[Self], b: &[Self], out: &mut [Self]) {
+        if a.len() != out.len() || b.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
         for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
             *out = a + b;
         }
     }
     /// outᵢ ← aᵢ bᵢ.
     fn multiplied(a: &[Self], b: &[Self], out: &mut [Self]) {
+        if a.len() != out.len() || b.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
         for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
             *out = a * b;
         }

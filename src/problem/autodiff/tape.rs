@@ -737,11 +737,13 @@ impl<S: Number> Scalar for Var<S> {
     }
 
     fn added(a: &[Self], b: &[Self], out: &mut [Self]) {
+        if a.len() != out.len() || b.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
         S::with_tape(|Tape { line, side }| {
-            let len = a.len().min(b.len()).min(out.len());
-            let (a, b) = (side.span(&a[..len]), side.span(&b[..len]));
+            let (a, b) = (side.span(a), side.span(b));
             let [left, right] = &mut side.rooms;
-            line.push_all(Kind::Added { a, b }, &mut out[..len], |values, out| {
+            line.push_all(Kind::Added { a, b }, out, |values, out| {
                 S::added(
                     gathered(values, &side.places, left, a),
                     gathered(values, &side.places, right, b),
@@ -752,11 +754,13 @@ impl<S: Number> Scalar for Var<S> {
     }
 
     fn multiplied(a: &[Self], b: &[Self], out: &mut [Self]) {
+        if a.len() != out.len() || b.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
         S::with_tape(|Tape { line, side }| {
-            let len = a.len().min(b.len()).min(out.len());
-            let (a, b) = (side.span(&a[..len]), side.span(&b[..len]));
+            let (a, b) = (side.span(a), side.span(b));
             let [left, right] = &mut side.rooms;
-            line.push_all(Kind::Multiplied { a, b }, &mut out[..len], |values, out| {
+            line.push_all(Kind::Multiplied { a, b }, out, |values, out| {
                 S::multiplied(
                     gathered(values, &side.places, left, a),
                     gathered(values, &side.places, right, b),
