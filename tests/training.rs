@@ -13,7 +13,7 @@ use bilevel_problems::models::{
 use bilevel_problems::regularizers::{
     Compander, DecoupledMixup, Elr, PsKd, Recipe, WeightCompander,
 };
-use bilevel_problems::training::{Optimizer, Schedule, Settings, Training};
+use bilevel_problems::training::{Measure, Optimizer, Schedule, Settings, Training};
 
 const ADAM: Optimizer = Optimizer::Adam {
     beta1: 0.9,
@@ -213,6 +213,13 @@ fn frozen_targets_make_a_lower_level_whose_derivatives_are_right() {
         let report = check_lower(&lower, &x, &theta);
         assert!(report.passed(), "{}\n{report}", recipe.name());
         let report = check_upper(&upper, &x, &theta);
+        assert!(report.passed(), "{}\n{report}", recipe.name());
+        let error = training
+            .freeze(&state)
+            .criterion(validation.clone())
+            .unwrap();
+        let error: Upper<_> = Upper::new(error.with_measure(Measure::Error));
+        let report = check_upper(&error, &x, &theta);
         assert!(report.passed(), "{}\n{report}", recipe.name());
         // A batch of all, in another order, is the level itself.
         let backwards: Vec<usize> = (0..20).rev().collect();

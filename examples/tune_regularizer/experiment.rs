@@ -333,7 +333,9 @@ fn unrolled<E: Real, M: Classifier + Clone, D: Samples>(
     first: bool,
 ) -> Result<Report<Vec<f64>>, Failure> {
     let start = training.theta()?;
-    let criterion = training.criterion(split.validation.clone())?;
+    let criterion = training
+        .criterion(split.validation.clone())?
+        .with_measure(options.measure.into());
     let oracle = Unrolled::new(training, Upper::<_, E>::new(criterion), options.mode())?;
     let region = around(&start, options.half_width)?;
     let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
@@ -362,7 +364,9 @@ fn frozen<E: Real, M: Classifier + Clone, D: Samples>(
     let mut objective = training.freeze(&state);
     let mut left = options.max_iterations.max(1);
     loop {
-        let criterion = objective.criterion(split.validation.clone())?;
+        let criterion = objective
+            .criterion(split.validation.clone())?
+            .with_measure(options.measure.into());
         let lower = Lower::<_, f64>::new(objective);
         let oracle = Implicit::new(lower, Upper::<_, f64>::new(criterion))
             .with_lower_solver(Lbfgs::default())

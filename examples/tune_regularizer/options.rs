@@ -3,7 +3,7 @@
 use bilevel::Mode;
 use bilevel_problems::data::Noise;
 use bilevel_problems::regularizers::{Compander, Recipe, WeightCompander};
-use bilevel_problems::training::{Optimizer, Settings};
+use bilevel_problems::training::{Measure, Optimizer, Settings};
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
@@ -54,6 +54,9 @@ pub(crate) struct Options {
     /// C of a penalty (C/2)‖w‖².
     #[arg(long, default_value_t = 1e-4)]
     pub(crate) decay: f64,
+    /// What is tuned for: the cross-entropy on validation data, or 1 − p of the label, a smooth form of the share of mistakes.
+    #[arg(long, value_enum, default_value_t = MeasureName::CrossEntropy)]
+    pub(crate) measure: MeasureName,
     /// The solver of the upper level: maid-lbfgs, hoag-quadratic, tpe, …; a name that is none lists them all.
     #[arg(long, default_value = "maid-lbfgs")]
     pub(crate) solver: String,
@@ -141,6 +144,21 @@ impl From<NoiseName> for Noise {
             NoiseName::Symmetric => Noise::Symmetric,
             NoiseName::Pair => Noise::Pair,
             NoiseName::Instance => Noise::InstanceDependent,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum MeasureName {
+    CrossEntropy,
+    Error,
+}
+
+impl From<MeasureName> for Measure {
+    fn from(name: MeasureName) -> Measure {
+        match name {
+            MeasureName::CrossEntropy => Measure::CrossEntropy,
+            MeasureName::Error => Measure::Error,
         }
     }
 }

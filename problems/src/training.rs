@@ -20,7 +20,7 @@ mod optimizer;
 mod pass;
 mod state;
 
-pub use criterion::{Criterion, Judged};
+pub use criterion::{Criterion, Judged, Measure};
 pub use early_stopping::Trained;
 pub use frozen::Frozen;
 

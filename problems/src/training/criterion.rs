@@ -1,9 +1,10 @@
-//! What judges a trained model: its cross-entropy on data that it was not trained on.
+//! What judges a trained model: its cross-entropy, or error, on data that it was not trained on.
 
 use bilevel::Error;
 use bilevel::problem::autodiff::sheets::{gather, sum};
 use bilevel::problem::autodiff::{Gradients, Number, Real, Scalar, Sheet, Sheets};
 use bilevel::problem::minibatch::Batch;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 use super::fits;
@@ -11,12 +12,24 @@ use crate::data::{Sample, Samples};
 use crate::models::{Classifier, Input, input, predicted};
 use crate::regularizers::{Recipe, negative_log};
 
-/// f(x, θ) = the mean cross-entropy of the model on data, with the weights at the front of x, through the compander where there is one.
+/// How a prediction is judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// −log p of the label: it asks for probabilities that are right, and a sure mistake costs most.
+    #[default]
+    CrossEntropy,
+    /// 1 − p of the label: a smooth form of the share of mistakes, to which how sure one of them is matters little.
+    Error,
+}
+
+/// f(x, θ) = the mean [`Measure`] of the model on data, with the weights at the front of x, through the compander where there is one.
 pub struct Criterion<M, D> {
     model: M,
     data: D,
     recipe: Recipe,
     layers: Vec<Range<usize>>,
+    measure: Measure,
     /// The length of x.
     len: usize,
     sheets: Sheets,
@@ -44,12 +57,18 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
         fits(&model, &data, &unmixed)?;
         Ok(Criterion {
             layers: model.layers(),
+            measure: Measure::default(),
             model,
             data,
             recipe,
             len,
             sheets: Sheets::default(),
         })
+    }
+
+    /// The same with another measure.
+    pub fn with_measure(self, measure: Measure) -> Self {
+        Criterion { measure, ..self }
     }
 
     /// The data.
@@ -141,7 +160,15 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
         let mut scores = vec![S::constant(0.0); self.model.classes()];
         self.model
             .scores(w, input(self.data.sample(i)), &mut scores);
-        negative_log(&scores, self.data.labels()[i] as usize)
+        let label = self.data.labels()[i] as usize;
+        match self.measure {
+            Measure::CrossEntropy => negative_log(&scores, label),
+            Measure::Error => {
+                let mut p = scores.clone();
+                S::softmax(&scores, &mut p);
+                (-p[label]).plus(1.0)
+            }
+        }
     }
 }
 
@@ -220,7 +247,8 @@ impl<M: Classifier, D: Samples> Gradients for Criterion<M, D> {
 
     fn identity(&self) -> String {
         format!(
-            "cross-entropy of {} on {:08x}",
+            "{:?} of {} on {:08x}",
+            self.measure,
             self.model.name(),
             self.data.fingerprint()
         )
