@@ -8,7 +8,9 @@ mod example;
 use std::path::Path;
 
 const NAME: &str = "tune_regularizer";
-const SMALL: [&str; 16] = [
+const SMALL: [&str; 18] = [
+    "--test",
+    "100",
     "--train",
     "300",
     "--validation",
@@ -159,6 +161,7 @@ fn bad_input_ends_with_one_line_and_exit_code_2() {
     refused(&["--noise", "1.5"], &["share", "1.5"]);
     refused(&["--train", "5000"], &["5000", "divide"]);
     refused(&["--train", "0"], &["--train 0"]);
+    refused(&["--test", "0"], &["rows", "0..0"]);
     refused(&["--epochs", "0"], &["epochs", "at least 1"]);
     refused(&["--batch", "0"], &["batch"]);
     refused(&["--step", "-1"], &["step", "-1"]);

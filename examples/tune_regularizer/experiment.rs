@@ -64,16 +64,18 @@ fn of_numbers<E: Real>(options: &Options) -> Result<(), Failure> {
             let all = names.shuffled(seed);
             // A tenth of the names is kept for the test.
             let test = all.len() / 10;
-            divide(
-                options,
-                seed,
-                |range| Ok(all.rows(range)?),
-                all.len() - test,
-                &|| Ok(all.rows(all.len() - test..all.len())?),
-            )
+            let end = all.len() - test;
+            let kept = options.test.unwrap_or(test).min(test);
+            divide(options, seed, |range| Ok(all.rows(range)?), end, &|| {
+                Ok(all.rows(end..end + kept)?)
+            })
         });
     }
     let (all, test) = all_samples(options.data.as_deref())?;
+    let test = match options.test {
+        Some(kept) => test.rows(0..kept.min(test.samples()))?,
+        None => test,
+    };
     let (columns, classes) = (all.columns(), all.classes());
     let split = |seed: u64| -> Result<Split<Table<f64>>, Failure> {
         let all = all.shuffled(seed);

@@ -33,6 +33,9 @@ pub(crate) struct Options {
     /// Validation samples, whose labels are right.
     #[arg(long, value_name = "M", default_value_t = 1000)]
     pub(crate) validation: usize,
+    /// Test samples, at most. [default: all]
+    #[arg(long, value_name = "K")]
+    pub(crate) test: Option<usize>,
     /// The share of the training labels that is wrong.
     #[arg(long, default_value_t = 0.4, allow_hyphen_values = true)]
     pub(crate) noise: f64,
