@@ -27,6 +27,7 @@ use bilevel_problems::hyper_cleaning::{ModelCleaning, judge, model_cleaning};
 use bilevel_problems::models::Recurrent;
 use clap::Parser;
 use common::images_of_classes::plain_or_gz;
+use common::quartiles::Quartiles;
 use common::{Failure, prepare};
 use indicatif::ProgressBar;
 use std::fmt::Write as _;
@@ -379,16 +380,6 @@ fn by_solver(runs: &[Run]) -> Vec<(&str, Vec<&Run>)> {
     groups
 }
 
-/// The three quartiles.
-fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    [0.25, 0.5, 0.75].map(|share| {
-        let place = share * (values.len() - 1) as f64;
-        let (low, high) = (values[place as usize], values[place.ceil() as usize]);
-        low + (high - low) * place.fract()
-    })
-}
-
 /// A line for the medians of `y` over the medians of `x`, look by look, and a band for the quartiles where there are several runs.
 fn draw(graph: Graph, runs: &[Run], x: fn(&Look) -> f64, y: fn(&Look) -> f64) -> Graph {
     by_solver(runs)
@@ -399,8 +390,8 @@ fn draw(graph: Graph, runs: &[Run], x: fn(&Look) -> f64, y: fn(&Look) -> f64) ->
             let (mut line, mut band) = (Vec::new(), Vec::new());
             for k in 0..looks {
                 let all = || group.iter().filter_map(|run| run.looks.get(k));
-                let [_, x, _] = quartiles(all().map(x).collect());
-                let [low, middle, high] = quartiles(all().map(y).collect());
+                let x = Quartiles::of(all().map(x).collect()).median();
+                let Quartiles([low, middle, high]) = Quartiles::of(all().map(y).collect());
                 line.push((x, middle));
                 band.push((x, low, high));
             }
@@ -461,7 +452,8 @@ fn summary(options: &Options, runs: &[Run]) -> Result<(), Failure> {
     );
     let mut json = serde_json::Map::new();
     for (name, group) in by_solver(runs) {
-        let median = |f: &dyn Fn(&Run) -> f64| quartiles(group.iter().map(|r| f(r)).collect())[1];
+        let median =
+            |f: &dyn Fn(&Run) -> f64| Quartiles::of(group.iter().map(|r| f(r)).collect()).median();
         let last = |f: fn(&Look) -> f64| median(&|run| run.looks.last().map_or(f64::NAN, f));
         let least = |run: &Run| run.looks.iter().fold(f64::INFINITY, |m, l| m.min(l.test));
         let numbers = [

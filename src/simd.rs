@@ -1,5 +1,9 @@
 //! Kernels compiled for several instruction sets, one of which is chosen at run time.
 
+mod registers;
+
+pub use registers::Registers;
+
 use pulp::{Arch, Simd, WithSimd};
 
 struct Kernel<F>(F);

@@ -5,16 +5,14 @@
 #[path = "common/example.rs"]
 mod example;
 
+use example::read;
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
 use std::path::Path;
 
 const NAME: &str = "logistic_regression";
-
-fn read(folder: &Path, file: &str) -> String {
-    std::fs::read_to_string(folder.join(file)).unwrap()
-}
 
 fn number(folder: &Path, key: &str) -> f64 {
     let report: serde_json::Value = serde_json::from_str(&read(folder, "report.json")).unwrap();

@@ -5,14 +5,10 @@
 #[path = "common/example.rs"]
 mod example;
 
-use std::path::Path;
+use example::read;
 
 const NAME: &str = "stochastic_benchmark";
 const SOLVERS: [&str; 2] = ["--solvers", "saba,soba,maid-lbfgs"];
-
-fn read(folder: &Path, file: &str) -> String {
-    std::fs::read_to_string(folder.join(file)).unwrap()
-}
 
 #[test]
 fn variance_reduction_and_exact_gradients_reach_the_closed_form_and_soba_comes_near() {

@@ -5,19 +5,14 @@
 #[path = "common/example.rs"]
 mod example;
 
-use std::path::Path;
+use example::read;
 
 const NAME: &str = "text_cleaning";
 const SMALL: [&str; 6] = ["--calls", "300", "--looks", "2", "--hidden", "4"];
 
 /// The small run with some of its options replaced and others added.
 fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let kept = SMALL.chunks(2).filter(|pair| !more.contains(&pair[0]));
-    kept.flatten().chain(more).copied().collect()
-}
-
-fn read(folder: &Path, file: &str) -> String {
-    std::fs::read_to_string(folder.join(file)).unwrap()
+    example::with(&SMALL, more)
 }
 
 #[test]

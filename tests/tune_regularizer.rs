@@ -5,7 +5,7 @@
 #[path = "common/example.rs"]
 mod example;
 
-use std::path::Path;
+use example::read;
 
 const NAME: &str = "tune_regularizer";
 const SMALL: [&str; 18] = [
@@ -31,12 +31,7 @@ const SMALL: [&str; 18] = [
 
 /// The small run with some of its options replaced and others added.
 fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let kept = SMALL.chunks(2).filter(|pair| !more.contains(&pair[0]));
-    kept.flatten().chain(more).copied().collect()
-}
-
-fn read(folder: &Path, file: &str) -> String {
-    std::fs::read_to_string(folder.join(file)).unwrap()
+    example::with(&SMALL, more)
 }
 
 #[test]

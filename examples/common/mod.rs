@@ -4,6 +4,7 @@
 
 pub(crate) mod images;
 pub(crate) mod images_of_classes;
+pub(crate) mod quartiles;
 pub(crate) mod solvers;
 pub(crate) mod stochastic;
 pub(crate) mod watch;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::bench::say;
 use crate::common::Failure;
+use crate::common::quartiles::Quartiles;
 use crate::common::stochastic::METHODS;
 use crate::saved::{Point, Run, Saved};
 
@@ -18,28 +19,6 @@ pub(crate) const OUTPUTS: [&str; 5] = [
     "benchmark.svg",
     "seconds.svg",
 ];
-
-/// The lower quartile, the median and the upper quartile.
-#[derive(Clone, Copy)]
-struct Quartiles([f64; 3]);
-
-impl Quartiles {
-    /// Of some numbers, at least one; between two of them by straight lines.
-    fn of(mut numbers: Vec<f64>) -> Self {
-        numbers.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let place = share * (numbers.len() - 1) as f64;
-            let (below, part) = (place.floor() as usize, place.fract());
-            let above = (below + 1).min(numbers.len() - 1);
-            numbers[below] + part * (numbers[above] - numbers[below])
-        };
-        Quartiles([at(0.25), at(0.5), at(0.75)])
-    }
-
-    fn median(self) -> f64 {
-        self.0[1]
-    }
-}
 
 /// The runs of a solver, point by point over the seeds.
 struct Summary<'a> {

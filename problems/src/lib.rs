@@ -41,6 +41,7 @@ pub mod logistic;
 pub mod models;
 mod pool;
 pub mod quadratic;
+mod random;
 pub mod regularizers;
 pub mod training;
 pub mod unbounded_smoothness;

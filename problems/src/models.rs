@@ -27,7 +27,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-use crate::data::{Kind, Sample};
+use crate::data::{Kind, Sample, Samples};
 
 /// What a model looks at.
 #[derive(Debug, Clone, Copy)]
@@ -60,12 +60,28 @@ pub(crate) fn predicted<S: Scalar>(scores: &[S]) -> Option<usize> {
     (finite && !scores.is_empty()).then(|| (0..scores.len()).fold(0, larger))
 }
 
-/// A sample, unmixed.
-pub(crate) fn input<S>(sample: Sample<'_>) -> Input<'_, S> {
-    match sample {
+/// The scores of a sample, unmixed.
+pub(crate) fn scores<S: Scalar>(model: &impl Classifier, w: &[S], sample: Sample<'_>) -> Vec<S> {
+    let mut scores = vec![S::constant(0.0); model.classes()];
+    let input = match sample {
         Sample::Features(features) => Input::Features(features),
         Sample::Tokens(tokens) => Input::Tokens(tokens),
+    };
+    model.scores(w, input, &mut scores);
+    scores
+}
+
+/// Refuses no data, and such that the model does not take.
+pub(crate) fn fits<D: Samples>(name: &str, model: &impl Classifier, data: &D) -> Result<(), Error> {
+    model.check(data.kind())?;
+    if data.is_empty() {
+        return Err(Error::invalid(name, "empty", "at least one sample"));
     }
+    if data.classes() != model.classes() {
+        let expected = format!("{}, those of the model", model.classes());
+        return Err(Error::invalid("classes", data.classes(), expected));
+    }
+    Ok(())
 }
 
 /// A model with scores of classes.

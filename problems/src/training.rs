@@ -15,7 +15,6 @@
 mod criterion;
 mod early_stopping;
 mod frozen;
-
 mod optimizer;
 mod pass;
 mod state;
@@ -23,20 +22,20 @@ mod state;
 pub use criterion::{Criterion, Judged, Measure};
 pub use early_stopping::Trained;
 pub use frozen::Frozen;
-
 pub use optimizer::{Optimizer, Schedule};
 
 use bilevel::problem::autodiff::sheets::gather;
 use bilevel::problem::autodiff::{Dual, Number, Real, Sheet, Sheets};
 use bilevel::{Dynamics, Error};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use crate::data::Samples;
-use crate::models::Classifier;
+use crate::data::{Kind, Samples};
+use crate::models::{Classifier, fits};
+use crate::random::{shuffle, uniform};
 use crate::regularizers::Recipe;
 use optimizer::Moving;
 use pass::{Pass, Place, Targets};
@@ -129,7 +128,6 @@ pub struct Training<M, D, E = f64> {
 
 /// Gradients of the mean loss of a batch, and what the samples left behind.
 struct Gradients<S> {
-    value: S,
     by_w: Vec<S>,
     by_theta: Vec<S>,
     notes: Vec<S>,
@@ -142,7 +140,11 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
     /// [`Error::InvalidArgument`] for data that the model does not take, settings outside their ranges, and mixup of texts.
     pub fn new(model: M, data: D, recipe: Recipe, settings: Settings) -> Result<Self, Error> {
         settings.check()?;
-        fits(&model, &data, &recipe)?;
+        fits("data", &model, &data)?;
+        if recipe.mixup.is_some() && !matches!(data.kind(), Kind::Features(_)) {
+            let expected = "features: texts cannot be mixed";
+            return Err(Error::invalid("data of the mixup", data.kind(), expected));
+        }
         recipe.theta(1)?;
         // Orders and steps are held in memory, and samples are counted in 32 bits.
         let entries = settings.epochs.checked_mul(data.len());
@@ -155,17 +157,12 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         let mut order: Vec<u32> = (0..data.len() as u32).collect();
         let orders = (0..settings.epochs)
             .map(|_| {
-                for k in (1..order.len()).rev() {
-                    let other = (u128::from(rng.next_u64()) * (k as u128 + 1)) >> 64;
-                    order.swap(k, other as usize);
-                }
+                shuffle(&mut order, &mut rng);
                 order.clone()
             })
             .collect();
         let steps = settings.epochs * data.len().div_ceil(settings.batch);
-        let chances = (0..steps)
-            .map(|_| (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64)
-            .collect();
+        let chances = (0..steps).map(|_| uniform(&mut rng)).collect();
         Ok(Training {
             layers: model.layers(),
             model,
@@ -261,7 +258,6 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         let mut weights = w.to_vec();
         self.recipe.weights(w, &self.layers, theta, &mut weights);
         let mut result = Gradients {
-            value: S::default(),
             by_w: vec![S::default(); w.len()],
             by_theta: vec![S::default(); theta.len()],
             notes: Vec::new(),
@@ -276,7 +272,6 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
                     gather(sheets, 0, &mut result.by_w);
                     gather(sheets, 1, &mut result.by_theta);
                     for sheet in sheets {
-                        result.value += sheet.value;
                         result.notes.extend_from_slice(&sheet.notes);
                     }
                 },
@@ -314,23 +309,6 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
             }
         }
     }
-}
-
-/// Refuses data that the model does not take, no data, and mixup of what cannot be mixed.
-fn fits<M: Classifier, D: Samples>(model: &M, data: &D, recipe: &Recipe) -> Result<(), Error> {
-    model.check(data.kind())?;
-    if data.is_empty() {
-        return Err(Error::invalid("data", "empty", "at least one sample"));
-    }
-    if data.classes() != model.classes() {
-        let expected = format!("{}, those of the model", model.classes());
-        return Err(Error::invalid("classes", data.classes(), expected));
-    }
-    if recipe.mixup.is_some() && !matches!(data.kind(), crate::data::Kind::Features(_)) {
-        let expected = "features: texts cannot be mixed";
-        return Err(Error::invalid("data of the mixup", data.kind(), expected));
-    }
-    Ok(())
 }
 
 impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {

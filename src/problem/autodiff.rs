@@ -52,7 +52,6 @@ pub mod gradients;
 pub mod jet;
 pub mod loss;
 pub mod number;
-mod registers;
 pub mod rows;
 pub mod scalar;
 pub mod sheets;

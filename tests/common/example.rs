@@ -33,6 +33,18 @@ pub(crate) fn command(name: &str, out: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// The arguments of a small run, pairs of an option and its value, with some of them replaced and others added.
+pub(crate) fn with<'a>(small: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    let kept = small.chunks(2).filter(|pair| !more.contains(&pair[0]));
+    kept.flatten().chain(more).copied().collect()
+}
+
+/// A file that it wrote.
+#[track_caller]
+pub(crate) fn read(folder: &Path, file: &str) -> String {
+    std::fs::read_to_string(folder.join(file)).unwrap()
+}
+
 /// Runs the example.
 pub(crate) fn run(name: &str, out: &Path, arguments: &[&str]) -> Output {
     command(name, out, arguments).output().unwrap()

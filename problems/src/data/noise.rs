@@ -2,11 +2,12 @@
 
 use bilevel::Error;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::samples::{Kind, Sample, Samples};
+use crate::random::uniform;
 
 /// Which labels become wrong, and which ones they become.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,11 +29,6 @@ pub enum Noise {
 
 /// The deviation of the probabilities of instance-dependent noise.
 const DEVIATION: f64 = 0.1;
-
-/// A number from [0, 1).
-fn uniform(rng: &mut ChaCha8Rng) -> f64 {
-    (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
-}
 
 fn check_share(share: f64) -> Result<(), Error> {
     if (0.0..=1.0).contains(&share) {

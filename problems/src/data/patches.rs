@@ -2,17 +2,13 @@
 
 use bilevel::Error;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 
 use crate::imaging::Image;
+use crate::random::below;
 
 /// The most pixels of all patches together: beyond it a mistake is likelier than a wish.
 const MOST_PIXELS: usize = 1 << 30;
-
-/// A number below n, each as likely as the others to 2⁻⁶⁴.
-pub(super) fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
-    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
-}
 
 /// `count` patches of `size`×`size` pixels: an image drawn at random, then a place in it. The same patches for the same images and
 /// seed.

@@ -5,8 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::ops::Range;
 
-use super::patches::below;
 use crate::fingerprint::fingerprint;
+use crate::random::shuffle;
 
 /// The features of the samples of a [`Table`].
 #[derive(Debug, Clone, PartialEq)]
@@ -323,9 +323,7 @@ impl<E: Element> Table<E> {
     pub fn shuffled(&self, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut order: Vec<usize> = (0..self.samples()).collect();
-        for last in (1..order.len()).rev() {
-            order.swap(last, below(last + 1, &mut rng));
-        }
+        shuffle(&mut order, &mut rng);
         self.select(order.iter().copied())
     }
 

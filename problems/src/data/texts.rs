@@ -2,7 +2,7 @@
 
 use bilevel::Error;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 use std::ops::Range;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::samples::{Kind, Sample, Samples};
 use super::text::{Labels, content, refusal, unreadable};
 use super::{DataError, read_file};
+use crate::random::shuffle;
 
 const FORMAT: &str = "text";
 const FEMALE: &str = include_str!("../../assets/names/female.txt");
@@ -187,10 +188,7 @@ impl Texts {
     pub fn shuffled(&self, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut order: Vec<usize> = (0..self.len()).collect();
-        for k in (1..order.len()).rev() {
-            let other = (u128::from(rng.next_u64()) * (k as u128 + 1)) >> 64;
-            order.swap(k, other as usize);
-        }
+        shuffle(&mut order, &mut rng);
         self.select(order.into_iter())
     }
 }

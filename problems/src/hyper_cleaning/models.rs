@@ -4,7 +4,7 @@ use bilevel::problem::autodiff::{Lower, Real, SampleLoss, Scalar, Taped, Upper};
 use bilevel::{Error, Implicit};
 
 use crate::data::Samples;
-use crate::models::{Classifier, input, predicted};
+use crate::models::{Classifier, fits, predicted, scores};
 use crate::regularizers::negative_log;
 
 /// g(x, θ) = (1/n) Σ σ(θᵢ) ℓᵢ(x) + (C/2)‖x‖², with the cross-entropy ℓᵢ of a [`Classifier`] with the parameters x.
@@ -45,14 +45,7 @@ pub fn model_cleaning<M: Classifier + Clone, D: Samples, E: Real>(
         return Err(Error::invalid("penalty", format!("{penalty:?}"), expected));
     }
     for (name, data) in [("train", &train), ("validation", &validation)] {
-        model.check(data.kind())?;
-        if data.is_empty() {
-            return Err(Error::invalid(name, "empty", "at least one sample"));
-        }
-        if data.classes() != model.classes() {
-            let expected = format!("{}, those of the model", model.classes());
-            return Err(Error::invalid("classes", data.classes(), expected));
-        }
+        fits(name, model, data)?;
     }
     let upper = ValidationLoss {
         model: model.clone(),
@@ -73,17 +66,14 @@ pub fn model_cleaning<M: Classifier + Clone, D: Samples, E: Real>(
 
 /// The cross-entropy of sample i.
 fn loss<S: Scalar, M: Classifier, D: Samples>(model: &M, data: &D, x: &[S], i: usize) -> S {
-    let mut scores = vec![S::constant(0.0); model.classes()];
-    model.scores(x, input(data.sample(i)), &mut scores);
-    negative_log(&scores, data.labels()[i] as usize)
+    negative_log(&scores(model, x, data.sample(i)), data.labels()[i] as usize)
 }
 
 /// The mean cross-entropy of a model on data, and the share of samples whose largest score is that of their label.
 pub fn judge<M: Classifier, D: Samples, E: Real>(model: &M, data: &D, x: &[E]) -> [f64; 2] {
     let mut rows = vec![[0.0; 2]; data.len()];
     bilevel::parallel::for_each(&mut rows, |i, row| {
-        let mut scores = vec![E::default(); model.classes()];
-        model.scores(x, input(data.sample(i)), &mut scores);
+        let scores = scores(model, x, data.sample(i));
         let label = data.labels()[i] as usize;
         let right = predicted(&scores) == Some(label);
         *row = [

@@ -7,9 +7,8 @@ use bilevel::problem::minibatch::Batch;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-use super::fits;
 use crate::data::{Sample, Samples};
-use crate::models::{Classifier, Input, input, predicted};
+use crate::models::{Classifier, Input, fits, predicted, scores};
 use crate::regularizers::{Recipe, negative_log};
 
 /// How a prediction is judged.
@@ -49,12 +48,7 @@ pub struct Judged {
 impl<M: Classifier, D: Samples> Criterion<M, D> {
     /// For states of the length `len`, which begin with the weights.
     pub(super) fn new(model: M, data: D, recipe: Recipe, len: usize) -> Result<Self, Error> {
-        // What is judged is not mixed.
-        let unmixed = Recipe {
-            mixup: None,
-            ..recipe
-        };
-        fits(&model, &data, &unmixed)?;
+        fits("data", &model, &data)?;
         Ok(Criterion {
             layers: model.layers(),
             measure: Measure::default(),
@@ -83,9 +77,7 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
         let classes = self.model.classes();
         let mut rows: Vec<Vec<f64>> = vec![Vec::new(); self.data.len()];
         bilevel::parallel::for_each(&mut rows, |i, row| {
-            let mut scores = vec![E::default(); classes];
-            self.model
-                .scores(&w, input(self.data.sample(i)), &mut scores);
+            let scores = scores(&self.model, &w, self.data.sample(i));
             let mut p = vec![E::default(); classes];
             E::softmax(&scores, &mut p);
             row.extend(p.iter().map(|p| p.value()));
@@ -157,9 +149,7 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
     }
 
     fn loss<S: Scalar>(&self, w: &[S], i: usize) -> S {
-        let mut scores = vec![S::constant(0.0); self.model.classes()];
-        self.model
-            .scores(w, input(self.data.sample(i)), &mut scores);
+        let scores = scores(&self.model, w, self.data.sample(i));
         let label = self.data.labels()[i] as usize;
         match self.measure {
             Measure::CrossEntropy => negative_log(&scores, label),

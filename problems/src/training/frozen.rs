@@ -5,13 +5,14 @@ use bilevel::problem::autodiff::sheets::{gather, value};
 use bilevel::problem::autodiff::{Gradients, Number, Real, Sheet, Sheets};
 use bilevel::problem::minibatch::Batch;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use std::ops::Range;
 
 use super::pass::{Pass, Place, Targets};
 use super::{Criterion, Training};
 use crate::data::Samples;
 use crate::models::Classifier;
+use crate::random::uniform;
 use crate::regularizers::Recipe;
 
 /// g(w, θ) = (1/n) Σ ℓᵢ(w; targets, θ) + (C/2)‖w‖², with the losses of the last epoch of a [`Training`] and targets that are held still.
@@ -39,7 +40,6 @@ impl<M: Classifier + Clone, D: Samples, E: Real> Training<M, D, E> {
         let layout = self.layout();
         let part = |range: Range<usize>| state[range].iter().map(|t| t.value()).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
-        let chance = |_| (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
         Frozen {
             model: self.model.clone(),
             recipe: self.recipe,
@@ -50,7 +50,7 @@ impl<M: Classifier + Clone, D: Samples, E: Real> Training<M, D, E> {
                 elr: part(layout.elr),
                 pskd: part(layout.pskd),
             },
-            chances: (0..self.data.len()).map(chance).collect(),
+            chances: (0..self.data.len()).map(|_| uniform(&mut rng)).collect(),
             data: self.data.clone(),
             sheets: Sheets::default(),
         }

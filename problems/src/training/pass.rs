@@ -3,7 +3,7 @@
 use bilevel::problem::autodiff::{Dual, Number, Real, Scalar, Sheet, Tape, Var};
 
 use crate::data::{Sample, Samples};
-use crate::models::{Classifier, Input, input};
+use crate::models::{Classifier, Input, scores};
 use crate::regularizers::{DecoupledMixup, Elr, PsKd, Recipe, Split, cross_entropy, negative_log};
 
 /// A batch of a training step, of which one sample after the other is recorded.
@@ -43,9 +43,16 @@ struct Rows<S> {
     pskd: Vec<Var<S>>,
     /// That of the sample that it is mixed with.
     partner: Vec<Var<S>>,
-    /// What the first two become.
-    elr_next: Vec<Var<S>>,
-    pskd_next: Vec<Var<S>>,
+}
+
+/// What the targets of the sample itself become.
+struct Next<S> {
+    elr: Vec<Var<S>>,
+    pskd: Vec<Var<S>>,
+}
+
+fn numbers<S: Number>(tape: &Tape<S>, vars: &[Var<S>]) -> Vec<S> {
+    vars.iter().map(|&v| tape.value(v)).collect()
 }
 
 impl<M: Classifier, D: Samples> Pass<'_, M, D> {
@@ -65,9 +72,10 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     pub(super) fn step<S: Number>(&self, sheet: &mut Sheet<S>, targets: &Targets<S>, k: usize) {
         let mark = sheet.tape.mark();
         let (scores, rows) = self.predict(sheet, targets, k);
+        let next = self.next(sheet, &scores, &rows);
         // No derivative flows through the targets, which are numbers to the loss.
-        let elr = self.numbers(&sheet.tape, &rows.elr_next);
-        let pskd = self.numbers(&sheet.tape, &rows.pskd_next);
+        let elr = numbers(&sheet.tape, &next.elr);
+        let pskd = numbers(&sheet.tape, &next.pskd);
         self.lose(sheet, k, &scores, &rows, &elr);
         sheet.tape.sweep(mark);
         sheet.tape.truncate(mark);
@@ -93,36 +101,38 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         k: usize,
     ) -> [Vec<S>; 2] {
         let mark = sheet.tape.mark();
-        let (_, rows) = self.predict(sheet, targets, k);
-        let new = [&rows.elr_next, &rows.pskd_next].map(|vars| self.numbers(&sheet.tape, vars));
+        let (scores, rows) = self.predict(sheet, targets, k);
+        let next = self.next(sheet, &scores, &rows);
+        let new = [&next.elr, &next.pskd].map(|vars| numbers(&sheet.tape, vars));
         sheet.tape.truncate(mark);
         new
     }
 
     /// [`step`](Pass::step) over dual numbers whose tangents are along the adjoint of the gradient, for the transpose of the step: the tangents of the
-    /// adjoints are then what flows back. `next` has the adjoints of the new targets; the notes get those of the old ones, of the sample
+    /// adjoints are then what flows back. `later` has the adjoints of the new targets; the notes get those of the old ones, of the sample
     /// itself and of the one that it is mixed with.
     pub(super) fn transposed<E: Real>(
         &self,
         sheet: &mut Sheet<Dual<E>>,
         targets: &Targets<Dual<E>>,
-        next: &Targets<E>,
+        later: &Targets<E>,
         k: usize,
     ) {
         let mark = sheet.tape.mark();
         let (scores, rows) = self.predict(sheet, targets, k);
+        let next = self.next(sheet, &scores, &rows);
         // The loss is differentiated at targets that stay where they are.
-        let mut elr = self.numbers(&sheet.tape, &rows.elr_next);
+        let mut elr = numbers(&sheet.tape, &next.elr);
         elr.iter_mut().for_each(|t| t.eps = E::default());
         let by_elr = self.lose(sheet, k, &scores, &rows, &elr);
         // What the loss makes of a new target, and what later steps do.
         let row = self.batch[k].row;
-        let later = self.row(&next.elr, row);
-        for ((&var, own), &later) in rows.elr_next.iter().zip(by_elr).zip(later) {
+        let of_elr = self.row(&later.elr, row);
+        for ((&var, own), &later) in next.elr.iter().zip(by_elr).zip(of_elr) {
             *sheet.tape.adjoint_mut(var) = Dual::new(E::default(), own.eps + later);
         }
-        let later = self.row(&next.pskd, row);
-        for (&var, &later) in rows.pskd_next.iter().zip(later) {
+        let of_pskd = self.row(&later.pskd, row);
+        for (&var, &later) in next.pskd.iter().zip(of_pskd) {
             *sheet.tape.adjoint_mut(var) = Dual::new(E::default(), later);
         }
         sheet.tape.sweep(mark);
@@ -133,49 +143,53 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         sheet.tape.truncate(mark);
     }
 
-    fn numbers<S: Number>(&self, tape: &Tape<S>, vars: &[Var<S>]) -> Vec<S> {
-        vars.iter().map(|&v| tape.value(v)).collect()
-    }
-
-    /// The scores of sample k unmixed, where they are needed, the targets, and what these become.
+    /// The scores of sample k unmixed, where they are needed, and the targets.
     fn predict<S: Number>(
         &self,
         sheet: &mut Sheet<S>,
         targets: &Targets<S>,
         k: usize,
     ) -> (Vec<Var<S>>, Rows<S>) {
-        let Sheet { tape, x, theta, .. } = sheet;
-        let theta = self.recipe.split(theta, self.layers);
+        let place = self.batch[k];
         let mixed = self.recipe.mixup.is_some();
+        let Sheet { tape, x, .. } = sheet;
         tape.record(|| {
             let leaves = |row: &[S]| row.iter().map(|&t| Var::constant_number(t)).collect();
-            let place = self.batch[k];
-            let mut rows = Rows {
+            let rows = Rows {
                 elr: leaves(self.row(&targets.elr, place.row)),
                 pskd: leaves(self.row(&targets.pskd, place.row)),
-                partner: Vec::new(),
-                elr_next: Vec::new(),
-                pskd_next: Vec::new(),
+                partner: if mixed {
+                    leaves(self.row(&targets.pskd, place.partner_row))
+                } else {
+                    Vec::new()
+                },
             };
-            if mixed {
-                rows.partner = leaves(self.row(&targets.pskd, place.partner_row));
-            }
             if mixed && !self.recipe.keeps_targets() {
                 return (Vec::new(), rows);
             }
-            let zero = Var::constant(0.0);
-            let mut scores = vec![zero; self.model.classes()];
-            let input = input(self.data.sample(place.sample));
-            self.model.scores(x, input, &mut scores);
+            let sample = self.data.sample(place.sample);
+            (scores(self.model, x, sample), rows)
+        })
+    }
+
+    /// What the targets of a sample become.
+    fn next<S: Number>(&self, sheet: &mut Sheet<S>, scores: &[Var<S>], rows: &Rows<S>) -> Next<S> {
+        let Sheet { tape, theta, .. } = sheet;
+        let theta = self.recipe.split(theta, self.layers);
+        tape.record(|| {
+            let mut next = Next {
+                elr: Vec::new(),
+                pskd: Vec::new(),
+            };
             if self.recipe.elr.is_some() {
-                rows.elr_next = scores.clone();
-                Elr::target(&scores, &rows.elr, theta.elr, &mut rows.elr_next);
+                next.elr = scores.to_vec();
+                Elr::target(scores, &rows.elr, theta.elr, &mut next.elr);
             }
             if self.recipe.pskd.is_some() {
-                rows.pskd_next = scores.clone();
-                Var::softmax(&scores, &mut rows.pskd_next);
+                next.pskd = scores.to_vec();
+                Var::softmax(scores, &mut next.pskd);
             }
-            (scores, rows)
+            next
         })
     }
 

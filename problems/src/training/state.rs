@@ -102,17 +102,12 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
     pub(super) fn take_notes<S: Number>(&self, notes: &[S], targets: &mut Targets<S>) {
         let classes = self.model.classes();
         let mut parts = notes.chunks_exact(classes);
-        let (mut elr, mut pskd) = (
-            targets.elr.chunks_exact_mut(classes),
-            targets.pskd.chunks_exact_mut(classes),
-        );
-        loop {
-            let rows = [elr.next(), pskd.next()];
-            if rows.iter().all(Option::is_none) {
-                break;
-            }
-            for row in rows.into_iter().flatten() {
-                if let Some(part) = parts.next() {
+        let samples = targets.elr.len().max(targets.pskd.len()) / classes;
+        for k in 0..samples {
+            for rows in [&mut targets.elr, &mut targets.pskd] {
+                if let Some(row) = rows.chunks_exact_mut(classes).nth(k)
+                    && let Some(part) = parts.next()
+                {
                     row.copy_from_slice(part);
                 }
             }

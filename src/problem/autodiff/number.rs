@@ -5,11 +5,10 @@ use std::thread::LocalKey;
 
 use super::dual::Dual;
 use super::jet::{self, Jet};
-use super::registers::Registers;
 use super::rows::{self, Room};
 use super::scalar::Scalar;
 use super::tape::Tape;
-use crate::simd::dispatch;
+use crate::simd::{Registers, dispatch};
 use crate::vector::Element;
 
 /// Sums that a product keeps apart, so that additions overlap in time and share a register.

@@ -4,8 +4,13 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::Rows;
 use crate::problem::autodiff::number::Real;
-use crate::problem::autodiff::registers::{Registers, lanes};
 use crate::problem::minibatch::Batch;
+use crate::simd::Registers;
+
+/// Entries of a block: one of the widest registers.
+const fn lanes<E>() -> usize {
+    64 / size_of::<E>()
+}
 
 /// out ← W dᵢ for every row, by a matrix of `outputs` rows.
 pub(super) fn scores<E: Real>(w: &[E], rows: Rows<'_, E>, outputs: usize, out: &mut [E]) {
@@ -45,7 +50,7 @@ impl<E: Real> WithSimd for Forwards<'_, E> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         // Rows and outputs of a block, as many as there are registers for.
-        match (lanes::<E>(), lanes::<E>() / E::width_v::<S>()) {
+        match (lanes::<E>(), lanes::<E>() / E::lanes::<S>()) {
             (8, 1) => self.run::<S, 8, 1, 4, 5>(simd),
             (8, 2) => self.run::<S, 8, 2, 2, 3>(simd),
             (8, 4) => self.run::<S, 8, 4, 1, 2>(simd),
@@ -116,7 +121,7 @@ impl<E: Real> Forwards<'_, E> {
             #[inline(always)]
             |row| &row.as_chunks().0[..chunks],
         );
-        let mut sums = [[[E::splat_v(simd, E::default()); N]; C]; R];
+        let mut sums = [[[E::splat(simd, E::default()); N]; C]; R];
         for t in 0..chunks {
             let d = d.map(
                 #[inline(always)]
@@ -162,13 +167,13 @@ fn fuse<E: Real, S: Simd, const L: usize, const N: usize, const R: usize, const 
 ) -> Sums<E, S, N, C, R> {
     let d = d.map(
         #[inline(always)]
-        |d| E::load_v::<S, N>(d),
+        |d| E::load::<S, N>(simd, d),
     );
     for c in 0..C {
-        let w = E::load_v::<S, N>(w[c]);
+        let w = E::load::<S, N>(simd, w[c]);
         for r in 0..R {
             for n in 0..N {
-                sums[r][c][n] = E::multiply_add_v(simd, d[r][n], w[n], sums[r][c][n]);
+                sums[r][c][n] = E::multiply_add(simd, d[r][n], w[n], sums[r][c][n]);
             }
         }
     }
@@ -185,13 +190,13 @@ fn spread<E: Real, S: Simd, const L: usize, const N: usize, const K: usize, cons
 ) -> Sums<E, S, N, J, K> {
     let d = d.map(
         #[inline(always)]
-        |d| E::load_v::<S, N>(d),
+        |d| E::load::<S, N>(simd, d),
     );
     for k in 0..K {
-        let y = E::splat_v(simd, y[k]);
+        let y = E::splat(simd, y[k]);
         for j in 0..J {
             for n in 0..N {
-                sums[k][j][n] = E::multiply_add_v(simd, y, d[j][n], sums[k][j][n]);
+                sums[k][j][n] = E::multiply_add(simd, y, d[j][n], sums[k][j][n]);
             }
         }
     }
@@ -210,11 +215,11 @@ fn total<E: Real, S: Simd, const N: usize>(simd: S, mut sums: [E::V<S>; N]) -> E
     let mut count = N / 2;
     while count > 0 {
         for k in 0..count {
-            sums[k] = E::plus_v(simd, sums[k], sums[k + count]);
+            sums[k] = <E as Registers>::plus(simd, sums[k], sums[k + count]);
         }
         count /= 2;
     }
-    E::total_v(simd, sums[0])
+    E::total(simd, sums[0])
 }
 
 /// A part of a block, and zeros.
@@ -237,7 +242,7 @@ impl<E: Real> WithSimd for Backwards<'_, E> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         // Outputs and blocks of features, as many as there are registers for.
-        match (lanes::<E>(), lanes::<E>() / E::width_v::<S>()) {
+        match (lanes::<E>(), lanes::<E>() / E::lanes::<S>()) {
             (8, 1) => self.run::<S, 8, 1, 5, 4>(simd),
             (8, 2) => self.run::<S, 8, 2, 5, 1>(simd),
             (8, 4) => self.run::<S, 8, 4, 2, 1>(simd),
@@ -301,7 +306,7 @@ impl<E: Real> Backwards<'_, E> {
         let mut blocks = [[[E::default(); L]; J]; K];
         for a in 0..K {
             for b in 0..J {
-                E::store_v::<S, N>(&mut blocks[a][b], sums[a][b]);
+                E::store::<S, N>(simd, &mut blocks[a][b], sums[a][b]);
             }
         }
         for (a, blocks) in blocks.iter().enumerate() {
@@ -321,7 +326,7 @@ impl<E: Real> Backwards<'_, E> {
         j: usize,
         outputs: usize,
     ) -> Sums<E, S, N, J, K> {
-        let mut sums = [[[E::splat_v(simd, E::default()); N]; J]; K];
+        let mut sums = [[[E::splat(simd, E::default()); N]; J]; K];
         if j + J * L <= self.rows.columns {
             for i in 0..self.rows.len() {
                 let d: &[[E; L]] = self.rows.row(i)[j..][..J * L].as_chunks().0;

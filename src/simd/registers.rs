@@ -1,33 +1,29 @@
-//! Registers of `f32` and `f64`, for the products whose speed depends on what stays in them.
-//!
-//! Every product is fused with the sum it goes into, with one rounding, and sums are over a block of 64 bytes of lanes, whatever the
-//! registers: the results do not depend on their width. (Without such an instruction it is emulated: the same results, slowly.)
+//! Registers of `f32` and `f64`, for the kernels whose speed depends on what stays in them.
 
 use pulp::Simd;
 
-/// Entries of a block: one of the widest registers.
-pub(super) const fn lanes<E>() -> usize {
-    64 / size_of::<E>()
-}
-
-/// `f32` or `f64`.
+/// `f32` or `f64`, with the operations on whole registers that convolutions and products of matrices are written in.
+///
+/// Every product is fused with the sum it goes into, with one rounding, whatever the registers: the results do not depend on their
+/// width. Half of the arithmetic units of some processors would otherwise wait. (Without such an instruction, which x86-64 has had
+/// since 2013, it is emulated: the same results, slowly.)
 pub trait Registers: Copy + Default {
     /// A register of the instruction set S.
     type V<S: Simd>: Copy;
     /// Entries in a register.
-    fn width_v<S: Simd>() -> usize;
+    fn lanes<S: Simd>() -> usize;
     /// x in every lane.
-    fn splat_v<S: Simd>(simd: S, x: Self) -> Self::V<S>;
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::V<S>;
     /// The first `N` registers of `from`.
-    fn load_v<S: Simd, const N: usize>(from: &[Self]) -> [Self::V<S>; N];
+    fn load<S: Simd, const N: usize>(simd: S, from: &[Self]) -> [Self::V<S>; N];
     /// Writes `N` registers to the front of `to`.
-    fn store_v<S: Simd, const N: usize>(to: &mut [Self], v: [Self::V<S>; N]);
+    fn store<S: Simd, const N: usize>(simd: S, to: &mut [Self], v: [Self::V<S>; N]);
     /// a + b.
-    fn plus_v<S: Simd>(simd: S, a: Self::V<S>, b: Self::V<S>) -> Self::V<S>;
+    fn plus<S: Simd>(simd: S, a: Self::V<S>, b: Self::V<S>) -> Self::V<S>;
     /// The sum of the lanes: of the two halves, of their halves, and so on.
-    fn total_v<S: Simd>(simd: S, a: Self::V<S>) -> Self;
+    fn total<S: Simd>(simd: S, a: Self::V<S>) -> Self;
     /// a · b + c, rounded once.
-    fn multiply_add_v<S: Simd>(simd: S, a: Self::V<S>, b: Self::V<S>, c: Self::V<S>) -> Self::V<S>;
+    fn multiply_add<S: Simd>(simd: S, a: Self::V<S>, b: Self::V<S>, c: Self::V<S>) -> Self::V<S>;
 }
 
 macro_rules! registers {
@@ -35,15 +31,15 @@ macro_rules! registers {
         impl Registers for $type {
             type V<S: Simd> = S::$v;
             #[inline(always)]
-            fn width_v<S: Simd>() -> usize {
+            fn lanes<S: Simd>() -> usize {
                 S::$lanes
             }
             #[inline(always)]
-            fn splat_v<S: Simd>(simd: S, x: Self) -> S::$v {
+            fn splat<S: Simd>(simd: S, x: Self) -> S::$v {
                 simd.$splat(x)
             }
             #[inline(always)]
-            fn load_v<S: Simd, const N: usize>(from: &[Self]) -> [S::$v; N] {
+            fn load<S: Simd, const N: usize>(_simd: S, from: &[Self]) -> [S::$v; N] {
                 let from = S::$of(&from[..N * S::$lanes]).0;
                 std::array::from_fn(
                     #[inline(always)]
@@ -51,19 +47,19 @@ macro_rules! registers {
                 )
             }
             #[inline(always)]
-            fn store_v<S: Simd, const N: usize>(to: &mut [Self], v: [S::$v; N]) {
+            fn store<S: Simd, const N: usize>(_simd: S, to: &mut [Self], v: [S::$v; N]) {
                 S::$of_mut(&mut to[..N * S::$lanes]).0.copy_from_slice(&v);
             }
             #[inline(always)]
-            fn plus_v<S: Simd>(simd: S, a: S::$v, b: S::$v) -> S::$v {
+            fn plus<S: Simd>(simd: S, a: S::$v, b: S::$v) -> S::$v {
                 simd.$add(a, b)
             }
             #[inline(always)]
-            fn total_v<S: Simd>(simd: S, a: S::$v) -> Self {
+            fn total<S: Simd>(simd: S, a: S::$v) -> Self {
                 simd.$sum(a)
             }
             #[inline(always)]
-            fn multiply_add_v<S: Simd>(simd: S, a: S::$v, b: S::$v, c: S::$v) -> S::$v {
+            fn multiply_add<S: Simd>(simd: S, a: S::$v, b: S::$v, c: S::$v) -> S::$v {
                 simd.$fma(a, b, c)
             }
         }
