@@ -43,6 +43,8 @@ pub enum Input<'a, S> {
         /// The share of the first.
         share: S,
     },
+    /// What the [`first_matrix`](Classifier::first_matrix) makes of the features of a sample, or of two mixed ones.
+    Products(&'a [S]),
     /// Places in a vocabulary.
     Tokens(&'a [u32]),
 }
@@ -60,15 +62,33 @@ pub(crate) fn predicted<S: Scalar>(scores: &[S]) -> Option<usize> {
     (finite && !scores.is_empty()).then(|| (0..scores.len()).fold(0, larger))
 }
 
-/// The scores of a sample, unmixed.
-pub(crate) fn scores<S: Scalar>(model: &impl Classifier, w: &[S], sample: Sample<'_>) -> Vec<S> {
+impl<'a, S> From<Sample<'a>> for Input<'a, S> {
+    fn from(sample: Sample<'a>) -> Self {
+        match sample {
+            Sample::Features(features) => Input::Features(features),
+            Sample::Tokens(tokens) => Input::Tokens(tokens),
+        }
+    }
+}
+
+/// The scores of an input.
+pub(crate) fn scores<'a, S: Scalar + 'a>(
+    model: &impl Classifier,
+    w: &[S],
+    input: impl Into<Input<'a, S>>,
+) -> Vec<S> {
     let mut scores = vec![S::constant(0.0); model.classes()];
-    let input = match sample {
-        Sample::Features(features) => Input::Features(features),
-        Sample::Tokens(tokens) => Input::Tokens(tokens),
-    };
-    model.scores(w, input, &mut scores);
+    model.scores(w, input.into(), &mut scores);
     scores
+}
+
+/// out ← share · first + (1 − share) · second.
+pub(crate) fn mix<S: Scalar>(first: &[S], second: &[S], share: S, out: &mut [S]) {
+    let mut other = out.to_vec();
+    S::scaled(second, (-share).plus(1.0), &mut other);
+    let mut own = out.to_vec();
+    S::scaled(first, share, &mut own);
+    S::added(&own, &other, out);
 }
 
 /// Refuses no data, and such that the model does not take.
@@ -92,6 +112,11 @@ pub trait Classifier: Send + Sync {
     fn classes(&self) -> usize;
     /// The matrices among the parameters, without the shifts: what a weight compander acts on.
     fn layers(&self) -> Vec<Range<usize>>;
+    /// The place among the parameters of a matrix that the features of a sample are multiplied with before anything else, where the model begins
+    /// with one. Such a model takes [`Input::Products`], which batches of samples are faster with.
+    fn first_matrix(&self) -> Option<Range<usize>> {
+        None
+    }
     /// First parameters, random where hidden units must differ.
     fn start(&self, seed: u64) -> Vec<f64>;
     /// out ← the scores of the classes. An input of a kind that the model does not take gives NaN.
@@ -136,13 +161,13 @@ fn first_layer<S: Scalar>(w: &[S], input: Input<'_, S>, out: &mut [S]) {
             second,
             share,
         } => {
-            let mut other = vec![S::constant(0.0); out.len()];
-            S::mat_data(matrix, first, out);
+            let (mut own, mut other) = (out.to_vec(), out.to_vec());
+            S::mat_data(matrix, first, &mut own);
             S::mat_data(matrix, second, &mut other);
-            for (out, other) in out.iter_mut().zip(other) {
-                *out = other + share * (*out - other);
-            }
+            mix(&own, &other, share, out);
         }
+        Input::Products(products) if products.len() == out.len() => out.copy_from_slice(products),
+        Input::Products(_) => return out.fill(S::constant(f64::NAN)),
         Input::Tokens(_) => return out.fill(S::constant(f64::NAN)),
     }
     add(shifts, out);

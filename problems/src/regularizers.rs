@@ -25,7 +25,7 @@ use mixup::share_of;
 pub use pskd::PsKd;
 
 use bilevel::Error;
-use bilevel::problem::autodiff::{Number, Scalar, Sheet, Sheets};
+use bilevel::problem::autodiff::{Number, Scalar};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -228,32 +228,22 @@ impl Recipe {
     /// Takes derivatives in the weights that the model computes with to such in `w`, in place, and adds those in θ.
     pub(crate) fn pull_back<S: Number>(
         &self,
-        sheets: &Sheets,
-        (w, layers, theta): (&[S], &[Range<usize>], &[S]),
+        (w, weights): (&[S], &[S]),
+        layers: &[Range<usize>],
+        theta: &[S],
         by_w: &mut [S],
         by_theta: &mut [S],
     ) {
-        if self.compander.is_none() {
+        let Some(compander) = self.compander else {
             return;
-        }
-        let by_weights = by_w.to_vec();
-        let record = |sheet: &mut Sheet<S>, _: usize| {
-            let mark = sheet.tape.mark();
-            let Sheet { tape, x, theta, .. } = sheet;
-            let mut weights = x.clone();
-            tape.record(|| self.weights(x, layers, theta, &mut weights));
-            for (&weight, &by_weight) in weights.iter().zip(&by_weights) {
-                *tape.adjoint_mut(weight) += by_weight;
-            }
-            tape.sweep(mark);
         };
-        sheets.each(1, w, theta, record, |sheets| {
-            let [of_w, of_theta] = sheets[0].adjoints();
-            by_w.copy_from_slice(of_w);
-            for (sum, &more) in by_theta.iter_mut().zip(of_theta) {
-                *sum += more;
-            }
-        });
+        let theta = self.split(theta, layers.len()).compander;
+        let first = self.hyperparameters(layers.len()) - theta.len();
+        let by_theta = by_theta[first..].chunks_exact_mut(2);
+        for ((layer, theta), by_theta) in layers.iter().zip(theta.chunks_exact(2)).zip(by_theta) {
+            let at = (&w[layer.clone()], &weights[layer.clone()]);
+            compander.pull_back(at, theta, &mut by_w[layer.clone()], by_theta);
+        }
     }
 
     /// A short name, as in `ELR + PS-KD`.

@@ -38,7 +38,7 @@ use crate::models::{Classifier, fits};
 use crate::random::{shuffle, uniform};
 use crate::regularizers::Recipe;
 use optimizer::Moving;
-use pass::{Pass, Place, Targets};
+use pass::{Pass, Place, Products, Targets};
 
 /// How a model is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -253,7 +253,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         t: usize,
         w: &[S],
         theta: &[S],
-        record: impl Fn(&Pass<'_, M, D>, &mut Sheet<S>, usize) + Sync,
+        record: impl Fn(&Pass<'_, M, D>, &mut Sheet<S>, &Products<S>, usize) + Sync,
     ) -> Gradients<S> {
         let mut weights = w.to_vec();
         self.recipe.weights(w, &self.layers, theta, &mut weights);
@@ -263,11 +263,15 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
             notes: Vec::new(),
         };
         self.pass(t, theta, |pass| {
-            self.sheets.each(
+            self.sheets.parts(
                 pass.batch.len(),
                 &weights,
                 theta,
-                |sheet, k| record(pass, sheet, k),
+                |sheet, part| {
+                    pass.each(sheet, part, |sheet, products, k| {
+                        record(pass, sheet, products, k);
+                    });
+                },
                 |sheets| {
                     gather(sheets, 0, &mut result.by_w);
                     gather(sheets, 1, &mut result.by_theta);
@@ -278,8 +282,8 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
             );
         });
         let Gradients { by_w, by_theta, .. } = &mut result;
-        let at = (w, &self.layers[..], theta);
-        self.recipe.pull_back(&self.sheets, at, by_w, by_theta);
+        self.recipe
+            .pull_back((w, &weights), &self.layers, theta, by_w, by_theta);
         result
     }
 
@@ -291,8 +295,8 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         targets: &mut Targets<S>,
         theta: &[S],
     ) {
-        let found = self.gradients(t, &moving.w, theta, |pass, sheet, k| {
-            pass.step(sheet, targets, k);
+        let found = self.gradients(t, &moving.w, theta, |pass, sheet, products, k| {
+            pass.step(sheet, products, targets, k);
         });
         let mut gradient = found.by_w;
         self.add_decay(&moving.w, &mut gradient);
@@ -367,8 +371,8 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
         // What the optimizer makes of a gradient is linear only for gradient descent; else the gradient itself is needed.
         let mut gradient = vec![E::default(); at.w.len()];
         if self.settings.optimizer.moments() > 1 {
-            let found = self.gradients(t, &at.w, &numbers, |pass, sheet, k| {
-                pass.step(sheet, &rows, k);
+            let found = self.gradients(t, &at.w, &numbers, |pass, sheet, products, k| {
+                pass.step(sheet, products, &rows, k);
             });
             gradient = found.by_w;
             self.add_decay(&at.w, &mut gradient);
@@ -397,7 +401,7 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
             t,
             &dual(&at.w, &along),
             &still(&numbers),
-            |pass, sheet, k| pass.transposed(sheet, &old, &next, k),
+            |pass, sheet, products, k| pass.transposed(sheet, products, &old, &next, k),
         );
         for ((w, &along), by_w) in moving.w.iter_mut().zip(&along).zip(&found.by_w) {
             *w += by_w.eps + Number::times_real(along, E::constant(self.settings.decay));
@@ -418,7 +422,9 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
             let mut sheet = Sheet::default();
             (0..pass.batch.len()).find_map(|k| {
                 sheet.open(&weights, theta);
-                pass.step(&mut sheet, &targets, k);
+                pass.each(&mut sheet, k..k + 1, |sheet, products, k| {
+                    pass.step(sheet, products, &targets, k);
+                });
                 let finite = sheet.adjoints()[0].iter().all(|a| a.is_finite());
                 let what = match (sheet.value.is_finite(), finite) {
                     (false, _) => "the loss",

@@ -1,10 +1,10 @@
 //! Products with the data of several samples: sizes of every kind, lists, other types of data, and the order of their sums.
 
 use bilevel::parallel::with_threads;
-use bilevel::problem::autodiff::{Dual, Number, Real, Rows, Scalar};
+use bilevel::problem::autodiff::{Dual, Number, Real, Rows, Scalar, Var};
 use bilevel::problem::minibatch::Batch;
 
-use super::functions::close;
+use super::functions::{close, swept};
 
 fn numbers<E: Real>(len: usize, f: f64) -> Vec<E> {
     (0..len)
@@ -186,4 +186,67 @@ fn matrices_that_do_not_fit_give_nan() {
     assert_eq!(out, [0.0; 4]);
     rows.scores::<f64>(&[], &mut []);
     rows.pass::<Dual<f64>>(&[], |_, _| {}, &mut []);
+}
+
+/// A loss that is not linear in W d of each of five samples, with W as it lies or in another order of its entries.
+fn of_products<S: Number>(w: &[Var<S>], at_once: bool) -> Var<S> {
+    let data = numbers::<f64>(5 * 19, 0.7);
+    let rows: Vec<&[f64]> = data.chunks_exact(19).collect();
+    let c = w.len() / 19;
+    let mut out = vec![Var::constant(0.0); 5 * c];
+    if at_once {
+        Var::mat_rows(w, &rows, &mut out);
+    } else {
+        for (row, out) in rows.iter().zip(out.chunks_exact_mut(c)) {
+            Var::mat_data(w, row, out);
+        }
+    }
+    let mut terms = out.clone();
+    Var::map(&out, |s| [s * s * s, 3.0 * s * s, 6.0 * s], &mut terms);
+    Var::sum(&terms)
+}
+
+fn check_products<S: Number>(w: &[S], tolerance: f64) {
+    for reversed in [false, true] {
+        let [together, apart] = [true, false].map(|at_once| {
+            swept(w, |w| {
+                let mut w = w.to_vec();
+                if reversed {
+                    w.reverse();
+                }
+                of_products(&w, at_once)
+            })
+        });
+        close(&values(&[together.0]), &values(&[apart.0]), tolerance);
+        close(&values(&together.1), &values(&apart.1), tolerance);
+    }
+}
+
+#[test]
+fn products_of_several_samples_on_a_tape_are_those_of_each() {
+    for c in [1, 3, 8] {
+        check_products(&numbers::<f64>(19 * c, 0.4), 1e-14);
+        check_products(&numbers::<f32>(19 * c, 0.4), 1e-5);
+        check_products(&duals::<f64>(19 * c, 0.4), 1e-14);
+        check_products(&duals::<f32>(19 * c, 0.4), 1e-5);
+    }
+    let misfits: [(&[&[f64]], usize); 3] = [
+        (&[&[1.0, 2.0], &[3.0]], 2),
+        (&[&[1.0, 2.0], &[3.0, 4.0]], 3),
+        (&[&[1.0, 2.0, 3.0]], 1),
+    ];
+    for (data, outputs) in misfits {
+        let (value, _) = swept(&[0.5f64, 1.5], |w| {
+            let mut out = vec![Var::constant(0.0); outputs];
+            Var::mat_rows(w, data, &mut out);
+            Var::sum(&out)
+        });
+        assert!(value.is_nan());
+    }
+    // Of no samples there are no products.
+    let (value, _) = swept(&[0.5f64], |w| {
+        Var::mat_rows(w, &[], &mut []);
+        w[0]
+    });
+    assert_eq!(value, 0.5);
 }

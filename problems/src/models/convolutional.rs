@@ -154,7 +154,7 @@ impl Classifier for Convolutional {
                         share,
                     }
                 }
-                Input::Tokens(_) => return out.fill(S::constant(f64::NAN)),
+                Input::Products(_) | Input::Tokens(_) => return out.fill(S::constant(f64::NAN)),
             };
             first_layer(&w[first.clone()], patch, sums);
         }

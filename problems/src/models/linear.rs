@@ -41,6 +41,10 @@ impl Classifier for Linear {
         std::iter::once(matrix).collect()
     }
 
+    fn first_matrix(&self) -> Option<Range<usize>> {
+        Some(0..self.classes * self.features)
+    }
+
     /// 0: there is one minimiser.
     fn start(&self, _seed: u64) -> Vec<f64> {
         vec![0.0; self.parameters()]

@@ -64,6 +64,10 @@ impl Classifier for Perceptron {
             .collect()
     }
 
+    fn first_matrix(&self) -> Option<Range<usize>> {
+        Some(0..self.widths[0] * self.widths[1])
+    }
+
     fn start(&self, seed: u64) -> Vec<f64> {
         let mut rng = generator(seed);
         let mut w = Vec::with_capacity(self.parameters());

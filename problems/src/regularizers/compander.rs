@@ -1,7 +1,8 @@
 //! The weight compander.
 
 use bilevel::Error;
-use bilevel::problem::autodiff::{Scalar, scalar};
+use bilevel::problem::autodiff::{Number, Scalar, scalar};
+use bilevel::simd::dispatch;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::FRAC_PI_2;
 
@@ -66,13 +67,19 @@ impl WeightCompander {
         [("slope", 1.0 + theta[0].exp()), ("bound", theta[1].exp())]
     }
 
-    /// out ← ψ(v), for the θ of one layer.
-    pub fn apply<S: Scalar>(self, v: &[S], theta: &[S], out: &mut [S]) {
+    /// ψ'(0) and a.
+    fn numbers<S: Scalar>(self, theta: &[S]) -> (S, S) {
         let (slope, bound) = (theta[0].exp().plus(1.0), theta[1].exp());
         let a = match self.shape {
             Compander::Atan => bound.times(1.0 / FRAC_PI_2),
             Compander::Tanh => bound,
         };
+        (slope, a)
+    }
+
+    /// out ← ψ(v), for the θ of one layer.
+    pub fn apply<S: Scalar>(self, v: &[S], theta: &[S], out: &mut [S]) {
+        let (slope, a) = self.numbers(theta);
         let mut scaled = out.to_vec();
         S::scaled(v, slope / a, out);
         match self.shape {
@@ -80,5 +87,42 @@ impl WeightCompander {
             Compander::Tanh => S::map(out, scalar::tanh, &mut scaled),
         }
         S::scaled(&scaled, a, out);
+    }
+
+    /// Takes derivatives in w = ψ(v) to such in v, in place, and adds those in θ. With ψ(v) = a φ(u), u = v slope/a,
+    ///
+    /// ```text
+    /// ∂w/∂v = slope φ'(u),    ∂w/∂slope = v φ'(u),    ∂w/∂a = φ(u) − u φ'(u)
+    /// ```
+    ///
+    /// and φ(u) = w/a, so that the function itself is not evaluated again.
+    pub(super) fn pull_back<S: Number>(
+        self,
+        (v, w): (&[S], &[S]),
+        theta: &[S],
+        by: &mut [S],
+        by_theta: &mut [S],
+    ) {
+        let (slope, a) = self.numbers(theta);
+        let (inverse, ratio) = (S::constant(1.0) / a, slope / a);
+        let (mut by_slope, mut by_a) = (by.to_vec(), by.to_vec());
+        dispatch(
+            #[inline(always)]
+            || {
+                let sums = by_slope.iter_mut().zip(&mut by_a);
+                for (((by, &v), &w), (by_slope, by_a)) in by.iter_mut().zip(v).zip(w).zip(sums) {
+                    let (u, phi) = (v * ratio, w * inverse);
+                    let steepness = match self.shape {
+                        Compander::Atan => S::constant(1.0) / (u * u).plus(1.0),
+                        Compander::Tanh => (-(phi * phi)).plus(1.0),
+                    };
+                    *by_slope = *by * v * steepness;
+                    *by_a = *by * (phi - u * steepness);
+                    *by *= slope * steepness;
+                }
+            },
+        );
+        by_theta[0] += S::sum(&by_slope) * slope.plus(-1.0);
+        by_theta[1] += S::sum(&by_a) * a;
     }
 }

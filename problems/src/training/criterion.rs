@@ -221,9 +221,9 @@ impl<M: Classifier, D: Samples> Gradients for Criterion<M, D> {
                 bilevel::problem::autodiff::sheets::value(sheets)
             },
         );
-        let at = (&x[..n], &self.layers[..], theta);
+        let at = (&x[..n], &weights[..]);
         self.recipe
-            .pull_back(&self.sheets, at, &mut by_x[..n], by_theta);
+            .pull_back(at, &self.layers, theta, &mut by_x[..n], by_theta);
         value
     }
 

@@ -66,14 +66,11 @@ impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
         let pass = self.pass(&all, theta);
         let mut sheet = Sheet::default();
         sheet.open(&weights, theta);
-        let new: Vec<[Vec<f64>; 2]> = all
-            .iter()
-            .map(|&k| pass.refreshed(&mut sheet, &self.targets, k))
-            .collect();
-        self.targets = Targets {
-            elr: new.iter().flat_map(|[elr, _]| elr).copied().collect(),
-            pskd: new.iter().flat_map(|[_, pskd]| pskd).copied().collect(),
-        };
+        let mut new = Targets::default();
+        pass.each(&mut sheet, 0..all.len(), |sheet, products, k| {
+            pass.refreshed(sheet, products, &self.targets, k, &mut new);
+        });
+        self.targets = new;
         self
     }
 
@@ -165,19 +162,23 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
         };
         let places: Vec<usize> = batch.iter().collect();
         let pass = self.pass(&places, theta);
-        let mut total = self.sheets.each(
+        let mut total = self.sheets.parts(
             places.len(),
             &weights,
             theta,
-            |sheet: &mut Sheet<S>, k| pass.frozen(sheet, &targets, k),
+            |sheet: &mut Sheet<S>, part| {
+                pass.each(sheet, part, |sheet, products, k| {
+                    pass.frozen(sheet, products, &targets, k);
+                });
+            },
             |sheets| {
                 gather(sheets, 0, by_x);
                 gather(sheets, 1, by_theta);
                 value(sheets)
             },
         );
-        let at = (x, &self.layers[..], theta);
-        self.recipe.pull_back(&self.sheets, at, by_x, by_theta);
+        self.recipe
+            .pull_back((x, &weights), &self.layers, theta, by_x, by_theta);
         for (by_x, &x) in by_x.iter_mut().zip(x) {
             *by_x += x.times(self.decay);
             total += x.squared().times(0.5 * self.decay);
@@ -193,7 +194,9 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
         let mut sheet = Sheet::default();
         let at = all.into_iter().find(|&k| {
             sheet.open(&weights, theta);
-            pass.frozen(&mut sheet, &self.targets, k);
+            pass.each(&mut sheet, k..k + 1, |sheet, products, k| {
+                pass.frozen(sheet, products, &self.targets, k);
+            });
             !(sheet.value.is_finite() && sheet.adjoints()[0].iter().all(|a| a.is_finite()))
         })?;
         Some(format!(

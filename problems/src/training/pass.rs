@@ -1,9 +1,10 @@
 //! The loss of one sample in a training step, recorded on a tape: what the step needs of it, and what its transpose does.
 
 use bilevel::problem::autodiff::{Dual, Number, Real, Scalar, Sheet, Tape, Var};
+use std::ops::Range;
 
 use crate::data::{Sample, Samples};
-use crate::models::{Classifier, Input, scores};
+use crate::models::{Classifier, Input, mix, scores};
 use crate::regularizers::{DecoupledMixup, Elr, PsKd, Recipe, Split, cross_entropy, negative_log};
 
 /// A batch of a training step, of which one sample after the other is recorded.
@@ -51,6 +52,26 @@ struct Next<S> {
     pskd: Vec<Var<S>>,
 }
 
+/// What the first matrix of the model makes of the samples of a block, and of those that they are mixed with.
+pub(super) struct Products<S> {
+    products: Vec<Var<S>>,
+    outputs: usize,
+    /// The places of both for every sample of the block, which begins with sample `first` of the batch.
+    places: Vec<[usize; 2]>,
+    first: usize,
+}
+
+impl<S> Products<S> {
+    /// Those of sample k of the batch, and of the one that it is mixed with; `None` where the model begins otherwise.
+    fn of(&self, k: usize) -> Option<[&[Var<S>]; 2]> {
+        let places = self.places.get(k - self.first)?;
+        Some(places.map(|place| &self.products[place * self.outputs..][..self.outputs]))
+    }
+}
+
+/// Samples of a block: enough for the kernels, few enough for the second-level cache.
+const BLOCK: usize = 64;
+
 fn numbers<S: Number>(tape: &Tape<S>, vars: &[Var<S>]) -> Vec<S> {
     vars.iter().map(|&v| tape.value(v)).collect()
 }
@@ -68,15 +89,79 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         self.data.labels()[sample] as usize
     }
 
+    /// Calls `record` for the samples of a part of the batch, block after block, with what the first matrix makes of those of the block;
+    /// then sends the adjoints of that back to the matrix.
+    pub(super) fn each<S: Number>(
+        &self,
+        sheet: &mut Sheet<S>,
+        part: Range<usize>,
+        mut record: impl FnMut(&mut Sheet<S>, &Products<S>, usize),
+    ) {
+        for first in part.clone().step_by(BLOCK) {
+            let mark = sheet.tape.mark();
+            let block = first..part.end.min(first + BLOCK);
+            let products = self.products(sheet, block.clone());
+            block.for_each(|k| record(sheet, &products, k));
+            sheet.tape.sweep(mark);
+            sheet.tape.truncate(mark);
+        }
+    }
+
+    fn products<S: Number>(&self, sheet: &mut Sheet<S>, block: Range<usize>) -> Products<S> {
+        let mut found = Products {
+            products: Vec::new(),
+            outputs: 0,
+            places: Vec::new(),
+            first: block.start,
+        };
+        let Some(matrix) = self.model.first_matrix() else {
+            return found;
+        };
+        let mut samples: Vec<usize> = block.clone().map(|k| self.batch[k].sample).collect();
+        for (place, k) in block.enumerate() {
+            let partner = self.batch[k].partner;
+            let at = match samples.get(place + 1) {
+                _ if self.recipe.mixup.is_none() => place,
+                // Mostly it is mixed with the next one.
+                Some(&next) if next == partner => place + 1,
+                _ => {
+                    samples.push(partner);
+                    samples.len() - 1
+                }
+            };
+            found.places.push([place, at]);
+        }
+        let rows = samples.iter().map(|&i| match self.data.sample(i) {
+            Sample::Features(features) => features,
+            // Refused when the training was made.
+            Sample::Tokens(_) => &[],
+        });
+        let rows: Vec<&[f64]> = rows.collect();
+        found.outputs = matrix.len() / rows[0].len().max(1);
+        let Sheet { tape, x, .. } = sheet;
+        found.products = tape.record(|| {
+            let mut products = vec![Var::constant(0.0); rows.len() * found.outputs];
+            Var::mat_rows(&x[matrix], &rows, &mut products);
+            products
+        });
+        found
+    }
+
     /// Records sample k of the batch, and adds its share of the gradient to the adjoints of the sheet. The notes get the new targets.
-    pub(super) fn step<S: Number>(&self, sheet: &mut Sheet<S>, targets: &Targets<S>, k: usize) {
+    pub(super) fn step<S: Number>(
+        &self,
+        sheet: &mut Sheet<S>,
+        products: &Products<S>,
+        targets: &Targets<S>,
+        k: usize,
+    ) {
         let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, targets, k);
+        let (scores, rows) = self.predict(sheet, products, targets, k);
         let next = self.next(sheet, &scores, &rows);
         // No derivative flows through the targets, which are numbers to the loss.
         let elr = numbers(&sheet.tape, &next.elr);
         let pskd = numbers(&sheet.tape, &next.pskd);
-        self.lose(sheet, k, &scores, &rows, &elr);
+        self.lose(sheet, products, k, &scores, &rows, &elr);
         sheet.tape.sweep(mark);
         sheet.tape.truncate(mark);
         sheet.notes.extend(elr);
@@ -84,28 +169,36 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     }
 
     /// Records sample k with targets that stay where they are, and adds its share of the gradients to the adjoints.
-    pub(super) fn frozen<S: Number>(&self, sheet: &mut Sheet<S>, targets: &Targets<S>, k: usize) {
+    pub(super) fn frozen<S: Number>(
+        &self,
+        sheet: &mut Sheet<S>,
+        products: &Products<S>,
+        targets: &Targets<S>,
+        k: usize,
+    ) {
         let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, targets, k);
+        let (scores, rows) = self.predict(sheet, products, targets, k);
         let elr = self.row(&targets.elr, self.batch[k].row);
-        self.lose(sheet, k, &scores, &rows, elr);
+        self.lose(sheet, products, k, &scores, &rows, elr);
         sheet.tape.sweep(mark);
         sheet.tape.truncate(mark);
     }
 
-    /// The new targets of sample k alone.
+    /// Appends the new targets of sample k, and nothing else.
     pub(super) fn refreshed<S: Number>(
         &self,
         sheet: &mut Sheet<S>,
+        products: &Products<S>,
         targets: &Targets<S>,
         k: usize,
-    ) -> [Vec<S>; 2] {
+        new: &mut Targets<S>,
+    ) {
         let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, targets, k);
+        let (scores, rows) = self.predict(sheet, products, targets, k);
         let next = self.next(sheet, &scores, &rows);
-        let new = [&next.elr, &next.pskd].map(|vars| numbers(&sheet.tape, vars));
+        new.elr.extend(numbers(&sheet.tape, &next.elr));
+        new.pskd.extend(numbers(&sheet.tape, &next.pskd));
         sheet.tape.truncate(mark);
-        new
     }
 
     /// [`step`](Pass::step) over dual numbers whose tangents are along the adjoint of the gradient, for the transpose of the step: the tangents of the
@@ -114,17 +207,18 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     pub(super) fn transposed<E: Real>(
         &self,
         sheet: &mut Sheet<Dual<E>>,
+        products: &Products<Dual<E>>,
         targets: &Targets<Dual<E>>,
         later: &Targets<E>,
         k: usize,
     ) {
         let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, targets, k);
+        let (scores, rows) = self.predict(sheet, products, targets, k);
         let next = self.next(sheet, &scores, &rows);
         // The loss is differentiated at targets that stay where they are.
         let mut elr = numbers(&sheet.tape, &next.elr);
         elr.iter_mut().for_each(|t| t.eps = E::default());
-        let by_elr = self.lose(sheet, k, &scores, &rows, &elr);
+        let by_elr = self.lose(sheet, products, k, &scores, &rows, &elr);
         // What the loss makes of a new target, and what later steps do.
         let row = self.batch[k].row;
         let of_elr = self.row(&later.elr, row);
@@ -147,6 +241,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     fn predict<S: Number>(
         &self,
         sheet: &mut Sheet<S>,
+        products: &Products<S>,
         targets: &Targets<S>,
         k: usize,
     ) -> (Vec<Var<S>>, Rows<S>) {
@@ -167,8 +262,11 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
             if mixed && !self.recipe.keeps_targets() {
                 return (Vec::new(), rows);
             }
-            let sample = self.data.sample(place.sample);
-            (scores(self.model, x, sample), rows)
+            let input = match products.of(k) {
+                Some([own, _]) => Input::Products(own),
+                None => self.data.sample(place.sample).into(),
+            };
+            (scores(self.model, x, input), rows)
         })
     }
 
@@ -197,6 +295,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     fn lose<S: Number>(
         &self,
         sheet: &mut Sheet<S>,
+        products: &Products<S>,
         k: usize,
         scores: &[Var<S>],
         rows: &Rows<S>,
@@ -207,7 +306,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         let theta = self.recipe.split(theta, self.layers);
         let target: Vec<Var<S>> = elr.iter().map(|&t| tape.leaf(t)).collect();
         let mark = tape.mark();
-        let loss = tape.record(|| self.loss(x, &theta, k, scores, rows, &target));
+        let loss = tape.record(|| self.loss(x, &theta, products, k, scores, rows, &target));
         sheet.value += sheet.tape.value(loss).times(weight);
         *sheet.tape.adjoint_mut(loss) += S::constant(weight);
         sheet.tape.sweep(mark);
@@ -219,6 +318,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         &self,
         w: &[Var<S>],
         theta: &Split<'_, Var<S>>,
+        products: &Products<S>,
         k: usize,
         scores: &[Var<S>],
         rows: &Rows<S>,
@@ -235,7 +335,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         };
         let mut loss = match self.recipe.mixup {
             None => one(scores, self.label(self.batch[k].sample), &rows.pskd),
-            Some(mixup) => self.mixed(w, theta, k, rows, mixup, &one),
+            Some(mixup) => self.mixed(w, theta, products, k, rows, mixup, &one),
         };
         if self.recipe.elr.is_some() {
             loss += Elr::term(scores, target, theta.elr);
@@ -248,6 +348,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         &self,
         w: &[Var<S>],
         theta: &Split<'_, Var<S>>,
+        products: &Products<S>,
         k: usize,
         rows: &Rows<S>,
         mixup: DecoupledMixup,
@@ -255,10 +356,16 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     ) -> Var<S> {
         let place = self.batch[k];
         let share = DecoupledMixup::share(theta.mixup, place.share);
-        let mut scores = vec![Var::constant(0.0); self.model.classes()];
         let pair = [place.sample, place.partner];
-        let input = match pair.map(|i| self.data.sample(i)) {
-            [Sample::Features(first), Sample::Features(second)] => Input::Mixed {
+        let mixed: Vec<Var<S>>;
+        let input = match (products.of(k), pair.map(|i| self.data.sample(i))) {
+            (Some([own, other]), _) => {
+                let mut products = own.to_vec();
+                mix(own, other, share, &mut products);
+                mixed = products;
+                Input::Products(&mixed)
+            }
+            (None, [Sample::Features(first), Sample::Features(second)]) => Input::Mixed {
                 first,
                 second,
                 share,
@@ -266,7 +373,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
             // Refused when the training was made.
             _ => Input::Tokens(&[]),
         };
-        self.model.scores(w, input, &mut scores);
+        let scores = scores(self.model, w, input);
         let classes = pair.map(|i| self.label(i));
         let first = one(&scores, classes[0], &rows.pskd);
         let second = one(&scores, classes[1], &rows.partner);

@@ -15,6 +15,7 @@ pub(super) use products::scores_of_one;
 use super::number::{Number, Real};
 use crate::parallel;
 use crate::problem::minibatch::Batch;
+use crate::simd::dispatch;
 
 /// Samples whose data are read forwards and backwards while they are in the second-level cache.
 const BLOCK: usize = 128;
@@ -81,6 +82,11 @@ impl<'a, D: Real> Rows<'a, D> {
         }
     }
 
+    /// The first `samples` rows.
+    pub(super) fn all(values: &'a [D], columns: usize, samples: usize) -> Self {
+        Rows::new(values, columns, Batch::all(samples))
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.batch.len()
@@ -123,6 +129,11 @@ impl<'a, D: Real> Rows<'a, D> {
     fn outputs(&self, w: usize) -> Option<usize> {
         let fits = self.columns > 0 && w.is_multiple_of(self.columns);
         fits.then(|| w / self.columns)
+    }
+
+    /// How many scores a matrix of `w` entries makes of all rows.
+    pub(super) fn products(&self, w: usize) -> usize {
+        self.outputs(w).unwrap_or(0) * self.len()
     }
 
     /// out ← the scores W dᵢ of every row, one after the other, for a matrix W, row after row.
@@ -177,18 +188,7 @@ impl<'a, D: Real> Rows<'a, D> {
                     let (scores, reals) = (&mut part.scores, &mut part.reals);
                     forwards(planes, block, S::PARTS * c, scores, reals);
                     link(rows, scores);
-                    let y = match S::as_reals(scores) {
-                        Some(scores) => scores,
-                        None => {
-                            reals.clear();
-                            for row in scores.chunks_exact(c.max(1)) {
-                                reals.extend(row.iter().map(|s| s.real_part()));
-                                reals.extend(row.iter().map(|s| s.tangent()));
-                            }
-                            &*reals
-                        }
-                    };
-                    add_outer(&mut part.sums, y, block);
+                    add_outer(&mut part.sums, rows_in_planes(scores, c, reals), block);
                 }
             });
             let Some((total, others)) = parts.split_first_mut() else {
@@ -209,6 +209,32 @@ impl<'a, D: Real> Rows<'a, D> {
                     *out = S::with_tangent(re, eps);
                 }
             }
+        });
+    }
+
+    /// W ← W + Σᵢ yᵢ dᵢᵀ, with the c numbers yᵢ of every row one after the other: the transpose of [`scores`](Rows::scores). The data must
+    /// be numbers of S already, and y of its length.
+    pub(super) fn add_outer<S: Number<Real = D>>(&self, y: &[S], w: &mut [S]) {
+        let Some(c) = self.outputs(w.len()) else {
+            return;
+        };
+        if let (Some(y), Some(w)) = (S::as_reals(y), S::as_reals_mut(w)) {
+            return add_outer(w, y, *self);
+        }
+        S::with_room(|room| {
+            let part = &mut at_least(&mut room.parts, 1)[0];
+            part.sums.clear();
+            part.sums.resize(S::PARTS * w.len(), D::default());
+            add_outer(&mut part.sums, rows_in_planes(y, c, &mut part.reals), *self);
+            let (re, eps) = part.sums.split_at(w.len());
+            dispatch(
+                #[inline(always)]
+                || {
+                    for ((w, &re), &eps) in w.iter_mut().zip(re).zip(eps) {
+                        *w += S::with_tangent(re, eps);
+                    }
+                },
+            );
         });
     }
 
@@ -251,6 +277,23 @@ fn in_planes<'a, S: Number>(w: &'a [S], room: &'a mut Vec<S::Real>) -> &'a [S::R
     room.clear();
     room.extend(w.iter().map(|w| w.real_part()));
     room.extend(w.iter().map(|w| w.tangent()));
+    room
+}
+
+/// The c numbers of every row as 2c real ones, the values and then the tangents, in `room`; themselves where they are real.
+fn rows_in_planes<'a, S: Number>(
+    y: &'a [S],
+    c: usize,
+    room: &'a mut Vec<S::Real>,
+) -> &'a [S::Real] {
+    if let Some(y) = S::as_reals(y) {
+        return y;
+    }
+    room.clear();
+    for row in y.chunks_exact(c.max(1)) {
+        room.extend(row.iter().map(|s| s.real_part()));
+        room.extend(row.iter().map(|s| s.tangent()));
+    }
     room
 }
 

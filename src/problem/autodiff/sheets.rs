@@ -1,6 +1,7 @@
 //! [`Sheets`]: tapes for the samples of a batch, in parallel.
 
 use std::any::Any;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::number::Number;
@@ -108,6 +109,21 @@ impl Sheets {
         record: impl Fn(&mut Sheet<S>, usize) + Sync,
         read: impl FnOnce(&[Sheet<S>]) -> R,
     ) -> R {
+        let record = |sheet: &mut Sheet<S>, part: Range<usize>| {
+            part.for_each(|k| record(sheet, k));
+        };
+        self.parts(samples, x, theta, record, read)
+    }
+
+    /// The same with the samples of a part at once.
+    pub fn parts<S: Number, R>(
+        &self,
+        samples: usize,
+        x: &[S],
+        theta: &[S],
+        record: impl Fn(&mut Sheet<S>, Range<usize>) + Sync,
+        read: impl FnOnce(&[Sheet<S>]) -> R,
+    ) -> R {
         self.0.with(|sheets: &mut Vec<Sheet<S>>| {
             let size = part_size(samples);
             let parts = samples.div_ceil(size).max(1);
@@ -116,9 +132,7 @@ impl Sheets {
             }
             parallel::for_each(&mut sheets[..parts], |part, sheet| {
                 sheet.open(x, theta);
-                for k in part * size..((part + 1) * size).min(samples) {
-                    record(sheet, k);
-                }
+                record(sheet, part * size..((part + 1) * size).min(samples));
             });
             read(&sheets[..parts])
         })

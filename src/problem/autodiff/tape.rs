@@ -10,6 +10,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Range, Sub, SubAssign};
 
 use super::jet::{self, Block, Jet};
 use super::number::{self, Number};
+use super::rows::Rows;
 use super::scalar::Scalar;
 use crate::simd::dispatch;
 
@@ -81,6 +82,13 @@ enum Kind<S> {
         rows: u32,
         data: u32,
         columns: u32,
+    },
+    /// W dᵢ of several samples, one after the other, with their data from `data` on.
+    MatRows {
+        w: Span,
+        data: u32,
+        columns: u32,
+        samples: u32,
     },
     MatVec {
         w: Span,
@@ -303,6 +311,16 @@ impl<S: Number> Tape<S> {
                     let y = &after[..rows as usize];
                     let d = &data[at as usize..(at + columns) as usize];
                     spread(before, places, left, w, |w| number::add_outer_data(w, y, d));
+                }
+                Kind::MatRows {
+                    w,
+                    data: at,
+                    columns,
+                    samples,
+                } => {
+                    let rows = Rows::all(&data[at as usize..], columns as usize, samples as usize);
+                    let y = &after[..rows.products(w.len as usize)];
+                    spread(before, places, left, w, |w| rows.add_outer(y, w));
                 }
                 Kind::MatVec { w, x, rows } => {
                     let y = &after[..rows as usize];
@@ -541,6 +559,33 @@ impl<S: Number> Var<S> {
             values.extend(x.iter().map(|x| line.values[x.place()]));
             [values, slopes]
         })
+    }
+
+    /// out ← W dᵢ of every sample, one after the other, for a matrix W, row after row: the same as
+    /// [`mat_data`](Scalar::mat_data) of each, in one step and in registers. NaN where the lengths do not fit.
+    pub fn mat_rows(w: &[Self], data: &[&[f64]], out: &mut [Self]) {
+        let columns = data.first().map_or(0, |d| d.len());
+        let alike = data.iter().all(|d| d.len() == columns);
+        if !alike || !number::fits(w.len() * data.len(), out.len(), columns) {
+            return out.fill(Self::constant(f64::NAN));
+        }
+        S::with_tape(|Tape { line, side }| {
+            let (w, at) = (side.span(w), side.data.len());
+            for data in data {
+                number::extend::<S>(&mut side.data, data);
+            }
+            let [room, _] = &mut side.rooms;
+            let kind = Kind::MatRows {
+                w,
+                data: at as u32,
+                columns: columns as u32,
+                samples: data.len() as u32,
+            };
+            line.push_all(kind, out, |values, out| {
+                let rows = Rows::all(&side.data[at..], columns, data.len());
+                rows.scores(gathered(values, &side.places, room, w), out);
+            });
+        });
     }
 
     /// The number on the tape, tangent and all.
