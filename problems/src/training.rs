@@ -38,7 +38,7 @@ use crate::models::{Classifier, fits};
 use crate::random::{shuffle, uniform};
 use crate::regularizers::Recipe;
 use optimizer::Moving;
-use pass::{Pass, Place, Products, Targets};
+use pass::{Member, Pass, Place, Targets};
 
 /// How a model is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -253,7 +253,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         t: usize,
         w: &[S],
         theta: &[S],
-        record: impl Fn(&Pass<'_, M, D>, &mut Sheet<S>, &Products<S>, usize) + Sync,
+        record: impl Fn(&Pass<'_, M, D>, &mut Sheet<S>, &Member<'_, S>) + Sync,
     ) -> Gradients<S> {
         let mut weights = w.to_vec();
         self.recipe.weights(w, &self.layers, theta, &mut weights);
@@ -268,9 +268,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
                 &weights,
                 theta,
                 |sheet, part| {
-                    pass.each(sheet, part, |sheet, products, k| {
-                        record(pass, sheet, products, k);
-                    });
+                    pass.each(sheet, part, |sheet, member| record(pass, sheet, member));
                 },
                 |sheets| {
                     gather(sheets, 0, &mut result.by_w);
@@ -295,8 +293,8 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         targets: &mut Targets<S>,
         theta: &[S],
     ) {
-        let found = self.gradients(t, &moving.w, theta, |pass, sheet, products, k| {
-            pass.step(sheet, products, targets, k);
+        let found = self.gradients(t, &moving.w, theta, |pass, sheet, member| {
+            pass.step(sheet, member, targets);
         });
         let mut gradient = found.by_w;
         self.add_decay(&moving.w, &mut gradient);
@@ -371,8 +369,8 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
         // What the optimizer makes of a gradient is linear only for gradient descent; else the gradient itself is needed.
         let mut gradient = vec![E::default(); at.w.len()];
         if self.settings.optimizer.moments() > 1 {
-            let found = self.gradients(t, &at.w, &numbers, |pass, sheet, products, k| {
-                pass.step(sheet, products, &rows, k);
+            let found = self.gradients(t, &at.w, &numbers, |pass, sheet, member| {
+                pass.step(sheet, member, &rows);
             });
             gradient = found.by_w;
             self.add_decay(&at.w, &mut gradient);
@@ -401,7 +399,7 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
             t,
             &dual(&at.w, &along),
             &still(&numbers),
-            |pass, sheet, products, k| pass.transposed(sheet, products, &old, &next, k),
+            |pass, sheet, member| pass.transposed(sheet, member, &old, &next),
         );
         for ((w, &along), by_w) in moving.w.iter_mut().zip(&along).zip(&found.by_w) {
             *w += by_w.eps + Number::times_real(along, E::constant(self.settings.decay));
@@ -422,8 +420,8 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
             let mut sheet = Sheet::default();
             (0..pass.batch.len()).find_map(|k| {
                 sheet.open(&weights, theta);
-                pass.each(&mut sheet, k..k + 1, |sheet, products, k| {
-                    pass.step(sheet, products, &targets, k);
+                pass.each(&mut sheet, k..k + 1, |sheet, member| {
+                    pass.step(sheet, member, &targets);
                 });
                 let finite = sheet.adjoints()[0].iter().all(|a| a.is_finite());
                 let what = match (sheet.value.is_finite(), finite) {

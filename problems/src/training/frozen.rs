@@ -67,8 +67,8 @@ impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
         let mut sheet = Sheet::default();
         sheet.open(&weights, theta);
         let mut new = Targets::default();
-        pass.each(&mut sheet, 0..all.len(), |sheet, products, k| {
-            pass.refreshed(sheet, products, &self.targets, k, &mut new);
+        pass.each(&mut sheet, 0..all.len(), |sheet, member| {
+            pass.refreshed(sheet, member, &self.targets, &mut new);
         });
         self.targets = new;
         self
@@ -167,8 +167,8 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
             &weights,
             theta,
             |sheet: &mut Sheet<S>, part| {
-                pass.each(sheet, part, |sheet, products, k| {
-                    pass.frozen(sheet, products, &targets, k);
+                pass.each(sheet, part, |sheet, member| {
+                    pass.frozen(sheet, member, &targets);
                 });
             },
             |sheets| {
@@ -194,8 +194,8 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
         let mut sheet = Sheet::default();
         let at = all.into_iter().find(|&k| {
             sheet.open(&weights, theta);
-            pass.each(&mut sheet, k..k + 1, |sheet, products, k| {
-                pass.frozen(sheet, products, &self.targets, k);
+            pass.each(&mut sheet, k..k + 1, |sheet, member| {
+                pass.frozen(sheet, member, &self.targets);
             });
             !(sheet.value.is_finite() && sheet.adjoints()[0].iter().all(|a| a.is_finite()))
         })?;

@@ -53,20 +53,25 @@ struct Next<S> {
 }
 
 /// What the first matrix of the model makes of the samples of a block, and of those that they are mixed with.
-pub(super) struct Products<S> {
+struct Products<S> {
     products: Vec<Var<S>>,
     outputs: usize,
-    /// The places of both for every sample of the block, which begins with sample `first` of the batch.
+    /// The places of both for every sample of the block.
     places: Vec<[usize; 2]>,
-    first: usize,
 }
 
 impl<S> Products<S> {
-    /// Those of sample k of the batch, and of the one that it is mixed with; `None` where the model begins otherwise.
-    fn of(&self, k: usize) -> Option<[&[Var<S>]; 2]> {
-        let places = self.places.get(k - self.first)?;
+    /// Those of a sample of the block, and of the one that it is mixed with; `None` where the model begins otherwise.
+    fn of(&self, place: usize) -> Option<[&[Var<S>]; 2]> {
+        let places = self.places.get(place)?;
         Some(places.map(|place| &self.products[place * self.outputs..][..self.outputs]))
     }
+}
+
+/// A sample of a batch that is being recorded.
+pub(super) struct Member<'a, S> {
+    place: Place,
+    products: Option<[&'a [Var<S>]; 2]>,
 }
 
 /// Samples of a block: enough for the kernels, few enough for the second-level cache.
@@ -95,41 +100,42 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         &self,
         sheet: &mut Sheet<S>,
         part: Range<usize>,
-        mut record: impl FnMut(&mut Sheet<S>, &Products<S>, usize),
+        mut record: impl FnMut(&mut Sheet<S>, &Member<'_, S>),
     ) {
-        for first in part.clone().step_by(BLOCK) {
+        for first in (part.start..part.end).step_by(BLOCK) {
             let mark = sheet.tape.mark();
-            let block = first..part.end.min(first + BLOCK);
-            let products = self.products(sheet, block.clone());
-            block.for_each(|k| record(sheet, &products, k));
+            let block = &self.batch[first..part.end.min(first + BLOCK)];
+            let products = self.products(sheet, block);
+            for (k, &place) in block.iter().enumerate() {
+                let products = products.of(k);
+                record(sheet, &Member { place, products });
+            }
             sheet.tape.sweep(mark);
             sheet.tape.truncate(mark);
         }
     }
 
-    fn products<S: Number>(&self, sheet: &mut Sheet<S>, block: Range<usize>) -> Products<S> {
+    fn products<S: Number>(&self, sheet: &mut Sheet<S>, block: &[Place]) -> Products<S> {
         let mut found = Products {
             products: Vec::new(),
             outputs: 0,
             places: Vec::new(),
-            first: block.start,
         };
         let Some(matrix) = self.model.first_matrix() else {
             return found;
         };
-        let mut samples: Vec<usize> = block.clone().map(|k| self.batch[k].sample).collect();
-        for (place, k) in block.enumerate() {
-            let partner = self.batch[k].partner;
-            let at = match samples.get(place + 1) {
-                _ if self.recipe.mixup.is_none() => place,
+        let mut samples: Vec<usize> = block.iter().map(|place| place.sample).collect();
+        for (k, place) in block.iter().enumerate() {
+            let at = match samples.get(k + 1) {
+                _ if self.recipe.mixup.is_none() => k,
                 // Mostly it is mixed with the next one.
-                Some(&next) if next == partner => place + 1,
+                Some(&next) if next == place.partner => k + 1,
                 _ => {
-                    samples.push(partner);
+                    samples.push(place.partner);
                     samples.len() - 1
                 }
             };
-            found.places.push([place, at]);
+            found.places.push([k, at]);
         }
         let rows = samples.iter().map(|&i| match self.data.sample(i) {
             Sample::Features(features) => features,
@@ -147,54 +153,51 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         found
     }
 
-    /// Records sample k of the batch, and adds its share of the gradient to the adjoints of the sheet. The notes get the new targets.
+    /// Records a sample of the batch, and adds its share of the gradient to the adjoints of the sheet. The notes get the new targets.
     pub(super) fn step<S: Number>(
         &self,
         sheet: &mut Sheet<S>,
-        products: &Products<S>,
+        member: &Member<'_, S>,
         targets: &Targets<S>,
-        k: usize,
     ) {
         let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, products, targets, k);
+        let (scores, rows) = self.predict(sheet, member, targets);
         let next = self.next(sheet, &scores, &rows);
         // No derivative flows through the targets, which are numbers to the loss.
         let elr = numbers(&sheet.tape, &next.elr);
         let pskd = numbers(&sheet.tape, &next.pskd);
-        self.lose(sheet, products, k, &scores, &rows, &elr);
+        self.lose(sheet, member, &scores, &rows, &elr);
         sheet.tape.sweep(mark);
         sheet.tape.truncate(mark);
         sheet.notes.extend(elr);
         sheet.notes.extend(pskd);
     }
 
-    /// Records sample k with targets that stay where they are, and adds its share of the gradients to the adjoints.
+    /// Records a sample with targets that stay where they are, and adds its share of the gradients to the adjoints.
     pub(super) fn frozen<S: Number>(
         &self,
         sheet: &mut Sheet<S>,
-        products: &Products<S>,
+        member: &Member<'_, S>,
         targets: &Targets<S>,
-        k: usize,
     ) {
         let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, products, targets, k);
-        let elr = self.row(&targets.elr, self.batch[k].row);
-        self.lose(sheet, products, k, &scores, &rows, elr);
+        let (scores, rows) = self.predict(sheet, member, targets);
+        let elr = self.row(&targets.elr, member.place.row);
+        self.lose(sheet, member, &scores, &rows, elr);
         sheet.tape.sweep(mark);
         sheet.tape.truncate(mark);
     }
 
-    /// Appends the new targets of sample k, and nothing else.
+    /// Appends the new targets of a sample, and nothing else.
     pub(super) fn refreshed<S: Number>(
         &self,
         sheet: &mut Sheet<S>,
-        products: &Products<S>,
+        member: &Member<'_, S>,
         targets: &Targets<S>,
-        k: usize,
         new: &mut Targets<S>,
     ) {
         let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, products, targets, k);
+        let (scores, rows) = self.predict(sheet, member, targets);
         let next = self.next(sheet, &scores, &rows);
         new.elr.extend(numbers(&sheet.tape, &next.elr));
         new.pskd.extend(numbers(&sheet.tape, &next.pskd));
@@ -207,20 +210,19 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     pub(super) fn transposed<E: Real>(
         &self,
         sheet: &mut Sheet<Dual<E>>,
-        products: &Products<Dual<E>>,
+        member: &Member<'_, Dual<E>>,
         targets: &Targets<Dual<E>>,
         later: &Targets<E>,
-        k: usize,
     ) {
         let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, products, targets, k);
+        let (scores, rows) = self.predict(sheet, member, targets);
         let next = self.next(sheet, &scores, &rows);
         // The loss is differentiated at targets that stay where they are.
         let mut elr = numbers(&sheet.tape, &next.elr);
         elr.iter_mut().for_each(|t| t.eps = E::default());
-        let by_elr = self.lose(sheet, products, k, &scores, &rows, &elr);
+        let by_elr = self.lose(sheet, member, &scores, &rows, &elr);
         // What the loss makes of a new target, and what later steps do.
-        let row = self.batch[k].row;
+        let row = member.place.row;
         let of_elr = self.row(&later.elr, row);
         for ((&var, own), &later) in next.elr.iter().zip(by_elr).zip(of_elr) {
             *sheet.tape.adjoint_mut(var) = Dual::new(E::default(), own.eps + later);
@@ -237,15 +239,14 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         sheet.tape.truncate(mark);
     }
 
-    /// The scores of sample k unmixed, where they are needed, and the targets.
+    /// The scores of a sample unmixed, where they are needed, and the targets.
     fn predict<S: Number>(
         &self,
         sheet: &mut Sheet<S>,
-        products: &Products<S>,
+        member: &Member<'_, S>,
         targets: &Targets<S>,
-        k: usize,
     ) -> (Vec<Var<S>>, Rows<S>) {
-        let place = self.batch[k];
+        let place = member.place;
         let mixed = self.recipe.mixup.is_some();
         let Sheet { tape, x, .. } = sheet;
         tape.record(|| {
@@ -262,7 +263,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
             if mixed && !self.recipe.keeps_targets() {
                 return (Vec::new(), rows);
             }
-            let input = match products.of(k) {
+            let input = match member.products {
                 Some([own, _]) => Input::Products(own),
                 None => self.data.sample(place.sample).into(),
             };
@@ -291,12 +292,11 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         })
     }
 
-    /// Records the loss of sample k, sends its adjoint back to the scores, and returns that of the numbers `elr`.
+    /// Records the loss of a sample, sends its adjoint back to the scores, and returns that of the numbers `elr`.
     fn lose<S: Number>(
         &self,
         sheet: &mut Sheet<S>,
-        products: &Products<S>,
-        k: usize,
+        member: &Member<'_, S>,
         scores: &[Var<S>],
         rows: &Rows<S>,
         elr: &[S],
@@ -306,7 +306,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         let theta = self.recipe.split(theta, self.layers);
         let target: Vec<Var<S>> = elr.iter().map(|&t| tape.leaf(t)).collect();
         let mark = tape.mark();
-        let loss = tape.record(|| self.loss(x, &theta, products, k, scores, rows, &target));
+        let loss = tape.record(|| self.loss(x, &theta, member, scores, rows, &target));
         sheet.value += sheet.tape.value(loss).times(weight);
         *sheet.tape.adjoint_mut(loss) += S::constant(weight);
         sheet.tape.sweep(mark);
@@ -318,8 +318,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         &self,
         w: &[Var<S>],
         theta: &Split<'_, Var<S>>,
-        products: &Products<S>,
-        k: usize,
+        member: &Member<'_, S>,
         scores: &[Var<S>],
         rows: &Rows<S>,
         target: &[Var<S>],
@@ -334,8 +333,8 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
             )
         };
         let mut loss = match self.recipe.mixup {
-            None => one(scores, self.label(self.batch[k].sample), &rows.pskd),
-            Some(mixup) => self.mixed(w, theta, products, k, rows, mixup, &one),
+            None => one(scores, self.label(member.place.sample), &rows.pskd),
+            Some(mixup) => self.mixed(w, theta, member, rows, mixup, &one),
         };
         if self.recipe.elr.is_some() {
             loss += Elr::term(scores, target, theta.elr);
@@ -343,22 +342,21 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         loss
     }
 
-    /// The loss of sample k mixed with its partner.
+    /// The loss of a sample mixed with its partner.
     fn mixed<S: Number>(
         &self,
         w: &[Var<S>],
         theta: &Split<'_, Var<S>>,
-        products: &Products<S>,
-        k: usize,
+        member: &Member<'_, S>,
         rows: &Rows<S>,
         mixup: DecoupledMixup,
         one: &impl Fn(&[Var<S>], usize, &[Var<S>]) -> Var<S>,
     ) -> Var<S> {
-        let place = self.batch[k];
+        let place = member.place;
         let share = DecoupledMixup::share(theta.mixup, place.share);
         let pair = [place.sample, place.partner];
         let mixed: Vec<Var<S>>;
-        let input = match (products.of(k), pair.map(|i| self.data.sample(i))) {
+        let input = match (member.products, pair.map(|i| self.data.sample(i))) {
             (Some([own, other]), _) => {
                 let mut products = own.to_vec();
                 mix(own, other, share, &mut products);
