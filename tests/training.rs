@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // in the helpers of tests, as in tests
 
 use bilevel::hypergradient::unrolled::Rollout;
-use bilevel::problem::autodiff::{Lower, Upper};
+use bilevel::problem::autodiff::{Dual, Gradients, Lower, Upper};
 use bilevel::problem::minibatch::{Batch, MinibatchLower};
 use bilevel::{Dynamics, LowerLevel, Mode, Vector, check_dynamics, check_lower, check_upper};
 use bilevel_problems::data::{Noise, Samples, Table, digits, first_names};
@@ -214,13 +214,15 @@ fn frozen_targets_make_a_lower_level_whose_derivatives_are_right() {
         assert!(report.passed(), "{}\n{report}", recipe.name());
         let report = check_upper(&upper, &x, &theta);
         assert!(report.passed(), "{}\n{report}", recipe.name());
-        let error = training
-            .freeze(&state)
-            .criterion(validation.clone())
-            .unwrap();
-        let error: Upper<_> = Upper::new(error.with_measure(Measure::Error));
-        let report = check_upper(&error, &x, &theta);
-        assert!(report.passed(), "{}\n{report}", recipe.name());
+        for measure in [Measure::Error, Measure::Calibrated] {
+            let criterion = training
+                .freeze(&state)
+                .criterion(validation.clone())
+                .unwrap();
+            let upper: Upper<_> = Upper::new(criterion.with_measure(measure));
+            let report = check_upper(&upper, &x, &theta);
+            assert!(report.passed(), "{measure:?} {}\n{report}", recipe.name());
+        }
         // A batch of all, in another order, is the level itself.
         let backwards: Vec<usize> = (0..20).rev().collect();
         let (mut a, mut b) = (x.clone(), x.clone());
@@ -229,6 +231,73 @@ fn frozen_targets_make_a_lower_level_whose_derivatives_are_right() {
         a.axpy(-1.0, &b);
         assert!(a.norm() <= 1e-14 * b.norm());
     }
+}
+
+/// The scores of a linear model are scaled by scaling its weights: the calibrated measure is the least cross-entropy along them.
+#[test]
+fn the_calibrated_measure_is_the_least_cross_entropy_of_all_scales() {
+    let (train, validation) = data();
+    let model = Linear::new(64, 10).unwrap();
+    let training: Training<_, _> = Training::new(
+        model,
+        train,
+        Recipe::default(),
+        settings(Optimizer::default()),
+    )
+    .unwrap();
+    let criterion = |measure| {
+        let plain = training.criterion(validation.clone()).unwrap();
+        plain.with_measure(measure)
+    };
+    let (plain, calibrated) = (
+        criterion(Measure::CrossEntropy),
+        criterion(Measure::Calibrated),
+    );
+    let all = Batch::all(validation.len());
+    let x = middle(&training, &vec![]);
+    let scaled = |kappa: f64| -> Vec<f64> { x.iter().map(|x| kappa * x).collect() };
+    let least = calibrated.value(all, &x, &[]);
+    let logs = (-4000..4000).map(|k| 1e-3 * f64::from(k));
+    let on_grid = logs
+        .map(|log: f64| plain.value(all, &scaled(log.exp()), &[]))
+        .fold(f64::INFINITY, f64::min);
+    assert!(
+        least <= on_grid && on_grid - least < 1e-6,
+        "{least} {on_grid}"
+    );
+    assert!(least < plain.value(all, &x, &[]) - 1e-3);
+    // It does not depend on the scale, so its gradient is orthogonal to the weights.
+    let elsewhere = calibrated.value(all, &scaled(7.0), &[]);
+    assert!((elsewhere - least).abs() < 1e-12);
+    let gradient = |x: &[f64]| {
+        let mut out = x.to_vec();
+        calibrated.gradient(all, x, &[], &mut out);
+        out
+    };
+    let g = gradient(&x);
+    assert!(g.dot(&x).abs() < 1e-12 * g.norm() * x.norm());
+    // Twice differentiable, κ included.
+    let v: Vec<f64> = (0..x.len()).map(|k| (0.3 * k as f64).cos()).collect();
+    let along: Vec<Dual<f64>> = x.iter().zip(&v).map(|(&x, &v)| Dual::new(x, v)).collect();
+    let mut product = along.clone();
+    calibrated.gradient(all, &along, &[], &mut product);
+    let product: Vec<f64> = product.iter().map(|d| d.eps).collect();
+    let h = 1e-5;
+    let at = |t: f64| -> Vec<f64> { x.iter().zip(&v).map(|(x, v)| x + t * v).collect() };
+    let (ahead, behind) = (gradient(&at(h)), gradient(&at(-h)));
+    let differences: Vec<f64> = (ahead.iter().zip(&behind))
+        .map(|(a, b)| (a - b) / (2.0 * h))
+        .collect();
+    let mut error = differences.clone();
+    error.axpy(-1.0, &product);
+    assert!(error.norm() < 1e-7 * product.norm());
+    // Scores without a difference have any scale, and such that are NaN a NaN.
+    assert!((calibrated.value(all, &vec![0.0; x.len()], &[]) - 10f64.ln()).abs() < 1e-12);
+    assert!(
+        calibrated
+            .value(all, &vec![f64::NAN; x.len()], &[])
+            .is_nan()
+    );
 }
 
 #[test]

@@ -57,7 +57,8 @@ pub(crate) struct Options {
     /// C of a penalty (C/2)‖w‖².
     #[arg(long, default_value_t = 1e-4)]
     pub(crate) decay: f64,
-    /// What is tuned for: the cross-entropy on validation data, or 1 − p of the label, a smooth form of the share of mistakes.
+    /// What is tuned for: the cross-entropy on validation data; 1 − p of the label, a smooth form of the share of mistakes; or the
+    /// cross-entropy once a temperature has been fitted to the scores.
     #[arg(long, value_enum, default_value_t = MeasureName::CrossEntropy)]
     pub(crate) measure: MeasureName,
     /// The solver of the upper level: maid-lbfgs, hoag-quadratic, tpe, …; a name that is none lists them all.
@@ -155,6 +156,7 @@ impl From<NoiseName> for Noise {
 pub(crate) enum MeasureName {
     CrossEntropy,
     Error,
+    Calibrated,
 }
 
 impl From<MeasureName> for Measure {
@@ -162,6 +164,7 @@ impl From<MeasureName> for Measure {
         match name {
             MeasureName::CrossEntropy => Measure::CrossEntropy,
             MeasureName::Error => Measure::Error,
+            MeasureName::Calibrated => Measure::Calibrated,
         }
     }
 }

@@ -12,6 +12,7 @@
 //!
 //! [`Training::train`] is the plain run, with early stopping. Batches, the order of the samples and the random numbers of mixup are functions of the seed and of t.
 
+mod calibrated;
 mod criterion;
 mod early_stopping;
 mod frozen;

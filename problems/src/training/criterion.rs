@@ -2,11 +2,12 @@
 
 use bilevel::Error;
 use bilevel::problem::autodiff::sheets::{gather, sum};
-use bilevel::problem::autodiff::{Gradients, Number, Real, Scalar, Sheet, Sheets};
+use bilevel::problem::autodiff::{Gradients, Number, Real, Scalar, Sheet, Sheets, Var};
 use bilevel::problem::minibatch::Batch;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
+use super::calibrated;
 use crate::data::{Sample, Samples};
 use crate::models::{Classifier, Input, fits, predicted, scores};
 use crate::regularizers::{Recipe, negative_log};
@@ -20,6 +21,9 @@ pub enum Measure {
     CrossEntropy,
     /// 1 − p of the label: a smooth form of the share of mistakes, to which how sure one of them is matters little.
     Error,
+    /// min over κ of the cross-entropy of κ times the scores: what is left of it once a temperature has been fitted. Targets and mixed samples
+    /// make a model unsure of right answers, and it is not blamed for that. Of a batch, κ is that of the batch.
+    Calibrated,
 }
 
 /// f(x, θ) = the mean [`Measure`] of the model on data, with the weights at the front of x, through the compander where there is one.
@@ -81,7 +85,7 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
             let mut p = vec![E::default(); classes];
             E::softmax(&scores, &mut p);
             row.extend(p.iter().map(|p| p.value()));
-            let label = self.data.labels()[i] as usize;
+            let label = self.label(i);
             row.push(negative_log(&scores, label).value());
             row.push(f64::from(u8::from(predicted(&scores) == Some(label))));
         });
@@ -148,11 +152,33 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
         weights
     }
 
-    fn loss<S: Scalar>(&self, w: &[S], i: usize) -> S {
+    fn label(&self, i: usize) -> usize {
+        self.data.labels()[i] as usize
+    }
+
+    /// κ of a batch, for the measure that has one. It is a minimiser, so no derivative flows through it to the gradient of a loss.
+    fn scale<S: Number>(&self, batch: Batch<'_>, w: &[S]) -> S {
+        if self.measure != Measure::Calibrated {
+            return S::constant(1.0);
+        }
+        let mut all: Vec<Vec<S>> = vec![Vec::new(); batch.len()];
+        bilevel::parallel::for_each(&mut all, |k, own| {
+            *own = scores(&self.model, w, self.data.sample(batch.get(k)));
+        });
+        let labels: Vec<usize> = batch.iter().map(|i| self.label(i)).collect();
+        calibrated::scale(&all, &labels)
+    }
+
+    fn loss<S: Scalar>(&self, w: &[S], i: usize, scale: S) -> S {
         let scores = scores(&self.model, w, self.data.sample(i));
-        let label = self.data.labels()[i] as usize;
+        let label = self.label(i);
         match self.measure {
             Measure::CrossEntropy => negative_log(&scores, label),
+            Measure::Calibrated => {
+                let mut scaled = scores.clone();
+                S::scaled(&scores, scale, &mut scaled);
+                negative_log(&scaled, label)
+            }
             Measure::Error => {
                 let mut p = scores.clone();
                 S::softmax(&scores, &mut p);
@@ -181,7 +207,8 @@ impl<M: Classifier, D: Samples> Gradients for Criterion<M, D> {
 
     fn value<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S]) -> S {
         let w = self.weights(x, theta);
-        let total = sum(batch.len(), |k| self.loss(&w, batch.get(k)));
+        let scale = self.scale(batch, &w);
+        let total = sum(batch.len(), |k| self.loss(&w, batch.get(k), scale));
         total.times(1.0 / batch.len() as f64)
     }
 
@@ -208,6 +235,7 @@ impl<M: Classifier, D: Samples> Gradients for Criterion<M, D> {
     ) -> S {
         let weights = self.weights(x, theta);
         let weight = 1.0 / batch.len() as f64;
+        let scale = self.scale(batch, &weights);
         by_x.fill(S::default());
         by_theta.fill(S::default());
         let n = weights.len();
@@ -215,7 +243,11 @@ impl<M: Classifier, D: Samples> Gradients for Criterion<M, D> {
             batch.len(),
             &weights,
             &[],
-            |sheet: &mut Sheet<S>, k| sheet.add(weight, |w, _| self.loss(w, batch.get(k))),
+            |sheet: &mut Sheet<S>, k| {
+                sheet.add(weight, |w, _| {
+                    self.loss(w, batch.get(k), Var::constant_number(scale))
+                });
+            },
             |sheets| {
                 gather(sheets, 0, &mut by_x[..n]);
                 bilevel::problem::autodiff::sheets::value(sheets)
@@ -229,7 +261,7 @@ impl<M: Classifier, D: Samples> Gradients for Criterion<M, D> {
 
     fn explain(&self, x: &[f64], theta: &[f64]) -> Option<String> {
         let w = self.weights(x, theta);
-        let at = (0..self.data.len()).find(|&i| !self.loss(&w, i).is_finite())?;
+        let at = (0..self.data.len()).find(|&i| !self.loss(&w, i, 1.0).is_finite())?;
         Some(format!(
             "the loss of sample {at} of the validation data is not finite"
         ))
