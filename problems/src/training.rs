@@ -18,19 +18,20 @@ mod early_stopping;
 mod frozen;
 mod optimizer;
 mod pass;
+mod settings;
 mod state;
 
 pub use criterion::{Criterion, Judged, Measure};
 pub use early_stopping::Trained;
 pub use frozen::Frozen;
 pub use optimizer::{Optimizer, Schedule};
+pub use settings::Settings;
 
 use bilevel::problem::autodiff::sheets::gather;
 use bilevel::problem::autodiff::{Dual, Number, Real, Sheet, Sheets};
 use bilevel::{Dynamics, Error};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -40,72 +41,6 @@ use crate::random::{shuffle, uniform};
 use crate::regularizers::Recipe;
 use optimizer::Moving;
 use pass::{Member, Pass, Place, Targets};
-
-/// How a model is trained.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// Passes over the data (default 10).
-    pub epochs: usize,
-    /// Samples of a batch; the last one of an epoch may have fewer (default 64).
-    pub batch: usize,
-    /// α, the first step (default 0.05).
-    pub step: f64,
-    /// How the step changes (default: it falls to 0 along a cosine).
-    pub schedule: Schedule,
-    /// What moves the weights (default: gradient descent with momentum 0.9).
-    pub optimizer: Optimizer,
-    /// C of a penalty (C/2)‖w‖² on all that is trained (default 0).
-    pub decay: f64,
-    /// Seed of the first weights, the order of the samples and mixup (default 0).
-    pub seed: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            epochs: 10,
-            batch: 64,
-            step: 0.05,
-            schedule: Schedule::default(),
-            optimizer: Optimizer::default(),
-            decay: 0.0,
-            seed: 0,
-        }
-    }
-}
-
-impl Settings {
-    fn check(&self) -> Result<(), Error> {
-        for (name, value) in [("epochs", self.epochs), ("batch", self.batch)] {
-            if value == 0 {
-                return Err(Error::invalid(name, 0, "at least 1"));
-            }
-        }
-        if !(self.step > 0.0 && self.step.is_finite()) {
-            return Err(Error::invalid(
-                "step",
-                self.step,
-                "a positive, finite number",
-            ));
-        }
-        if !(self.decay >= 0.0 && self.decay.is_finite()) {
-            return Err(Error::invalid(
-                "decay",
-                self.decay,
-                "a finite number from 0 on",
-            ));
-        }
-        if let Schedule::Steps { every, factor } = self.schedule
-            && !(every > 0 && factor > 0.0 && factor.is_finite())
-        {
-            let found = format!("{factor} every {every} epochs");
-            let expected = "a positive, finite factor every epoch or more";
-            return Err(Error::invalid("schedule", found, expected));
-        }
-        self.optimizer.check()
-    }
-}
 
 /// Samples in all epochs together, at most.
 const MOST_ENTRIES: usize = 1 << 31;

@@ -1,0 +1,236 @@
+//! Functions of recorded scalars: a step each.
+
+use super::{Kind, Tape, Var, gathered};
+use crate::problem::autodiff::jet::{self, Block, Jet};
+use crate::problem::autodiff::number::{self, Number};
+use crate::problem::autodiff::scalar::Scalar;
+
+impl<S: Number> Scalar for Var<S> {
+    fn constant(value: f64) -> Self {
+        Var::constant_number(S::constant(value))
+    }
+
+    fn value(self) -> f64 {
+        self.number().value()
+    }
+
+    fn chain(self, phi: [f64; 3]) -> Self {
+        S::with_tape(|tape| {
+            let at = tape.value(self);
+            let (a, slope) = (self.index, at.slope(phi));
+            tape.line.push(at.chain(phi), Kind::Chain { a, slope })
+        })
+    }
+
+    fn detach(self) -> Self {
+        Var::constant_number(self.number())
+    }
+
+    fn plus(self, c: f64) -> Self {
+        self.linear(1.0, c)
+    }
+
+    fn times(self, c: f64) -> Self {
+        self.linear(c, 0.0)
+    }
+
+    fn sum(x: &[Self]) -> Self {
+        S::with_tape(|Tape { line, side }| {
+            let x = side.span(x);
+            let [room, _] = &mut side.rooms;
+            let total = S::sum(gathered(&line.values, &side.places, room, x));
+            line.push(total, Kind::Sum { x })
+        })
+    }
+
+    fn mat_vec(w: &[Self], x: &[Self], out: &mut [Self]) {
+        if !number::fits(w.len(), out.len(), x.len()) {
+            return out.fill(Self::constant(number::misfit(w.len(), x.len())));
+        }
+        S::with_tape(|Tape { line, side }| {
+            let (w, x, rows) = (side.span(w), side.span(x), out.len() as u32);
+            let [left, right] = &mut side.rooms;
+            line.push_all(Kind::MatVec { w, x, rows }, out, |values, out| {
+                number::mat_vec(
+                    gathered(values, &side.places, left, w),
+                    gathered(values, &side.places, right, x),
+                    out,
+                );
+            });
+        });
+    }
+
+    fn mat_data(w: &[Self], data: &[f64], out: &mut [Self]) {
+        if !number::fits(w.len(), out.len(), data.len()) {
+            return out.fill(Self::constant(number::misfit(w.len(), data.len())));
+        }
+        S::with_tape(|Tape { line, side }| {
+            let (w, at) = (side.span(w), side.data.len());
+            number::extend::<S>(&mut side.data, data);
+            let [room, _] = &mut side.rooms;
+            let kind = Kind::MatData {
+                w,
+                rows: out.len() as u32,
+                data: at as u32,
+                columns: data.len() as u32,
+            };
+            line.push_all(kind, out, |values, out| {
+                let w = gathered(values, &side.places, room, w);
+                number::mat_data(w, &side.data[at..], out);
+            });
+        });
+    }
+
+    fn map(x: &[Self], phi: impl Fn(f64) -> [f64; 3], out: &mut [Self]) {
+        if x.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
+        let [mut values, mut slopes] = Self::collected(x);
+        slopes.clear();
+        for value in &mut values {
+            let phi = phi(value.value());
+            slopes.push(value.slope(phi));
+            *value = value.chain(phi);
+        }
+        S::with_tape(|Tape { line, side }| {
+            let (x, at) = (side.span(x), side.slopes.len());
+            side.slopes.extend_from_slice(&slopes);
+            let kind = Kind::Map {
+                x,
+                slopes: at as u32,
+            };
+            line.push_all(kind, out, |_, out| out.copy_from_slice(&values));
+            side.rooms = [values, slopes];
+        });
+    }
+
+    fn scaled(x: &[Self], s: Self, out: &mut [Self]) {
+        if x.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
+        S::with_tape(|Tape { line, side }| {
+            let x = side.span(x);
+            let [room, _] = &mut side.rooms;
+            line.push_all(Kind::Scaled { x, s: s.index }, out, |values, out| {
+                let x = gathered(values, &side.places, room, x);
+                S::scaled(x, values[s.place()], out);
+            });
+        });
+    }
+
+    fn added(a: &[Self], b: &[Self], out: &mut [Self]) {
+        if a.len() != out.len() || b.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
+        S::with_tape(|Tape { line, side }| {
+            let (a, b) = (side.span(a), side.span(b));
+            let [left, right] = &mut side.rooms;
+            line.push_all(Kind::Added { a, b }, out, |values, out| {
+                S::added(
+                    gathered(values, &side.places, left, a),
+                    gathered(values, &side.places, right, b),
+                    out,
+                );
+            });
+        });
+    }
+
+    fn multiplied(a: &[Self], b: &[Self], out: &mut [Self]) {
+        if a.len() != out.len() || b.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
+        S::with_tape(|Tape { line, side }| {
+            let (a, b) = (side.span(a), side.span(b));
+            let [left, right] = &mut side.rooms;
+            line.push_all(Kind::Multiplied { a, b }, out, |values, out| {
+                S::multiplied(
+                    gathered(values, &side.places, left, a),
+                    gathered(values, &side.places, right, b),
+                    out,
+                );
+            });
+        });
+    }
+
+    fn sum_each<const K: usize, const M: usize>(
+        x: [&[Self]; K],
+        data: [&[f64]; M],
+        phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+    ) -> Self {
+        let lens = x.map(<[Self]>::len);
+        let Some(n) = jet::common_len(lens, data.map(<[f64]>::len)) else {
+            return Self::constant(f64::NAN);
+        };
+        // The tape is borrowed for a moment a block, and free while the formula is called.
+        let (first, at) = S::with_tape(|Tape { side, .. }| {
+            let (first, at) = (side.spans.len(), side.slopes.len());
+            for x in x {
+                let span = side.span(x);
+                side.spans.push(span);
+            }
+            let end = at + lens.iter().sum::<usize>();
+            side.slopes.resize(end, S::default());
+            (first, at)
+        });
+        let fetch = |start: usize, len: usize, points: &mut Block<S, K>| {
+            S::with_tape(|Tape { line, side }| {
+                for (point, &span) in points.iter_mut().zip(&side.spans[first..]) {
+                    if span.listed && span.len > 1 {
+                        let places = &side.places[span.range()][start..start + len];
+                        for (point, &place) in point.iter_mut().zip(places) {
+                            *point = line.values[place as usize];
+                        }
+                    } else {
+                        jet::copy(&line.values[span.range()], start, len, point);
+                    }
+                }
+            });
+        };
+        let keep = |start: usize, len: usize, derivatives: &Block<S, K>| {
+            S::with_tape(|Tape { side, .. }| {
+                let mut rest = &mut side.slopes[at..];
+                for (derivatives, len_of_all) in derivatives.iter().zip(lens) {
+                    let part;
+                    (part, rest) = std::mem::take(&mut rest).split_at_mut(len_of_all);
+                    match part {
+                        [one] => *one += jet::lane_sum(&derivatives[..len]),
+                        _ => part[start..start + len].copy_from_slice(&derivatives[..len]),
+                    }
+                }
+            });
+        };
+        let total = jet::sum_each(n, fetch, data, phi, keep);
+        let kind = Kind::SumEach {
+            spans: first as u32,
+            count: K as u32,
+            slopes: at as u32,
+        };
+        S::with_tape(|tape| tape.line.push(total, kind))
+    }
+
+    fn log_sum_exp(x: &[Self]) -> Self {
+        S::with_tape(|Tape { line, side }| {
+            let (x, at) = (side.span(x), side.slopes.len());
+            let [room, _] = &mut side.rooms;
+            let numbers = gathered(&line.values, &side.places, room, x);
+            let total = S::log_sum_exp(numbers);
+            side.slopes.resize(at + numbers.len(), S::default());
+            S::softmax(numbers, &mut side.slopes[at..]);
+            let slopes = at as u32;
+            line.push(total, Kind::SumMap { x, slopes })
+        })
+    }
+
+    fn softmax(x: &[Self], out: &mut [Self]) {
+        if x.len() != out.len() {
+            return out.fill(Self::constant(f64::NAN));
+        }
+        S::with_tape(|Tape { line, side }| {
+            let x = side.span(x);
+            let [room, _] = &mut side.rooms;
+            line.push_all(Kind::Softmax { x }, out, |values, out| {
+                S::softmax(gathered(values, &side.places, room, x), out);
+            });
+        });
+    }
+}
