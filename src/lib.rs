@@ -44,6 +44,7 @@
 //! | [`oracle`] | θ and an accuracy in, value and hypergradient out: [`Implicit`], [`Sum`] over samples in parallel, and [`Unrolled`] |
 //! | [`upper`] | what moves θ: [`Maid`], [`Hoag`], [`GradientDescent`]; without gradients [`DerivativeFree`], [`RandomSearch`], [`GridSearch`] |
 //! | [`stochastic`] | methods on minibatches, single-loop: [`Soba`] and its peers, under the same driver |
+//! | [`folds`] | hold-out and cross-validation of any problem |
 //! | [`run`] | the driver: stopping rules, budgets, observers, trace, report, checkpoints |
 //! | `plot` | convergence figures (feature `plot`) |
 //! | `argmin` | argmin's solvers and its Executor, in both directions (feature `argmin`) |
@@ -75,6 +76,7 @@
 #[cfg(feature = "argmin")]
 pub mod argmin;
 pub mod error;
+pub mod folds;
 pub mod hypergradient;
 pub mod linear;
 pub mod lower;
@@ -94,6 +96,7 @@ pub mod vector;
 pub mod work;
 
 pub use error::{CheckpointError, Error};
+pub use folds::{Fold, Folds};
 pub use hypergradient::unrolled::check_dynamics;
 pub use hypergradient::unrolled::{Dynamics, Mode};
 pub use hypergradient::{Accuracy, Bounded, Estimator, Evaluation, Hypergradient, Trust};

@@ -10,6 +10,7 @@
 
 pub mod autodiff;
 pub mod check;
+pub mod closures;
 pub mod minibatch;
 
 use crate::error::Error;

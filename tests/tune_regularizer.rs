@@ -141,7 +141,7 @@ fn the_same_bytes_on_any_number_of_threads_and_after_an_interruption() {
     }
     let arguments = ["--seeds", "1", "--tpe-trials", "3"];
     let text = example::succeeds(NAME, &out("tpe"), &with(&arguments));
-    assert!(text.contains("TPE"), "{text}");
+    assert!(text.contains("the best of 3 trials of TPE"), "{text}");
 }
 
 #[test]

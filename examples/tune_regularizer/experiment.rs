@@ -4,7 +4,7 @@ use bilevel::hypergradient::unrolled::Rollout;
 use bilevel::lower::Lbfgs;
 use bilevel::problem::autodiff::{Lower, Real, Upper};
 use bilevel::{
-    Accuracy, Dynamics, Implicit, Limits, Oracle, Region, Report, Trust, Unrolled, Work,
+    Accuracy, Dynamics, Implicit, Limits, Oracle, Region, Report, Trust, Unrolled, UpperLevel, Work,
 };
 use bilevel_problems::data::{Samples, Table, first_names};
 use bilevel_problems::models::{
@@ -134,6 +134,8 @@ pub(crate) struct History {
     /// Validation and test accuracy, and the share of the wrong labels that the model predicts.
     pub(crate) epochs: Vec<[f64; 3]>,
     pub(crate) validation: Judged,
+    /// What is tuned for, on the validation data.
+    pub(crate) measured: f64,
     pub(crate) test: Judged,
     /// The trained weights, as the model computes with them.
     pub(crate) weights: Vec<f64>,
@@ -145,6 +147,7 @@ pub(crate) struct History {
 
 /// Trains, and judges the model behind every epoch.
 fn train<E: Real, M: Classifier + Clone, D: Samples>(
+    options: &Options,
     name: &'static str,
     training: &Training<M, D, E>,
     split: &Split<D>,
@@ -190,8 +193,13 @@ fn train<E: Real, M: Classifier + Clone, D: Samples>(
         let share = k as f64 / SHARES as f64;
         Some((share, judges[1].both_found(&state, &theta, share)?))
     });
+    let measure = training
+        .criterion(split.validation.clone())?
+        .with_measure(options.measure.into());
+    let measured = Upper::<_, E>::new(measure).value(&state, &theta);
     Ok(History {
         name,
+        measured,
         epochs,
         mixed: mixed.collect(),
         validation: judges[0].judge(&state, &theta),
@@ -207,6 +215,8 @@ pub(crate) struct Case {
     pub(crate) seed: u64,
     pub(crate) histories: Vec<History>,
     pub(crate) tuned: Option<Tuned>,
+    /// Seconds until what was tuned for was as low as the best of TPE, and seconds that TPE took.
+    pub(crate) race: Option<(Option<f64>, f64)>,
 }
 
 pub(crate) struct Tuned {
@@ -253,17 +263,20 @@ fn one_seed<E: Real, M: Classifier + Clone, D: Samples>(
     };
     check(options, make(recipe)?, split)?;
     let plain = make(Recipe::default())?;
-    let mut histories = vec![train("none", &plain, split, &[], 0.0)?];
+    let mut histories = vec![train(options, "none", &plain, split, &[], 0.0)?];
     if recipe == Recipe::default() {
         return Ok(Case {
             seed,
             histories,
             tuned: None,
+            race: None,
         });
     }
     let training = make(recipe)?;
     let published = training.theta()?;
-    histories.push(train("default", &training, split, &published, 0.0)?);
+    histories.push(train(
+        options, "default", &training, split, &published, 0.0,
+    )?);
     let clock = Instant::now();
     let notes = Notes::default();
     let first = seed == options.seed;
@@ -279,16 +292,34 @@ fn one_seed<E: Real, M: Classifier + Clone, D: Samples>(
         Treatment::Frozen => frozen(options, &training, split, &notes, first)?,
     };
     let seconds = clock.elapsed().as_secs_f64();
-    histories.push(train("tuned", &training, split, &report.theta, seconds)?);
+    histories.push(train(
+        options,
+        "tuned",
+        &training,
+        split,
+        &report.theta,
+        seconds,
+    )?);
+    let rows = notes.rows();
+    let mut race = None;
     if options.tpe_trials > 0 {
         let clock = Instant::now();
         let notes = Notes::default();
         let best = unrolled(options, "tpe", make(recipe)?, split, &notes, false)?;
         let seconds = clock.elapsed().as_secs_f64();
-        histories.push(train("TPE", &training, split, &best.theta, seconds)?);
+        let values = report.trace.rows().iter().map(|row| row.value.value);
+        let mut reached = values.zip(&rows).filter(|(v, _)| *v <= best.value.value);
+        race = Some((reached.next().map(|(_, note)| note.seconds), seconds));
+        histories.push(train(
+            options,
+            "TPE",
+            &training,
+            split,
+            &best.theta,
+            seconds,
+        )?);
     }
-    let path = notes.rows();
-    let path = path
+    let path = rows
         .iter()
         .map(|note| training.named(&note.theta))
         .collect();
@@ -296,6 +327,7 @@ fn one_seed<E: Real, M: Classifier + Clone, D: Samples>(
         seed,
         histories,
         tuned: Some(Tuned { report, path }),
+        race,
     })
 }
 

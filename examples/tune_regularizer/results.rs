@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use super::common::Failure;
+use super::common::quartiles::Quartiles;
 use super::experiment::{Case, History};
 use super::options::Options;
 
@@ -49,15 +50,16 @@ pub(crate) fn calibration(
 
 pub(crate) fn write(options: &Options, cases: &[Case]) -> Result<(), Failure> {
     let mut csv = String::from(
-        "seed,training,validation_loss,validation_accuracy,test_loss,test_accuracy,false_labels_fitted\n",
+        "seed,training,tuned_for,validation_loss,validation_accuracy,test_loss,test_accuracy,false_labels_fitted\n",
     );
     for case in cases {
         for h in &case.histories {
             let _ = writeln!(
                 csv,
-                "{},{},{:?},{:?},{:?},{:?},{:?}",
+                "{},{},{:?},{:?},{:?},{:?},{:?},{:?}",
                 case.seed,
                 h.name,
+                h.measured,
                 h.validation.loss,
                 h.validation.accuracy,
                 h.test.loss,
@@ -90,7 +92,7 @@ pub(crate) fn summary<M: Classifier>(
     let _ = writeln!(
         text,
         "\n{} of {}, {} seed(s), labels {:.0} % wrong\n\n\
-         training  validation loss   test accuracy %   false labels fitted %   seconds   theta of the first seed",
+         training  tuned for   validation loss   test accuracy %   false labels fitted %   seconds   theta of the first seed",
         recipe.name(),
         model.name(),
         cases.len(),
@@ -101,6 +103,7 @@ pub(crate) fn summary<M: Classifier>(
             let values: Vec<f64> = cases.iter().map(|case| f(&case.histories[k])).collect();
             mean_and_deviation(&values)
         };
+        let (measured, _) = over(&|h| h.measured);
         let (loss, _) = over(&|h| h.validation.loss);
         let (accuracy, spread) = over(&|h| 100.0 * h.test.accuracy);
         let (fitted, _) = over(&|h| 100.0 * h.epochs.last().map_or(f64::NAN, |e| e[2]));
@@ -113,9 +116,27 @@ pub(crate) fn summary<M: Classifier>(
         };
         let _ = writeln!(
             text,
-            "{:<9} {loss:>15.4} {accuracy:>10.DIGITS$} ± {spread:.DIGITS$} {fitted:>19.1} {seconds:>13.1}   {}",
+            "{:<9} {measured:>9.4} {loss:>17.4} {accuracy:>10.DIGITS$} ± {spread:.DIGITS$} {fitted:>19.1} {seconds:>13.1}   {}",
             history.name,
             theta.join(", ")
+        );
+    }
+    let races: Vec<(Option<f64>, f64)> = cases.iter().filter_map(|case| case.race).collect();
+    let reached: Vec<f64> = races.iter().filter_map(|(seconds, _)| *seconds).collect();
+    if !races.is_empty() {
+        let of_tpe = Quartiles::of(races.iter().map(|(_, seconds)| *seconds).collect()).median();
+        let after = if reached.is_empty() {
+            String::new()
+        } else {
+            let median = Quartiles::of(reached.clone()).median();
+            format!(", after {median:.1} s in the median")
+        };
+        let _ = writeln!(
+            text,
+            "\nas good as the best of {} trials of TPE ({of_tpe:.1} s) in {} of {} run(s){after}",
+            options.tpe_trials,
+            reached.len(),
+            races.len()
         );
     }
     // A closed pipe is no reason to fail: the files are written.

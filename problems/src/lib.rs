@@ -39,10 +39,12 @@ mod lanes;
 mod linear_model;
 pub mod logistic;
 pub mod models;
+mod penalty;
 mod pool;
 pub mod quadratic;
 mod random;
 pub mod regularizers;
+pub mod ridge;
 pub mod training;
 pub mod unbounded_smoothness;
 

@@ -43,10 +43,9 @@
 mod convexity;
 mod hessian;
 mod linearization;
-mod penalty;
 mod upper;
 
-pub use penalty::Penalty;
+pub use crate::penalty::Penalty;
 pub use upper::CrossEntropy;
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
@@ -56,8 +55,8 @@ use crate::data::{Table, same_columns};
 use crate::imaging::check_logarithms;
 use crate::lanes::Lanes;
 use crate::linear_model::{Model, Pass, links, regularise};
+use crate::penalty::Groups;
 use linearization::LogisticLinearization;
-use penalty::Groups;
 
 /// The lower level of logistic regression. See the [module](self).
 pub struct LogisticRegression<E> {

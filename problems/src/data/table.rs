@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::ops::Range;
 
+use super::standard::Standard;
 use crate::fingerprint::fingerprint;
 use crate::random::shuffle;
 
@@ -319,6 +320,15 @@ impl<E: Element> Table<E> {
         Ok(self.select(range))
     }
 
+    /// The samples at these places, such as those of a [`Fold`](bilevel::Fold).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for none, and a place beyond the samples.
+    pub fn at(&self, places: &[usize]) -> Result<Self, Error> {
+        check_places(places, self.samples())?;
+        Ok(self.select(places.iter().copied()))
+    }
+
     /// The same samples in an order that the seed decides.
     pub fn shuffled(&self, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -367,40 +377,9 @@ impl<E: Element> Table<E> {
             ));
         };
         same_columns(of, self)?;
-        let d = self.columns;
-        let samples = of.samples() as f64;
-        let mut mean = vec![0.0; d];
-        for row in reference.chunks_exact(d) {
-            for (m, v) in mean.iter_mut().zip(row) {
-                *m += v.to_f64() / samples;
-            }
-        }
-        let mut variance = vec![0.0; d];
-        for row in reference.chunks_exact(d) {
-            for ((s, v), m) in variance.iter_mut().zip(row).zip(&mean) {
-                *s += (v.to_f64() - m).powi(2) / samples;
-            }
-        }
-        let scale: Vec<f64> = variance
-            .iter()
-            .zip(&mean)
-            // What rounding leaves of a constant counts as constant.
-            .map(|(&s, m)| {
-                if s.sqrt() > 1e-12 * m.abs() {
-                    1.0 / s.sqrt()
-                } else {
-                    1.0
-                }
-            })
-            .collect();
-        let row = |row: &[E]| -> Vec<E> {
-            let centred = row.iter().zip(&mean).zip(&scale);
-            centred
-                .map(|((v, m), s)| E::from_f64((v.to_f64() - m) * s))
-                .collect()
-        };
+        let features = Standard::of(reference, self.columns).apply(values);
         Ok(Table {
-            features: Features::Dense(values.chunks_exact(d).flat_map(row).collect()),
+            features: Features::Dense(features),
             ..self.clone_labels()
         })
     }
@@ -437,6 +416,18 @@ pub(crate) fn same_columns<E: Element>(first: &Table<E>, second: &Table<E>) -> R
         shape(second),
         format!("{}, as in the first", shape(first)),
     ))
+}
+
+/// Refuses no places, and such beyond the samples.
+pub(super) fn check_places(places: &[usize], samples: usize) -> Result<(), Error> {
+    match places.iter().find(|&&i| i >= samples) {
+        None if !places.is_empty() => Ok(()),
+        place => {
+            let found = place.map_or("none".to_owned(), usize::to_string);
+            let expected = format!("places below {samples}, one at least");
+            Err(Error::invalid("samples", found, expected))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ pub trait Gradients: Send + Sync {
 }
 
 /// Refuses a θ of another length than `expected`, and one with entries that are not finite.
-pub(super) fn check_entries(theta: &[f64], expected: usize) -> Result<(), Error> {
+pub(crate) fn check_entries(theta: &[f64], expected: usize) -> Result<(), Error> {
     if theta.len() != expected {
         let found = format!("{} numbers", theta.len());
         return Err(Error::invalid(

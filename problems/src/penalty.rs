@@ -20,7 +20,7 @@ pub enum Penalty {
 }
 
 impl Penalty {
-    pub(super) fn describe(self) -> &'static str {
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             Penalty::Single => "the logarithm of one penalty",
             Penalty::PerClass => "the logarithm of a penalty for each class",
@@ -31,14 +31,14 @@ impl Penalty {
 }
 
 /// Weights of `columns` × c, divided into groups that share a penalty.
-pub(super) struct Groups {
+pub(crate) struct Groups {
     penalty: Penalty,
     columns: usize,
     c: usize,
 }
 
 impl Groups {
-    pub(super) fn new(penalty: Penalty, columns: usize, c: usize) -> Self {
+    pub(crate) fn new(penalty: Penalty, columns: usize, c: usize) -> Self {
         // One class has as many weights as features.
         let penalty = match penalty {
             Penalty::PerFeature if c == 1 => Penalty::PerWeight,
@@ -53,7 +53,7 @@ impl Groups {
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self.penalty {
             Penalty::Single => 1,
             Penalty::PerClass => self.c,
@@ -90,7 +90,7 @@ impl Groups {
     }
 
     /// out ← e^θ for each weight.
-    pub(super) fn weights<E: Element>(&self, theta: &[f64], out: &mut [E]) {
+    pub(crate) fn weights<E: Element>(&self, theta: &[f64], out: &mut [E]) {
         dispatch(
             #[inline(always)]
             || self.expand(theta, exp, out),
@@ -98,7 +98,7 @@ impl Groups {
     }
 
     /// out ← u e^θ for each weight: the derivative of e^θ along u.
-    pub(super) fn expand_by<E: Element>(&self, u: &[f64], weights: &[E], out: &mut [E]) {
+    pub(crate) fn expand_by<E: Element>(&self, u: &[f64], weights: &[E], out: &mut [E]) {
         self.expand(u, |u| u, out);
         for (o, &w) in out.iter_mut().zip(weights) {
             *o = w * *o;
@@ -133,7 +133,7 @@ impl Groups {
     }
 
     /// out ← ⟨a, b⟩ over each group.
-    pub(super) fn inner<E: Element>(&self, a: &[E], b: &[E], out: &mut [f64]) {
+    pub(crate) fn inner<E: Element>(&self, a: &[E], b: &[E], out: &mut [f64]) {
         dispatch(
             #[inline(always)]
             || {
@@ -149,7 +149,7 @@ impl Groups {
     }
 
     /// out ← ⟨w ∘ a, b⟩ over each group.
-    pub(super) fn cross<E: Element>(&self, weights: &[E], a: &[E], b: &[E], out: &mut [f64]) {
+    pub(crate) fn cross<E: Element>(&self, weights: &[E], a: &[E], b: &[E], out: &mut [f64]) {
         dispatch(
             #[inline(always)]
             || {
@@ -165,7 +165,7 @@ impl Groups {
     }
 
     /// out ← scale e^θ ∘ out.
-    pub(super) fn times_penalty(&self, scale: f64, theta: &[f64], out: &mut [f64]) {
+    pub(crate) fn times_penalty(&self, scale: f64, theta: &[f64], out: &mut [f64]) {
         dispatch(
             #[inline(always)]
             || {
