@@ -120,6 +120,11 @@ pub use work::Work;
 #[doc = include_str!("../docs/src/argmin.md")]
 struct ArgminChapter;
 
+/// The programs of the chapter on pipelines, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/src/pipeline.md")]
+struct PipelineChapter;
+
 /// The program of the README, compiled and run with the other examples of the documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

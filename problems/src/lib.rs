@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`logistic`] | logistic regression, binary and multinomial, dense and sparse, f64 or f32 | log penalties: one, or one a class, a feature, a weight |
 //! | [`hyper_cleaning`] | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly; linear, or any model | one a sample |
+//! | [`mod@ridge`] | ridge regression with an intercept | log penalties: one, or one a feature |
 //! | [`training`] | the training of a classifier with [`regularizers`], differentiated through its steps | strengths: one to a few |
 //! | [`finite_sum`] | a quadratic that is a finite sum, with closed forms: the ground truth of stochastic methods | any number |
 //! | [`quadratic`] | a quadratic whose F and ∇F are known in closed form: the ground truth of the tests | any number |
@@ -13,6 +14,8 @@
 //! | [`imaging::tikhonov`] | denoising with squared differences: linear, with the solution in closed form | three log weights |
 //! | [`imaging::deblurring`] | any of the denoising problems behind a blur | those of the denoising problem |
 //! | [`mod@imaging::sure`] | any of the denoising problems without clean images | likewise |
+//!
+//! `linfa` (feature `linfa`) holds estimators that follow linfa's conventions and tune their own penalties.
 //!
 //! [`models`] are classifiers whose scores are written once over any scalar. [`data`] reads and writes PNG and npy files, reads tables of samples
 //! (IDX, LIBSVM, CSV) and texts, makes labels wrong, and holds the photographs, tables and names that ship with the crate.
@@ -37,6 +40,8 @@ pub mod hyper_cleaning;
 pub mod imaging;
 mod lanes;
 mod linear_model;
+#[cfg(feature = "linfa")]
+pub mod linfa;
 pub mod logistic;
 pub mod models;
 mod penalty;

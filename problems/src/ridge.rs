@@ -109,6 +109,30 @@ impl Ridge {
         self.groups.len()
     }
 
+    /// w = x*(θ), by one factorisation.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a θ of another length, and one at which the system is singular to rounding.
+    pub fn fit(&self, theta: &[f64]) -> Result<Vec<f64>, Error> {
+        let theta = theta.to_vec();
+        LowerLevel::check(self, &theta)?;
+        let start = self.start();
+        let mut w = start.clone();
+        let at = AtPoint {
+            problem: self,
+            w: &start,
+            weights: self.weights(&theta),
+            theta: &theta,
+            factor: OnceLock::new(),
+        };
+        if at.factor().is_none() {
+            let expected = "penalties with which no combination of features is free";
+            return Err(Error::invalid("theta", "a singular system", expected));
+        }
+        at.precondition(&self.gram.linear(), &mut w);
+        Ok(w)
+    }
+
     /// b, of a fit w.
     pub fn intercept(&self, w: &[f64]) -> f64 {
         let along: f64 = self.means.features.iter().zip(w).map(|(a, w)| a * w).sum();

@@ -89,6 +89,12 @@ impl Regression {
         })
     }
 
+    /// The inverses of the standard deviations of the features, by which [`standardised`](Regression::standardised) multiplies.
+    #[cfg(feature = "linfa")]
+    pub(crate) fn scale(&self) -> Vec<f64> {
+        Standard::of(&self.features, self.columns).scale
+    }
+
     pub(crate) fn fingerprint(&self) -> u32 {
         fingerprint(&[&self.features[..], &self.targets].concat())
     }

@@ -4,8 +4,8 @@ use bilevel::Element;
 
 /// The means of features, and the inverses of their standard deviations.
 pub(super) struct Standard {
-    mean: Vec<f64>,
-    scale: Vec<f64>,
+    pub(super) mean: Vec<f64>,
+    pub(super) scale: Vec<f64>,
 }
 
 impl Standard {

@@ -384,6 +384,18 @@ impl<E: Element> Table<E> {
         })
     }
 
+    /// The means that [`standardised`](Table::standardised) takes off, and the numbers that it multiplies by.
+    #[cfg(feature = "linfa")]
+    pub(crate) fn mean_and_scale(&self) -> Result<(Vec<f64>, Vec<f64>), Error> {
+        match &self.to_dense().features {
+            Features::Dense(values) => {
+                let standard = Standard::of(values, self.columns);
+                Ok((standard.mean, standard.scale))
+            }
+            Features::Sparse(_) => Err(Error::invalid("table", "sparse", "a dense one")),
+        }
+    }
+
     /// A checksum of everything.
     pub(crate) fn fingerprint(&self) -> u32 {
         let numbers = |v: &[usize]| v.iter().map(|&n| n as f64).collect::<Vec<_>>();

@@ -69,6 +69,11 @@ impl Gram {
         self.eigenvalues
     }
 
+    /// c.
+    pub(super) fn linear(&self) -> Vec<f64> {
+        self.c.iter().copied().collect()
+    }
+
     /// ‖c‖.
     pub(super) fn linear_norm(&self) -> f64 {
         self.c.norm_l2()

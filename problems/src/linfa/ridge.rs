@@ -1,0 +1,131 @@
+//! Ridge regression with tuned penalties.
+
+use bilevel::Report;
+use linfa::dataset::AsSingleTargets;
+use linfa::traits::{Fit, PredictInplace};
+use linfa::{DatasetBase, Float, ParamGuard};
+use ndarray::{Array1, ArrayBase, Data, Ix2};
+use serde::{Deserialize, Serialize};
+
+use super::{EstimatorError, Judge, Penalty, Tuning, check_targets, number, rows, setters};
+use crate::data::Regression;
+use crate::ridge::{Ridge, ridge};
+
+/// A linear model of a number, with an intercept, whose penalties were tuned. See [`ridge`](crate::ridge).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TunedRidge {
+    coefficients: Vec<f64>,
+    intercept: f64,
+    theta: Vec<f64>,
+    #[serde(skip)]
+    report: Option<Report<Vec<f64>>>,
+}
+
+/// The parameters of [`TunedRidge`], to be checked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TunedRidgeParams(TunedRidgeValidParams);
+
+/// The parameters of [`TunedRidge`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TunedRidgeValidParams(Tuning);
+
+setters!(TunedRidgeParams);
+
+impl ParamGuard for TunedRidgeParams {
+    type Checked = TunedRidgeValidParams;
+    type Error = EstimatorError;
+
+    fn check_ref(&self) -> Result<&TunedRidgeValidParams, EstimatorError> {
+        self.0.0.check()?;
+        Ok(&self.0)
+    }
+
+    fn check(self) -> Result<TunedRidgeValidParams, EstimatorError> {
+        self.check_ref()?;
+        Ok(self.0)
+    }
+}
+
+impl TunedRidge {
+    /// The parameters, with their defaults.
+    pub fn params() -> TunedRidgeParams {
+        TunedRidgeParams::default()
+    }
+
+    /// The weights of the features as they were given.
+    pub fn coefficients(&self) -> &[f64] {
+        &self.coefficients
+    }
+
+    /// What is predicted where all features are 0.
+    pub fn intercept(&self) -> f64 {
+        self.intercept
+    }
+
+    /// The penalties e^θ of the features, or the one for all, as they act on features of variance 1 (on them as given, where they were not
+    /// standardised).
+    pub fn penalties(&self) -> Vec<f64> {
+        self.theta.iter().map(|t| t.exp()).collect()
+    }
+
+    /// How the tuning went; `None` for a model that was read from a file.
+    pub fn report(&self) -> Option<&Report<Vec<f64>>> {
+        self.report.as_ref()
+    }
+}
+
+impl<F: Float, D: Data<Elem = F>, T: AsSingleTargets<Elem = F>>
+    Fit<ArrayBase<D, Ix2>, T, EstimatorError> for TunedRidgeValidParams
+{
+    type Object = TunedRidge;
+
+    /// # Errors
+    /// [`EstimatorError`] for targets of another number than samples, numbers that are not finite, and more folds than samples.
+    fn fit(
+        &self,
+        dataset: &DatasetBase<ArrayBase<D, Ix2>, T>,
+    ) -> Result<TunedRidge, EstimatorError> {
+        let records = &dataset.records;
+        check_targets(records.nrows(), &dataset.targets)?;
+        let targets = dataset.targets.as_single_targets();
+        let targets = targets.iter().map(|&y| number(y)).collect();
+        let given = Regression::new(records.ncols(), rows(records), targets)?;
+        let (samples, scale) = if self.0.standardise {
+            (given.standardised(&given)?, given.scale())
+        } else {
+            (given.clone(), vec![1.0; given.columns()])
+        };
+        let penalty = self.0.penalty;
+        let criterion = self.0.criterion(samples.samples(), None, |fold| {
+            ridge(
+                &samples.at(&fold.train)?,
+                &samples.at(&fold.validation)?,
+                penalty,
+            )
+        })?;
+        let model = Ridge::new(&samples, penalty)?;
+        let report = self.0.tune(&criterion, model.theta_len())?;
+        let w = model.fit(&report.theta)?;
+        let coefficients: Vec<f64> = w.iter().zip(&scale).map(|(w, s)| w * s).collect();
+        Ok(TunedRidge {
+            intercept: Ridge::new(&given, penalty)?.intercept(&coefficients),
+            coefficients,
+            theta: report.theta.clone(),
+            report: Some(report),
+        })
+    }
+}
+
+impl<F: Float, D: Data<Elem = F>> PredictInplace<ArrayBase<D, Ix2>, Array1<F>> for TunedRidge {
+    fn predict_inplace(&self, x: &ArrayBase<D, Ix2>, y: &mut Array1<F>) {
+        for (row, y) in x.rows().into_iter().zip(y) {
+            let along = row.iter().zip(&self.coefficients);
+            let along: f64 = along.map(|(&x, w)| number(x) * w).sum();
+            *y = F::cast(along + self.intercept);
+        }
+    }
+
+    fn default_target(&self, x: &ArrayBase<D, Ix2>) -> Array1<F> {
+        Array1::zeros(x.nrows())
+    }
+}

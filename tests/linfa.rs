@@ -1,0 +1,197 @@
+//! The estimators: linfa's conventions, what they find, and what they refuse.
+
+#![allow(clippy::unwrap_used)]
+
+use bilevel::{Folds, Maid, Run, Status};
+use bilevel_problems::data::Regression;
+use bilevel_problems::linfa::{EstimatorError, Penalty, TunedLogistic, TunedRidge};
+use bilevel_problems::ridge::{Ridge, cross_validated_ridge};
+use linfa::prelude::*;
+use linfa::traits::{Fit, Predict};
+use ndarray::{Array1, Array2, Axis, Slice, array};
+
+fn diabetes() -> Dataset<f64, f64, ndarray::Ix1> {
+    linfa_datasets::diabetes()
+}
+
+/// Against the same problem, put together by hand.
+#[test]
+fn ridge_is_the_cross_validated_problem_and_a_fit_to_all_samples() {
+    let data = diabetes();
+    let params = TunedRidge::params()
+        .penalty(Penalty::PerFeature)
+        .folds(10)
+        .tolerance(1e-7);
+    let model = params.fit(&data).unwrap();
+    let records: Vec<f64> = data.records.iter().copied().collect();
+    let given = Regression::new(10, records, data.targets.to_vec()).unwrap();
+    let samples = given.standardised(&given).unwrap();
+    let folds = Folds::new(samples.samples(), 10, 0).unwrap();
+    let oracle = cross_validated_ridge(&samples, &folds, Penalty::PerFeature).unwrap();
+    let report = model.report().unwrap();
+    assert_eq!(report.status, Status::Converged);
+    assert!(model.penalties().iter().all(|p| *p > 0.0));
+    // It is a stationary point of the problem: another run from there ends at once.
+    let mut again = Maid::lbfgs();
+    again.line_search.constraint = bilevel::upper::Constraint::Bounds {
+        lower: vec![-16.0],
+        upper: vec![8.0],
+    };
+    let again = Run::new(&oracle, again)
+        .tolerance(1e-3)
+        .start(report.theta.clone())
+        .unwrap();
+    assert!(
+        again.iterations == 0 && again.status == Status::Converged,
+        "{again}"
+    );
+    // The predictions are those of the fit to standardised samples.
+    let ridge = Ridge::new(&samples, Penalty::PerFeature).unwrap();
+    let w = ridge.fit(&report.theta).unwrap();
+    let predicted = model.predict(&data);
+    for (row, y) in samples.features().chunks_exact(10).zip(&predicted) {
+        let along: f64 = row.iter().zip(&w).map(|(a, w)| a * w).sum();
+        assert!((along + ridge.intercept(&w) - y).abs() < 1e-8);
+    }
+    // Better than the best single penalty, by the criterion.
+    let single = TunedRidge::params().folds(10).fit(&data).unwrap();
+    assert!(report.value.upper < single.report().unwrap().value.lower);
+}
+
+#[test]
+fn models_and_parameters_are_kept_in_files() {
+    let data = diabetes();
+    let params = TunedRidge::params()
+        .hold_out(0.3)
+        .seed(4)
+        .standardise(false);
+    let text = serde_json::to_string(&params).unwrap();
+    let params_again: bilevel_problems::linfa::TunedRidgeParams =
+        serde_json::from_str(&text).unwrap();
+    assert_eq!(params, params_again);
+    let model = params.fit(&data).unwrap();
+    let text = serde_json::to_string(&model).unwrap();
+    let again: TunedRidge = serde_json::from_str(&text).unwrap();
+    assert_eq!(model.predict(&data), again.predict(&data));
+    assert_eq!(model.coefficients(), again.coefficients());
+    assert!(again.report().is_none());
+    let unknown = text.replace("\"intercept\"", "\"intercepts\"");
+    assert!(serde_json::from_str::<TunedRidge>(&unknown).is_err());
+}
+
+#[test]
+fn single_precision_and_multiple_calls_give_the_same() {
+    let data = diabetes();
+    let single = Dataset::new(
+        data.records.mapv(|v| v as f32),
+        data.targets.mapv(|v| v as f32),
+    );
+    let params = TunedRidge::params().folds(4);
+    let (a, b) = (params.fit(&data).unwrap(), params.fit(&single).unwrap());
+    let (ya, yb) = (a.predict(&data), b.predict(&single));
+    for (a, b) in ya.iter().zip(&yb) {
+        assert!((a - f64::from(*b)).abs() < 1e-2 * a.abs());
+    }
+    assert_eq!(params.fit(&data).unwrap().coefficients(), a.coefficients());
+}
+
+#[test]
+fn classes_of_any_label_are_found() {
+    let iris = linfa_datasets::iris();
+    let names = ["setosa", "versicolor", "virginica"];
+    let named = Dataset::new(
+        iris.records.clone(),
+        iris.targets.mapv(|k| names[k].to_owned()),
+    );
+    for penalty in [
+        Penalty::Single,
+        Penalty::PerClass,
+        Penalty::PerFeature,
+        Penalty::PerWeight,
+    ] {
+        let model = TunedLogistic::params()
+            .penalty(penalty)
+            .fit(&named)
+            .unwrap();
+        assert_eq!(model.classes(), names);
+        let predicted = model.predict(&named);
+        let right = predicted
+            .iter()
+            .zip(&named.targets)
+            .filter(|(a, b)| a == b)
+            .count();
+        assert!(right >= 143, "{penalty:?} {right}");
+        let p = model.predict_probabilities(&named.records);
+        for (row, name) in p.rows().into_iter().zip(&predicted) {
+            assert!((row.sum() - 1.0).abs() < 1e-12);
+            let best = (0..3).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+            assert_eq!(names[best], name);
+        }
+    }
+}
+
+#[test]
+fn two_classes_have_one_score_and_coefficients_of_the_given_features() {
+    let iris = linfa_datasets::iris();
+    // Far from mean 0 and variance 1.
+    let records = iris
+        .records
+        .slice_axis(Axis(0), Slice::from(50..))
+        .mapv(|v| 100.0 * v + 1000.0);
+    let targets = iris
+        .targets
+        .slice_axis(Axis(0), Slice::from(50..))
+        .mapv(|k| k == 2);
+    let data = Dataset::new(records, targets);
+    let model = TunedLogistic::params().fit(&data).unwrap();
+    assert_eq!(model.classes(), [false, true]);
+    assert_eq!(model.weights().len(), 5);
+    let p = model.predict_probabilities(&data.records);
+    let (w, b) = model.weights().split_at(4);
+    for (row, p) in data.records.rows().into_iter().zip(p.rows()) {
+        let score: f64 = row.iter().zip(w).map(|(a, w)| a * w).sum::<f64>() + b[0];
+        assert!((1.0 / (1.0 + (-score).exp()) - p[1]).abs() < 1e-12);
+    }
+    let predicted = model.predict(&data);
+    let right = predicted
+        .iter()
+        .zip(&data.targets)
+        .filter(|(a, b)| a == b)
+        .count();
+    assert!(right >= 93, "{right}");
+    // Scaling the records changes nothing where they are standardised.
+    let scaled = Dataset::new(data.records.mapv(|v| 1e-3 * v), data.targets.clone());
+    let again = TunedLogistic::params().fit(&scaled).unwrap();
+    let q = again.predict_probabilities(&scaled.records);
+    assert!(p.iter().zip(&q).all(|(p, q)| (p - q).abs() < 1e-5));
+}
+
+#[test]
+fn what_cannot_be_used_is_refused() {
+    let data = diabetes();
+    let refused = |error: EstimatorError, word: &str| {
+        let message = error.to_string();
+        assert!(message.contains(word), "{message}");
+    };
+    let ridge = TunedRidge::params;
+    refused(ridge().folds(1).fit(&data).unwrap_err(), "folds");
+    refused(ridge().folds(443).fit(&data).unwrap_err(), "443");
+    refused(ridge().hold_out(1.0).fit(&data).unwrap_err(), "hold_out");
+    refused(
+        ridge().tolerance(f64::NAN).fit(&data).unwrap_err(),
+        "tolerance",
+    );
+    let mut broken = data.clone();
+    broken.records[(3, 2)] = f64::NAN;
+    refused(ridge().fit(&broken).unwrap_err(), "sample 3");
+    let short = DatasetBase::new(array![[1.0], [2.0], [3.0]], array![1.0, 2.0]);
+    refused(ridge().fit(&short).unwrap_err(), "3 - 2");
+    let none = DatasetBase::new(Array2::<f64>::zeros((0, 2)), Array1::<f64>::zeros(0));
+    refused(ridge().fit(&none).unwrap_err(), "features");
+    let one = DatasetBase::new(array![[1.0], [2.0], [3.0]], array![1usize, 1, 1]);
+    refused(TunedLogistic::params().fit(&one).unwrap_err(), "classes");
+    refused(
+        TunedLogistic::params().folds(0).fit(&one).unwrap_err(),
+        "folds",
+    );
+}
