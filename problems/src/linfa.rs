@@ -6,7 +6,7 @@
 //! | [`TunedLogistic`] | classes, two or more | one, or one a class, a feature or a weight |
 //!
 //! Parameters are checked once, `fit` takes a dataset, `predict` records: as linfa's own. θ is tuned on K folds or a hold-out by [MAID](bilevel::Maid)
-//! with L-BFGS from the best of a coarse scan, since a criterion of penalties may have several valleys; then the model is fitted to all
+//! with L-BFGS, from three starts, since a criterion of penalties may have several valleys; then the model is fitted to all
 //! samples. Features are standardised first, unless told otherwise, and coefficients are those of the features as they were given.
 //!
 //! ```
@@ -77,11 +77,14 @@ impl Default for Tuning {
             judge: Judge::Folds(5),
             standardise: true,
             seed: 0,
-            tolerance: 1e-4,
+            tolerance: 1e-5,
             max_iterations: 200,
         }
     }
 }
+
+/// Where descents begin, with one penalty for all: e^θ = 1, 0.05 and 0.0025. Far below, a criterion is flat without being least.
+const STARTS: [f64; 3] = [0.0, -3.0, -6.0];
 
 /// Logarithms of penalties of features of variance 1 beyond these make no difference, and lead nowhere.
 const BOUNDS: [f64; 2] = [-16.0, 8.0];
@@ -123,29 +126,34 @@ impl Tuning {
         }
     }
 
-    /// θ where the criterion is least, as far as a coarse scan of one penalty for all and descent from there find it.
+    /// The best of the descents from [`STARTS`].
     fn tune<O: Oracle<Theta = Vec<f64>>>(
         &self,
         criterion: &Sum<O>,
         entries: usize,
     ) -> Result<Report<Vec<f64>>, Error> {
-        let mut best = (f64::INFINITY, 0.0);
-        let mut state = criterion.start(&vec![0.0; entries])?;
-        for theta in [3.0, 0.0, -3.0, -6.0, -9.0] {
-            let found = criterion.value(&vec![theta; entries], 1e-4, &mut state)?;
-            if found.value.value < best.0 {
-                best = (found.value.value, theta);
-            }
-        }
         let mut solver = Maid::lbfgs();
         solver.line_search.constraint = Constraint::Bounds {
             lower: vec![BOUNDS[0]],
             upper: vec![BOUNDS[1]],
         };
-        Run::new(criterion, solver)
-            .tolerance(self.tolerance * best.0.abs().max(f64::MIN_POSITIVE))
-            .max_iterations(self.max_iterations)
-            .start(vec![best.1; entries])
+        let descent = |start: f64| {
+            let theta = vec![start; entries];
+            let mut state = criterion.start(&theta)?;
+            let value = criterion.value(&theta, 1e-4, &mut state)?.value.value;
+            Run::new(criterion, solver.clone())
+                .tolerance(self.tolerance * value.abs().max(f64::MIN_POSITIVE))
+                .max_iterations(self.max_iterations)
+                .start(theta)
+        };
+        let mut best = descent(STARTS[0])?;
+        for start in &STARTS[1..] {
+            let report = descent(*start)?;
+            if report.value.value < best.value.value {
+                best = report;
+            }
+        }
+        Ok(best)
     }
 }
 
@@ -178,7 +186,7 @@ macro_rules! setters {
                 self.0.0.seed = seed;
                 self
             }
-            /// Ends where the hypergradient is below this share of the criterion (default 1e-4).
+            /// Ends where the hypergradient is below this share of the criterion (default 1e-5).
             pub fn tolerance(mut self, tolerance: f64) -> Self {
                 self.0.0.tolerance = tolerance;
                 self
