@@ -39,6 +39,7 @@ pub mod finite_sum;
 pub mod hyper_cleaning;
 pub mod imaging;
 mod lanes;
+pub mod lasso;
 mod linear_model;
 #[cfg(feature = "linfa")]
 pub mod linfa;

@@ -1,0 +1,161 @@
+//! A design matrix, column after column.
+
+use bilevel::Error;
+
+use crate::data::{Features, Regression, Table};
+
+/// The columns of n samples, dense or sparse. Their means are taken off in thought: a sparse matrix stays sparse.
+pub(super) struct Columns {
+    store: Store,
+    samples: usize,
+    /// The mean of every column.
+    means: Vec<f64>,
+    /// The variance of every column.
+    variances: Vec<f64>,
+}
+
+enum Store {
+    Dense(Vec<f64>),
+    Sparse {
+        starts: Vec<usize>,
+        rows: Vec<u32>,
+        values: Vec<f64>,
+    },
+}
+
+impl Columns {
+    pub(super) fn of_regression(samples: &Regression) -> Result<Self, Error> {
+        let (n, d) = (samples.samples(), samples.columns());
+        let values = samples.features();
+        let columns = (0..d).flat_map(|j| (0..n).map(move |i| values[i * d + j]));
+        Self::new(Store::Dense(columns.collect()), n, d)
+    }
+
+    pub(super) fn of_table(samples: &Table<f64>) -> Result<Self, Error> {
+        let (n, d) = (samples.samples(), samples.columns());
+        let sparse = samples.to_sparse();
+        let Features::Sparse(csr) = sparse.features() else {
+            return Err(Error::invalid("table", "dense", "one that can be sparse"));
+        };
+        let mut starts = vec![0; d + 1];
+        csr.columns
+            .iter()
+            .for_each(|&j| starts[j as usize + 1] += 1);
+        for j in 0..d {
+            starts[j + 1] += starts[j];
+        }
+        let mut ends = starts.clone();
+        let (mut rows, mut values) = (vec![0; csr.values.len()], vec![0.0; csr.values.len()]);
+        for i in 0..n {
+            let (columns, entries) = csr.row(i);
+            for (&j, &value) in columns.iter().zip(entries) {
+                let at = &mut ends[j as usize];
+                (rows[*at], values[*at]) = (i as u32, value);
+                *at += 1;
+            }
+        }
+        let store = Store::Sparse {
+            starts,
+            rows,
+            values,
+        };
+        Self::new(store, n, d)
+    }
+
+    fn new(store: Store, samples: usize, d: usize) -> Result<Self, Error> {
+        let mut columns = Columns {
+            store,
+            samples,
+            means: Vec::new(),
+            variances: Vec::new(),
+        };
+        let n = samples as f64;
+        let sums = |power: i32| -> Vec<f64> {
+            let sum = |j| columns.fold(j, |sum, _, v| sum + v.powi(power));
+            (0..d).map(sum).collect()
+        };
+        let (means, squares) = (sums(1), sums(2));
+        columns.means = means.iter().map(|s| s / n).collect();
+        let variances = squares.iter().zip(&columns.means);
+        columns.variances = variances.map(|(s, m)| (s / n - m * m).max(0.0)).collect();
+        if squares.iter().all(|s| s.is_finite()) {
+            return Ok(columns);
+        }
+        let expected = "numbers whose squares are finite";
+        Err(Error::invalid("features", "an overflow", expected))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.means.len()
+    }
+
+    pub(super) fn samples(&self) -> usize {
+        self.samples
+    }
+
+    pub(super) fn means(&self) -> &[f64] {
+        &self.means
+    }
+
+    pub(super) fn variances(&self) -> &[f64] {
+        &self.variances
+    }
+
+    fn fold(&self, j: usize, mut f: impl FnMut(f64, usize, f64) -> f64) -> f64 {
+        match &self.store {
+            Store::Dense(values) => {
+                let column = &values[j * self.samples..(j + 1) * self.samples];
+                column
+                    .iter()
+                    .enumerate()
+                    .fold(0.0, |sum, (i, &v)| f(sum, i, v))
+            }
+            Store::Sparse {
+                starts,
+                rows,
+                values,
+            } => {
+                let range = starts[j]..starts[j + 1];
+                let entries = rows[range.clone()].iter().zip(&values[range]);
+                entries.fold(0.0, |sum, (&i, &v)| f(sum, i as usize, v))
+            }
+        }
+    }
+
+    /// ⟨aⱼ, r⟩, means not taken off.
+    pub(super) fn dot(&self, j: usize, r: &[f64]) -> f64 {
+        self.fold(j, |sum, i, v| sum + v * r[i])
+    }
+
+    /// r ← r + s aⱼ, likewise.
+    pub(super) fn add(&self, j: usize, s: f64, r: &mut [f64]) {
+        self.fold(j, |_, i, v| {
+            r[i] += s * v;
+            0.0
+        });
+    }
+}
+
+/// r = raw + offset · 1, the residual of a centred model: its entries sum to 0.
+#[derive(Clone)]
+pub(super) struct Residual {
+    pub(super) raw: Vec<f64>,
+    pub(super) offset: f64,
+}
+
+impl Residual {
+    /// ⟨ãⱼ, r⟩/n: means need not be taken off, since r sums to 0.
+    pub(super) fn correlation(&self, columns: &Columns, j: usize) -> f64 {
+        columns.dot(j, &self.raw) / columns.samples as f64 + self.offset * columns.means[j]
+    }
+
+    /// r ← r − s ãⱼ.
+    pub(super) fn take(&mut self, columns: &Columns, j: usize, s: f64) {
+        columns.add(j, -s, &mut self.raw);
+        self.offset += s * columns.means[j];
+    }
+
+    pub(super) fn numbers(&self) -> impl Iterator<Item = f64> + '_ {
+        self.raw.iter().map(|r| r + self.offset)
+    }
+}
