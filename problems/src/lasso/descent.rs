@@ -60,7 +60,9 @@ impl<'a> Descent<'a> {
                 }
                 support.retain(|&j| self.w[j] != 0.0);
             }
-            self.newton();
+            // The gap falls with the square of what is left of the system.
+            let before = self.gap();
+            self.newton(0.1 * (gap / before.max(f64::MIN_POSITIVE)).sqrt());
             let now = self.gap();
             if now <= gap || (now >= left && now <= 1e-14 * self.scale()) {
                 return now;
@@ -96,8 +98,8 @@ impl<'a> Descent<'a> {
         most
     }
 
-    /// Solves the optimality conditions on the support, and goes there as far as the signs hold.
-    fn newton(&mut self) {
+    /// Solves the optimality conditions on the support, to this relative accuracy, and goes there as far as the signs hold.
+    fn newton(&mut self, relative: f64) {
         let support = Support::new(self.columns, self.support(), self.lambda[1]);
         if support.places.is_empty() {
             return;
@@ -112,7 +114,7 @@ impl<'a> Descent<'a> {
             })
             .collect();
         let mut step = vec![0.0; rhs.len()];
-        let solved = support.solve(&rhs, 1e-12, &mut step);
+        let solved = support.solve(&rhs, relative.clamp(1e-12, 0.1), &mut step);
         self.work.hessian_products += solved.products;
         // The first sign to change limits the step, and that feature leaves.
         let mut length = 1.0f64;
