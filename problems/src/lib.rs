@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`logistic`] | logistic regression, binary and multinomial, dense and sparse, f64 or f32 | log penalties: one, or one a class, a feature, a weight |
 //! | [`hyper_cleaning`] | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly; linear, or any model | one a sample |
+//! | [`lasso`] | lasso and elastic net, dense and sparse: not smooth | log penalties: one or two |
 //! | [`mod@ridge`] | ridge regression with an intercept | log penalties: one, or one a feature |
 //! | [`training`] | the training of a classifier with [`regularizers`], differentiated through its steps | strengths: one to a few |
 //! | [`finite_sum`] | a quadratic that is a finite sum, with closed forms: the ground truth of stochastic methods | any number |
