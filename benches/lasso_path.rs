@@ -20,7 +20,7 @@ fn compare(name: &str, samples: &Table<f64>) {
     let folds = Folds::stratified(samples.labels(), 5, 0).unwrap();
     let oracle: Sum<Lasso> = folds
         .oracle(|fold| {
-            let (train, validation) = (samples.at(&fold.train)?, samples.at(&fold.validation)?);
+            let (train, validation) = samples.split(&fold)?;
             Lasso::of_classes(&train, &validation, Shrinkage::Lasso)
         })
         .unwrap();

@@ -29,6 +29,8 @@ pub use photographs::{PHOTOGRAPHS, photograph};
 pub use png::{png_files, read_png, read_pngs, resized, write_png};
 pub use regression::Regression;
 pub use samples::{Kind, Sample, Samples};
+#[cfg(feature = "linfa")]
+pub(crate) use standard::Standard;
 pub(crate) use table::same_columns;
 pub use table::{Csr, Features, Table};
 pub use tables::{digits, fashion_mnist};

@@ -99,10 +99,10 @@ impl Lasso {
         validation: &Regression,
         shrinkage: Shrinkage,
     ) -> Result<Self, Error> {
-        Self::of(
-            [train, validation].map(|part| (Columns::of_regression(part), part.targets().to_vec())),
-            shrinkage,
-        )
+        let part = |samples: &Regression| {
+            Ok::<_, Error>((Columns::of_regression(samples)?, samples.targets().to_vec()))
+        };
+        Self::of(part(train)?, part(validation)?, shrinkage)
     }
 
     /// The same for tables of two classes, dense or sparse: −1 is predicted for the first one and 1 for the second.
@@ -117,22 +117,19 @@ impl Lasso {
         if train.classes() != 2 {
             return Err(Error::invalid("classes", train.classes(), "two"));
         }
-        let targets = |part: &Table<f64>| {
-            let labels = part.labels().iter();
-            labels.map(|&l| if l == 1 { 1.0 } else { -1.0 }).collect()
+        let part = |samples: &Table<f64>| {
+            let labels = samples.labels().iter();
+            let targets = labels.map(|&l| if l == 1 { 1.0 } else { -1.0 }).collect();
+            Ok::<_, Error>((Columns::of_table(samples)?, targets))
         };
-        Self::of(
-            [train, validation].map(|part| (Columns::of_table(part), targets(part))),
-            shrinkage,
-        )
+        Self::of(part(train)?, part(validation)?, shrinkage)
     }
 
     fn of(
-        [train, validation]: [(Result<Columns, Error>, Vec<f64>); 2],
+        (train, targets): (Columns, Vec<f64>),
+        (validation, validation_targets): (Columns, Vec<f64>),
         shrinkage: Shrinkage,
     ) -> Result<Self, Error> {
-        let ((train, targets), (validation, validation_targets)) = (train, validation);
-        let (train, validation) = (train?, validation?);
         if train.len() != validation.len() {
             let expected = format!("{}, as in the training samples", train.len());
             return Err(Error::invalid("features", validation.len(), expected));
@@ -274,6 +271,7 @@ impl Oracle for Lasso {
         let mut work = solved.work;
         let [l1, l2] = self.lambda(theta);
         let residual = self.validation_residual(&state.w);
+        let value = self.bounded(&residual, solved.epsilon);
         let places: Vec<usize> = (0..state.w.len()).filter(|&j| state.w[j] != 0.0).collect();
         let m = residual.len() as f64;
         let sum: f64 = residual.iter().sum();
@@ -317,8 +315,8 @@ impl Oracle for Lasso {
             error_bound: if known { bound } else { f64::INFINITY },
             trust: Trust::Estimated,
             correction: None,
-            value: self.bounded(&residual, solved.epsilon),
-            goal_oriented: self.bounded(&residual, 0.0).value,
+            goal_oriented: value.value,
+            value,
             attained: Accuracy {
                 epsilon: solved.epsilon,
                 delta: report.residual,
@@ -360,7 +358,7 @@ pub fn cross_validated_lasso(
     shrinkage: Shrinkage,
 ) -> Result<Sum<Lasso>, Error> {
     folds.oracle(|fold| {
-        let (train, validation) = (samples.at(&fold.train)?, samples.at(&fold.validation)?);
+        let (train, validation) = samples.split(&fold)?;
         Lasso::new(&train, &validation, shrinkage)
     })
 }

@@ -35,6 +35,8 @@ use linfa::dataset::AsSingleTargets;
 use ndarray::{ArrayBase, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
+use crate::data::Standard;
+
 /// Why an estimator could not be fitted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -108,6 +110,15 @@ impl Tuning {
         Ok(())
     }
 
+    /// What takes these features to mean 0 and variance 1, where that is asked for.
+    fn standard(&self, features: &[f64], columns: usize) -> Standard {
+        if self.standardise {
+            Standard::of(features, columns)
+        } else {
+            Standard::none(columns)
+        }
+    }
+
     /// The criterion of θ over the splits of the samples.
     fn criterion<O: Oracle>(
         &self,
@@ -157,9 +168,24 @@ impl Tuning {
     }
 }
 
-/// The setters of the parameters of an estimator.
-macro_rules! setters {
-    ($params:ident) => {
+/// The setters of the parameters of an estimator, and their check.
+macro_rules! parameters {
+    ($params:ident, $valid:ident) => {
+        impl linfa::ParamGuard for $params {
+            type Checked = $valid;
+            type Error = EstimatorError;
+
+            fn check_ref(&self) -> Result<&$valid, EstimatorError> {
+                self.0.0.check()?;
+                Ok(&self.0)
+            }
+
+            fn check(self) -> Result<$valid, EstimatorError> {
+                self.check_ref()?;
+                Ok(self.0)
+            }
+        }
+
         impl $params {
             /// What the penalties are of (default: one for all).
             pub fn penalty(mut self, penalty: Penalty) -> Self {
@@ -199,7 +225,7 @@ macro_rules! setters {
         }
     };
 }
-use setters;
+use parameters;
 
 /// The records as numbers, sample after sample.
 fn rows<F: Float, D: Data<Elem = F>>(records: &ArrayBase<D, Ix2>) -> Vec<f64> {

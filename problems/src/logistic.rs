@@ -52,10 +52,9 @@ use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
 use bilevel::{Curvature, Error, Implicit, Linearization, LocalConvexity, LowerLevel, Work};
 
 use crate::data::{Table, same_columns};
-use crate::imaging::check_logarithms;
 use crate::lanes::Lanes;
 use crate::linear_model::{Model, Pass, links, regularise};
-use crate::penalty::Groups;
+use crate::penalty::{Groups, extremes, product_terms};
 use linearization::LogisticLinearization;
 
 /// The lower level of logistic regression. See the [module](self).
@@ -107,14 +106,6 @@ impl<E: Lanes> LogisticRegression<E> {
         weights
     }
 
-    fn largest_penalty(theta: &[f64]) -> f64 {
-        theta
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max)
-            .exp()
-    }
-
     /// out ← the sum of a pass / count + e^θ ∘ x.
     fn finish(&self, pass: Pass<E>, count: usize, theta: &[f64], x: &[E], out: &mut [E]) {
         let weights = self.weights(theta);
@@ -149,15 +140,9 @@ impl<E: Lanes> LogisticRegression<E> {
         m.loss_smoothness() * m.norm_squared() / m.samples() as f64
     }
 
-    /// The size of what A v is summed from: a large penalty counts with its own weight only.
+    /// The size of what A v is summed from.
     fn product_terms(&self, v: &[E], weights: &[E]) -> f64 {
-        let mut squares = [0.0, 0.0];
-        for (v, w) in v.iter().zip(weights) {
-            let v = v.to_f64();
-            squares[0] += v * v;
-            squares[1] += (w.to_f64() * v).powi(2);
-        }
-        self.data_smoothness() * squares[0].sqrt() + squares[1].sqrt()
+        product_terms(self.data_smoothness(), v, weights)
     }
 
     /// ½ Σ e^θ x².
@@ -256,14 +241,7 @@ impl<E: Lanes> LowerLevel for LogisticRegression<E> {
     }
 
     fn check(&self, theta: &Vec<f64>) -> Result<(), Error> {
-        if theta.len() != self.theta_len() {
-            return Err(Error::invalid(
-                "theta",
-                format!("{} numbers", theta.len()),
-                format!("{}, {}", self.theta_len(), self.penalty.describe()),
-            ));
-        }
-        check_logarithms::<E>(theta)
+        self.penalty.check::<E>(&self.groups, theta)
     }
 
     fn value(&self, x: &Vec<E>, theta: &Vec<f64>) -> f64 {
@@ -289,8 +267,7 @@ impl<E: Lanes> LowerLevel for LogisticRegression<E> {
     }
 
     fn curvature(&self, theta: &Vec<f64>) -> Curvature {
-        let smallest = theta.iter().copied().fold(f64::INFINITY, f64::min).exp();
-        let largest = Self::largest_penalty(theta);
+        let [smallest, largest] = extremes(theta);
         let m = &self.model;
         let square = m.norm_squared() / m.samples() as f64;
         // The penalties as they are stored.

@@ -1,10 +1,11 @@
 //! Which weights share a penalty.
 
-use bilevel::Element;
 use bilevel::simd::dispatch;
+use bilevel::{Element, Error};
 use serde::{Deserialize, Serialize};
 
-use crate::linear_model::links::exp;
+use crate::imaging::check_logarithms;
+use crate::linear_model::{largest, links::exp};
 
 /// What θ holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,34 @@ impl Penalty {
             Penalty::PerWeight => "the logarithm of a penalty for each weight",
         }
     }
+
+    /// Refuses a θ of another length than that of `groups`, and logarithms beyond the storage type.
+    pub(crate) fn check<E: Element>(self, groups: &Groups, theta: &[f64]) -> Result<(), Error> {
+        if theta.len() != groups.len() {
+            let found = format!("{} numbers", theta.len());
+            let expected = format!("{}, {}", groups.len(), self.describe());
+            return Err(Error::invalid("theta", found, expected));
+        }
+        check_logarithms::<E>(theta)
+    }
+}
+
+/// The least and the largest penalty e^θ.
+pub(crate) fn extremes(theta: &[f64]) -> [f64; 2] {
+    let least = theta.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = theta.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    [least.exp(), most.exp()]
+}
+
+/// The size of what A v is summed from, where the loss alone is `smoothness`-smooth: a large penalty counts with its own weight only.
+pub(crate) fn product_terms<E: Element>(smoothness: f64, v: &[E], weights: &[E]) -> f64 {
+    let mut squares = [0.0, 0.0];
+    for (v, w) in v.iter().zip(weights) {
+        let v = v.to_f64();
+        squares[0] += v * v;
+        squares[1] += (w.to_f64() * v).powi(2);
+    }
+    smoothness * squares[0].sqrt() + squares[1].sqrt()
 }
 
 /// Weights of `columns` × c, divided into groups that share a penalty.
@@ -162,6 +191,13 @@ impl Groups {
                 );
             },
         );
+    }
+
+    /// A bound of max e^θ ‖·‖ over the groups, with `sums` for as many numbers as there are groups.
+    pub(crate) fn largest<E: Element>(&self, of: &[E], theta: &[f64], sums: &mut [f64]) -> f64 {
+        self.inner(of, of, sums);
+        let sizes = sums.iter().zip(theta);
+        (1.0 + 64.0 * E::UNIT_ROUNDOFF) * largest(sizes.map(|(s, t)| t.exp() * s.sqrt()))
     }
 
     /// out ← scale e^θ ∘ out.

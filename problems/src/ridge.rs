@@ -36,8 +36,7 @@ use faer::{Mat, MatMut, Side};
 use std::sync::OnceLock;
 
 use crate::data::Regression;
-use crate::imaging::check_logarithms;
-use crate::penalty::Groups;
+use crate::penalty::{Groups, extremes, product_terms};
 use gram::Gram;
 
 /// The lower level. See the [module](self).
@@ -139,10 +138,9 @@ impl Ridge {
         self.means.target - along
     }
 
-    /// The size of what A v is summed from: a large penalty counts with its own weight only.
+    /// The size of what A v is summed from.
     fn product_terms(&self, v: &[f64], weights: &[f64]) -> f64 {
-        let penalised: Vec<f64> = v.iter().zip(weights).map(|(v, p)| p * v).collect();
-        self.gram.eigenvalues()[1] * v.to_vec().norm() + penalised.norm()
+        product_terms(self.gram.eigenvalues()[1], v, weights)
     }
 
     fn weights(&self, theta: &[f64]) -> Vec<f64> {
@@ -161,12 +159,7 @@ impl LowerLevel for Ridge {
     }
 
     fn check(&self, theta: &Vec<f64>) -> Result<(), Error> {
-        if theta.len() != self.theta_len() {
-            let found = format!("{} numbers", theta.len());
-            let expected = format!("{}, {}", self.theta_len(), self.penalty.describe());
-            return Err(Error::invalid("theta", found, expected));
-        }
-        check_logarithms::<f64>(theta)
+        self.penalty.check::<f64>(&self.groups, theta)
     }
 
     fn value(&self, w: &Vec<f64>, theta: &Vec<f64>) -> f64 {
@@ -202,8 +195,7 @@ impl LowerLevel for Ridge {
     }
 
     fn curvature(&self, theta: &Vec<f64>) -> Curvature {
-        let smallest = theta.iter().copied().fold(f64::INFINITY, f64::min).exp();
-        let largest = theta.iter().copied().fold(0.0f64, |m, t| m.max(t.exp()));
+        let [smallest, largest] = extremes(theta);
         let round = 4.0 * f64::EPSILON;
         let [low, high] = self.gram.eigenvalues();
         Curvature {
@@ -251,11 +243,8 @@ impl AtPoint<'_> {
 
     /// max over the groups of e^θ ‖·‖.
     fn largest_group(&self, of: &[f64]) -> f64 {
-        let mut squares = vec![0.0; self.theta.len()];
-        self.problem.groups.inner(of, of, &mut squares);
-        let sizes = squares.iter().zip(self.theta);
-        let sizes = sizes.map(|(s, t)| t.exp() * s.sqrt());
-        (1.0 + 32.0 * f64::EPSILON) * sizes.fold(0.0, f64::max)
+        let mut sums = vec![0.0; self.theta.len()];
+        self.problem.groups.largest(of, self.theta, &mut sums)
     }
 }
 
@@ -371,10 +360,7 @@ pub fn cross_validated_ridge(
     penalty: Penalty,
 ) -> Result<Sum<RidgeOracle>, Error> {
     folds.oracle(|fold| {
-        ridge(
-            &samples.at(&fold.train)?,
-            &samples.at(&fold.validation)?,
-            penalty,
-        )
+        let (train, validation) = samples.split(&fold)?;
+        ridge(&train, &validation, penalty)
     })
 }

@@ -1,6 +1,6 @@
 //! Samples with numbers that are to be predicted.
 
-use bilevel::Error;
+use bilevel::{Error, Fold};
 
 use super::standard::Standard;
 use super::table::check_places;
@@ -60,7 +60,15 @@ impl Regression {
         &self.targets
     }
 
-    /// The samples at these places, such as those of a [`Fold`](bilevel::Fold).
+    /// The samples that a model is fitted to, and those that judge it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a fold of other samples.
+    pub fn split(&self, fold: &Fold) -> Result<(Self, Self), Error> {
+        Ok((self.at(&fold.train)?, self.at(&fold.validation)?))
+    }
+
+    /// The samples at these places, such as those of a [`Fold`].
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for none, and a place beyond the samples.
@@ -87,12 +95,6 @@ impl Regression {
             features: Standard::of(&of.features, of.columns).apply(&self.features),
             ..self.clone()
         })
-    }
-
-    /// The inverses of the standard deviations of the features, by which [`standardised`](Regression::standardised) multiplies.
-    #[cfg(feature = "linfa")]
-    pub(crate) fn scale(&self) -> Vec<f64> {
-        Standard::of(&self.features, self.columns).scale
     }
 
     pub(crate) fn fingerprint(&self) -> u32 {

@@ -3,14 +3,23 @@
 use bilevel::Element;
 
 /// The means of features, and the inverses of their standard deviations.
-pub(super) struct Standard {
-    pub(super) mean: Vec<f64>,
-    pub(super) scale: Vec<f64>,
+pub(crate) struct Standard {
+    pub(crate) mean: Vec<f64>,
+    pub(crate) scale: Vec<f64>,
 }
 
 impl Standard {
+    /// That of features that stay as they are.
+    #[cfg(feature = "linfa")]
+    pub(crate) fn none(columns: usize) -> Self {
+        Standard {
+            mean: vec![0.0; columns],
+            scale: vec![1.0; columns],
+        }
+    }
+
     /// Those of samples, `columns` features each. A feature that is constant, or as good as that, is not scaled.
-    pub(super) fn of<E: Element>(values: &[E], columns: usize) -> Self {
+    pub(crate) fn of<E: Element>(values: &[E], columns: usize) -> Self {
         let samples = (values.len() / columns.max(1)) as f64;
         let mut mean = vec![0.0; columns];
         for row in values.chunks_exact(columns.max(1)) {
@@ -40,7 +49,7 @@ impl Standard {
     }
 
     /// Samples less these means, by these deviations.
-    pub(super) fn apply<E: Element>(&self, values: &[E]) -> Vec<E> {
+    pub(crate) fn apply<E: Element>(&self, values: &[E]) -> Vec<E> {
         let row = |row: &[E]| -> Vec<E> {
             let centred = row.iter().zip(&self.mean).zip(&self.scale);
             centred
@@ -49,5 +58,18 @@ impl Standard {
         };
         let columns = self.mean.len().max(1);
         values.chunks_exact(columns).flat_map(row).collect()
+    }
+
+    /// Takes weights of standardised features, as many a feature as there are intercepts, to those of the features as they were:
+    /// (a − mean) scale w = a (scale w) − mean (scale w).
+    #[cfg(feature = "linfa")]
+    pub(crate) fn undo(&self, weights: &mut [f64], intercepts: &mut [f64]) {
+        let rows = weights.chunks_exact_mut(intercepts.len().max(1));
+        for ((weights, mean), scale) in rows.zip(&self.mean).zip(&self.scale) {
+            for (w, b) in weights.iter_mut().zip(&mut *intercepts) {
+                *w *= scale;
+                *b -= mean * *w;
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Samples with labels, dense or sparse.
 
-use bilevel::{Element, Error};
+use bilevel::{Element, Error, Fold};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::ops::Range;
@@ -320,7 +320,15 @@ impl<E: Element> Table<E> {
         Ok(self.select(range))
     }
 
-    /// The samples at these places, such as those of a [`Fold`](bilevel::Fold).
+    /// The samples that a model is fitted to, and those that judge it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a fold of other samples.
+    pub fn split(&self, fold: &Fold) -> Result<(Self, Self), Error> {
+        Ok((self.at(&fold.train)?, self.at(&fold.validation)?))
+    }
+
+    /// The samples at these places, such as those of a [`Fold`].
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for none, and a place beyond the samples.
@@ -382,18 +390,6 @@ impl<E: Element> Table<E> {
             features: Features::Dense(features),
             ..self.clone_labels()
         })
-    }
-
-    /// The means that [`standardised`](Table::standardised) takes off, and the numbers that it multiplies by.
-    #[cfg(feature = "linfa")]
-    pub(crate) fn mean_and_scale(&self) -> Result<(Vec<f64>, Vec<f64>), Error> {
-        match &self.to_dense().features {
-            Features::Dense(values) => {
-                let standard = Standard::of(values, self.columns);
-                Ok((standard.mean, standard.scale))
-            }
-            Features::Sparse(_) => Err(Error::invalid("table", "sparse", "a dense one")),
-        }
     }
 
     /// A checksum of everything.

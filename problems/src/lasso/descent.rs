@@ -54,8 +54,7 @@ impl<'a> Descent<'a> {
             self.pass(&all);
             let mut support = self.support();
             for _ in 0..INNER {
-                let moved = self.pass(&support);
-                if moved == 0.0 {
+                if !self.pass(&support) {
                     break;
                 }
                 support.retain(|&j| self.w[j] != 0.0);
@@ -76,10 +75,10 @@ impl<'a> Descent<'a> {
         (0..self.w.len()).filter(|&j| self.w[j] != 0.0).collect()
     }
 
-    /// A minimisation over each of these coordinates in turn; returns the largest move, in the size of what it does to predictions.
-    fn pass(&mut self, coordinates: &[usize]) -> f64 {
+    /// A minimisation over each of these coordinates in turn; returns whether one moved.
+    fn pass(&mut self, coordinates: &[usize]) -> bool {
         let [l1, l2] = self.lambda;
-        let mut most = 0.0f64;
+        let mut moved = false;
         for &j in coordinates {
             let h = self.columns.variances()[j];
             if h == 0.0 {
@@ -92,10 +91,10 @@ impl<'a> Descent<'a> {
             if change != 0.0 {
                 self.residual.take(self.columns, j, change);
                 self.w[j] = new;
-                most = most.max(h.sqrt() * change.abs());
+                moved = true;
             }
         }
-        most
+        moved
     }
 
     /// Solves the optimality conditions on the support, to this relative accuracy, and goes there as far as the signs hold.

@@ -4,12 +4,12 @@ use bilevel::lower::NewtonCg;
 use bilevel::{Error, Implicit, Oracle, Report};
 use linfa::dataset::{AsSingleTargets, Label};
 use linfa::traits::{Fit, PredictInplace};
-use linfa::{DatasetBase, Float, ParamGuard};
+use linfa::{DatasetBase, Float};
 use ndarray::{Array1, Array2, ArrayBase, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
-use super::{EstimatorError, Judge, Penalty, Tuning, check_targets, number, rows, setters};
-use crate::data::{Features, Table};
+use super::{EstimatorError, Judge, Penalty, Tuning, check_targets, number, parameters, rows};
+use crate::data::Table;
 use crate::logistic::{LogisticOracle, logistic_regression};
 
 /// A linear model of classes, with an intercept, whose penalties were tuned. See [`logistic`](crate::logistic).
@@ -33,22 +33,7 @@ pub struct TunedLogisticParams(TunedLogisticValidParams);
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TunedLogisticValidParams(Tuning);
 
-setters!(TunedLogisticParams);
-
-impl ParamGuard for TunedLogisticParams {
-    type Checked = TunedLogisticValidParams;
-    type Error = EstimatorError;
-
-    fn check_ref(&self) -> Result<&TunedLogisticValidParams, EstimatorError> {
-        self.0.0.check()?;
-        Ok(&self.0)
-    }
-
-    fn check(self) -> Result<TunedLogisticValidParams, EstimatorError> {
-        self.check_ref()?;
-        Ok(self.0)
-    }
-}
+parameters!(TunedLogisticParams, TunedLogisticValidParams);
 
 impl TunedLogistic<()> {
     /// The parameters, with their defaults.
@@ -121,24 +106,6 @@ impl<L> TunedLogistic<L> {
     }
 }
 
-/// Samples less their means by their deviations, and a feature that is 1.
-fn features(records: usize, given: &Table<f64>, standardise: bool) -> Result<Vec<f64>, Error> {
-    let table = if standardise {
-        given.standardised(given)?
-    } else {
-        given.clone()
-    };
-    let Features::Dense(values) = table.features() else {
-        return Err(Error::invalid("records", "sparse", "dense ones"));
-    };
-    let mut rows = Vec::with_capacity(values.len() + records);
-    for row in values.chunks_exact(given.columns()) {
-        rows.extend_from_slice(row);
-        rows.push(1.0);
-    }
-    Ok(rows)
-}
-
 impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
     Fit<ArrayBase<D, Ix2>, T, EstimatorError> for TunedLogisticValidParams
 {
@@ -160,8 +127,15 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
         let place = |label: &L| classes.binary_search(label).unwrap_or(0) as u32;
         let labels: Vec<u32> = targets.iter().map(place).collect();
         let (n, d) = records.dim();
-        let given = Table::dense(d, rows(records), labels.clone(), classes.len())?;
-        let features = features(n, &given, self.0.standardise)?;
+        let given = rows(records);
+        // Refused as they were given, by sample and feature.
+        Table::dense(d, given.clone(), labels.clone(), classes.len())?;
+        let standard = self.0.standard(&given, d);
+        let mut features = Vec::with_capacity(n * (d + 1));
+        for row in standard.apply(&given).chunks_exact(d) {
+            features.extend_from_slice(row);
+            features.push(1.0);
+        }
         let table = Table::dense(d + 1, features, labels.clone(), classes.len())?;
         let penalty = self.0.penalty;
         let problem = |train: &Table<f64>, validation: &Table<f64>| {
@@ -169,7 +143,8 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
             Ok::<_, Error>(oracle.with_lower_solver(NewtonCg::default()))
         };
         let criterion = self.0.criterion(n, Some(&labels), |fold| {
-            problem(&table.at(&fold.train)?, &table.at(&fold.validation)?)
+            let (train, validation) = table.split(&fold)?;
+            problem(&train, &validation)
         })?;
         let all: Implicit<_, _, _> = problem(&table, &table)?;
         let report = self.0.tune(&criterion, all.lower().theta_len())?;
@@ -181,18 +156,9 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
             theta: report.theta.clone(),
             report: Some(report),
         };
-        if self.0.standardise {
-            // (a − mean) · scale · w = a · (scale w) − mean · (scale w).
-            let (mean, scale) = given.mean_and_scale()?;
-            let c = model.outputs();
-            let (weights, intercept) = model.weights.split_at_mut(d * c);
-            for ((weights, m), s) in weights.chunks_exact_mut(c).zip(mean).zip(scale) {
-                for (w, b) in weights.iter_mut().zip(&mut *intercept) {
-                    *w *= s;
-                    *b -= m * *w;
-                }
-            }
-        }
+        let c = model.outputs();
+        let (weights, intercepts) = model.weights.split_at_mut(d * c);
+        standard.undo(weights, intercepts);
         Ok(model)
     }
 }

@@ -3,11 +3,11 @@
 use bilevel::Report;
 use linfa::dataset::AsSingleTargets;
 use linfa::traits::{Fit, PredictInplace};
-use linfa::{DatasetBase, Float, ParamGuard};
+use linfa::{DatasetBase, Float};
 use ndarray::{Array1, ArrayBase, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
-use super::{EstimatorError, Judge, Penalty, Tuning, check_targets, number, rows, setters};
+use super::{EstimatorError, Judge, Penalty, Tuning, check_targets, number, parameters, rows};
 use crate::data::Regression;
 use crate::ridge::{Ridge, ridge};
 
@@ -29,22 +29,7 @@ pub struct TunedRidgeParams(TunedRidgeValidParams);
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TunedRidgeValidParams(Tuning);
 
-setters!(TunedRidgeParams);
-
-impl ParamGuard for TunedRidgeParams {
-    type Checked = TunedRidgeValidParams;
-    type Error = EstimatorError;
-
-    fn check_ref(&self) -> Result<&TunedRidgeValidParams, EstimatorError> {
-        self.0.0.check()?;
-        Ok(&self.0)
-    }
-
-    fn check(self) -> Result<TunedRidgeValidParams, EstimatorError> {
-        self.check_ref()?;
-        Ok(self.0)
-    }
-}
+parameters!(TunedRidgeParams, TunedRidgeValidParams);
 
 impl TunedRidge {
     /// The parameters, with their defaults.
@@ -90,25 +75,21 @@ impl<F: Float, D: Data<Elem = F>, T: AsSingleTargets<Elem = F>>
         let targets = dataset.targets.as_single_targets();
         let targets = targets.iter().map(|&y| number(y)).collect();
         let given = Regression::new(records.ncols(), rows(records), targets)?;
-        let (samples, scale) = if self.0.standardise {
-            (given.standardised(&given)?, given.scale())
-        } else {
-            (given.clone(), vec![1.0; given.columns()])
-        };
+        let standard = self.0.standard(given.features(), given.columns());
+        let features = standard.apply(given.features());
+        let samples = Regression::new(given.columns(), features, given.targets().to_vec())?;
         let penalty = self.0.penalty;
         let criterion = self.0.criterion(samples.samples(), None, |fold| {
-            ridge(
-                &samples.at(&fold.train)?,
-                &samples.at(&fold.validation)?,
-                penalty,
-            )
+            let (train, validation) = samples.split(&fold)?;
+            ridge(&train, &validation, penalty)
         })?;
         let model = Ridge::new(&samples, penalty)?;
         let report = self.0.tune(&criterion, model.theta_len())?;
-        let w = model.fit(&report.theta)?;
-        let coefficients: Vec<f64> = w.iter().zip(&scale).map(|(w, s)| w * s).collect();
+        let mut coefficients = model.fit(&report.theta)?;
+        let mut intercept = [model.intercept(&coefficients)];
+        standard.undo(&mut coefficients, &mut intercept);
         Ok(TunedRidge {
-            intercept: Ridge::new(&given, penalty)?.intercept(&coefficients),
+            intercept: intercept[0],
             coefficients,
             theta: report.theta.clone(),
             report: Some(report),

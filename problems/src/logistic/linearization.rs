@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::LogisticRegression;
 use super::hessian::Hessian;
 use crate::lanes::Lanes;
-use crate::linear_model::{largest, links};
+use crate::linear_model::links;
 
 /// Holds the probabilities of all samples and the penalties of all weights.
 pub(super) struct LogisticLinearization<'a, E: Lanes> {
@@ -48,11 +48,9 @@ impl<'a, E: Lanes> LogisticLinearization<'a, E> {
     fn largest_group(&self, of: &[E]) -> f64 {
         let numbers = &self.problem.model.numbers;
         let mut sums = numbers.take(self.theta.len());
-        self.problem.groups.inner(of, of, &mut sums);
-        let sizes = sums.iter().zip(self.theta);
-        let size = largest(sizes.map(|(s, t)| t.exp() * s.sqrt()));
+        let size = self.problem.groups.largest(of, self.theta, &mut sums);
         numbers.put(sums);
-        (1.0 + 32.0 * E::UNIT_ROUNDOFF) * size
+        size
     }
 }
 
