@@ -337,10 +337,12 @@ fn check<E: Real, M: Classifier + Clone, D: Samples>(
     training: Training<M, D, E>,
     split: &Split<D>,
 ) -> Result<(), Failure> {
-    let region = around(&training.theta()?, options.half_width)?;
+    let start = training.theta()?;
+    let region = around(&start, options.half_width)?;
     let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
     let criterion = training.criterion(split.validation.clone())?;
-    let oracle = Unrolled::new(training, Upper::<_, E>::new(criterion), options.mode())?;
+    let mode = options.mode(start.len());
+    let oracle = Unrolled::new(training, Upper::<_, E>::new(criterion), mode)?;
     known(&oracle, &options.solver, accuracy, &region)?;
     if options.treatment == Treatment::Frozen {
         if options.checkpoints.checkpoint.is_some() || options.checkpoints.resume.is_some() {
@@ -370,7 +372,8 @@ fn unrolled<E: Real, M: Classifier + Clone, D: Samples>(
     let criterion = training
         .criterion(split.validation.clone())?
         .with_measure(options.measure.into());
-    let oracle = Unrolled::new(training, Upper::<_, E>::new(criterion), options.mode())?;
+    let mode = options.mode(start.len());
+    let oracle = Unrolled::new(training, Upper::<_, E>::new(criterion), mode)?;
     let region = around(&start, options.half_width)?;
     let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
     let iterations = match name {
