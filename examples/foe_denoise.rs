@@ -17,6 +17,7 @@ use bilevel::lower::LowerReport;
 use bilevel::plot::Figure;
 use bilevel::{Accuracy, Limits, Report};
 use bilevel_problems::data::{patches, photograph, png_files, read_png, write_png};
+use bilevel_problems::experiment::solvers::{HALF_WIDTH, around, solver};
 use bilevel_problems::imaging::foe::Lanes;
 use bilevel_problems::imaging::{
     Experts, FoeDenoising, FoeModel, FoeOracle, Image, Potential, foe_denoising,
@@ -26,7 +27,6 @@ use common::images::{
     HEADER, HELD_OUT, SHEET_ROWS, check_sigma, mean_quality, quality, read_all, row, shipped,
     stored, with_noise,
 };
-use common::solvers::{HALF_WIDTH, Settings, around, solver};
 use common::{Checkpoints, Failure, Precision, TrustName, prepare, watch};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -255,7 +255,7 @@ fn train<E: Lanes>(options: &Options) -> Result<(), Failure> {
         seconds: options.max_seconds,
         ..Limits::default()
     };
-    let settings = Settings::of(&options.checkpoints, options.tolerance, limits);
+    let settings = options.checkpoints.settings(options.tolerance, limits);
     let accuracy = Accuracy::new(options.epsilon, options.delta)?;
     let region = around(&theta, HALF_WIDTH)?;
     let report = solver(&options.solver, accuracy, &region)?.run(&oracle, theta, &settings)?;

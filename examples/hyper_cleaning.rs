@@ -18,14 +18,14 @@ use bilevel::lower::Lbfgs;
 use bilevel::plot::{Chart, Figure, Graph};
 use bilevel::{Accuracy, Implicit, Limits, Oracle, Report, Trust};
 use bilevel_problems::data::{Features, Table, write_png};
+use bilevel_problems::experiment::methods::{Batches, batch_solver};
+use bilevel_problems::experiment::solvers::{HALF_WIDTH, around};
 use bilevel_problems::hyper_cleaning::{HyperCleaning, corrupt, hyper_cleaning};
 use bilevel_problems::imaging::Image;
 use bilevel_problems::logistic::CrossEntropy;
 use clap::Parser;
-use common::images_of_classes::{CLASSES, all_samples, split};
-use common::solvers::{Settings, around};
-use common::stochastic::{Batches, Steps, solver};
-use common::{Checkpoints, Failure, TrustName, prepare};
+use common::images_of_classes::{all_samples, split};
+use common::{Checkpoints, Failure, Steps, TrustName, prepare};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -43,8 +43,6 @@ const OUTPUTS: [&str; 6] = [
 const SHEET: (usize, usize) = (4, 10);
 /// Bars of the histogram of weights.
 const BARS: usize = 25;
-/// Half the width of the box of solvers that search in one.
-const HALF_WIDTH: f64 = 3.0;
 /// θ at which a sample has its full weight, to working precision.
 const CERTAIN: f64 = 40.0;
 
@@ -163,7 +161,7 @@ impl Samples {
                 labels.push(self.train.labels()[i]);
             }
         }
-        Ok(Table::dense(columns, kept, labels, CLASSES)?)
+        Ok(Table::dense(columns, kept, labels, self.train.classes())?)
     }
 
     /// The accuracy on the test samples of a model trained on `train` with weights σ(θ).
@@ -195,18 +193,19 @@ fn clean(options: &Options) -> Result<(), Failure> {
         seconds: options.max_seconds,
         ..Limits::default()
     };
-    let settings = Settings::of(&options.checkpoints, options.tolerance, limits);
+    let settings = options.checkpoints.settings(options.tolerance, limits);
     let batches = Batches {
         size: options.batch,
         block: options.block,
         seed: options.seed,
-        steps: options.steps,
+        lower_step: options.steps.lower_step,
+        upper_step: options.steps.upper_step,
     };
     let n = samples.train.samples();
     let start = vec![0.0; n];
     let region = around(&start, HALF_WIDTH)?;
-    let report =
-        solver(&options.solver, batches, accuracy, &region)?.run(&oracle, start, &settings)?;
+    let report = batch_solver(&options.solver, batches, accuracy, &region)?
+        .run(&oracle, start, &settings)?;
     let found = Found::new(&report.theta, &samples.wrong());
     let theta = |value: f64, n: usize| vec![value; n];
     let right = samples.right()?;

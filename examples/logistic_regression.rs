@@ -17,11 +17,12 @@ use bilevel::lower::{Lbfgs, LowerSolver, NewtonCg};
 use bilevel::plot::{Chart, Figure, Graph};
 use bilevel::{Accuracy, Implicit, Limits, Oracle, Report};
 use bilevel_problems::data::{CsvFormat, Features, Labels, Table, digits, read_csv, read_libsvm};
+use bilevel_problems::experiment::methods::{Batches, batch_solver};
+use bilevel_problems::experiment::runs::{Clock, Settings};
+use bilevel_problems::experiment::solvers::around;
 use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty, logistic_regression};
 use clap::{Parser, ValueEnum};
-use common::solvers::{Clock, Settings, around};
-use common::stochastic::{Batches, Steps, solver};
-use common::{Checkpoints, Failure, TrustName, prepare};
+use common::{Checkpoints, Failure, Steps, TrustName, prepare};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -196,9 +197,10 @@ fn learn<S: LowerSolver>(
         size: options.batch,
         block: options.block,
         seed: options.seed,
-        steps: options.steps,
+        lower_step: options.steps.lower_step,
+        upper_step: options.steps.upper_step,
     };
-    let solver = solver(&options.solver, batches, accuracy, &region)?;
+    let solver = batch_solver(&options.solver, batches, accuracy, &region)?;
     prepare(&options.out, &OUTPUTS)?;
     let limits = Limits {
         iterations: Some(options.max_iterations),
@@ -208,7 +210,7 @@ fn learn<S: LowerSolver>(
     let clock = Clock::default();
     let settings = Settings {
         clock: Some(&clock),
-        ..Settings::of(&options.checkpoints, options.tolerance, limits)
+        ..options.checkpoints.settings(options.tolerance, limits)
     };
     let report = solver.run(oracle, start.clone(), &settings)?;
     // The loss and the accuracy on the validation samples before and after.

@@ -14,12 +14,12 @@ mod common;
 use bilevel::plot::Figure;
 use bilevel::{Accuracy, Element, Limits, Maid, Report, Run};
 use bilevel_problems::data::{photograph, read_npy, write_png};
+use bilevel_problems::experiment::solvers::{HALF_WIDTH, around, solver};
 use bilevel_problems::imaging::{Image, Norm, TvOracle, Weights, tv_denoising};
 use clap::{Parser, ValueEnum};
 use common::images::{
     SHEET_ROWS, check_sigma, denoised, mean_quality, read_all, scaled, stored, with_noise,
 };
-use common::solvers::{HALF_WIDTH, Settings, around, solver};
 use common::{Checkpoints, Failure, Precision, TrustName, number, prepare};
 use std::io::Write;
 use std::path::PathBuf;
@@ -201,7 +201,7 @@ fn denoise<E: Element>(options: &Options) -> Result<(), Failure> {
             iterations: Some(options.max_iterations),
             ..Limits::default()
         };
-        let settings = Settings::of(&options.checkpoints, options.tolerance, limits);
+        let settings = options.checkpoints.settings(options.tolerance, limits);
         let region = around(&theta, HALF_WIDTH)?;
         solver(name, accuracy, &region)?.run(&oracle, theta, &settings)?
     };

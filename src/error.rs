@@ -125,6 +125,22 @@ impl Error {
             source,
         }
     }
+
+    /// The same with `place` before the argument that it names: a file, or a part of one.
+    pub fn within(self, place: &str) -> Self {
+        match self {
+            Error::InvalidArgument {
+                argument,
+                found,
+                expected,
+            } => Error::InvalidArgument {
+                argument: format!("{place}: {argument}"),
+                found,
+                expected,
+            },
+            other => other,
+        }
+    }
 }
 
 /// `Ok(value)` when `value > 0` and finite, else an [`Error::InvalidArgument`] that names `argument`.

@@ -100,7 +100,7 @@ pub use folds::{Fold, Folds};
 pub use hypergradient::unrolled::check_dynamics;
 pub use hypergradient::unrolled::{Dynamics, Mode};
 pub use hypergradient::{Accuracy, Bounded, Estimator, Evaluation, Hypergradient, Trust};
-pub use oracle::{Implicit, ImplicitState, Oracle, Sum, Unrolled};
+pub use oracle::{Implicit, ImplicitState, Oracle, Sum, Unrolled, check_oracle};
 pub use problem::check::{CheckReport, Checker, check_lower, check_upper};
 pub use problem::{
     Curvature, Linearization, LocalConvexity, LowerLevel, UpperCurvature, UpperLevel,

@@ -3,11 +3,13 @@
 //! [`Implicit`] is the oracle of one problem, [`Sum`] the mean of many, [`Unrolled`] that of a training run. An oracle is immutable and shared between
 //! threads; what it remembers, the warm starts, is in its state, so that a checkpoint is (θ, solver state, oracle state).
 
+mod check;
 mod implicit;
 mod reference;
 mod sum;
 mod unrolled;
 
+pub use check::check_oracle;
 pub use implicit::{Implicit, ImplicitState};
 pub use sum::Sum;
 pub use unrolled::{Unrolled, UnrolledState};

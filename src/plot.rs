@@ -42,9 +42,11 @@ pub mod chart;
 mod curve;
 mod legend;
 mod panel;
+pub mod statistics;
 mod style;
 
 pub use chart::{Chart, Graph};
+pub use statistics::Quartiles;
 
 use plotters::style::text_anchor::HPos;
 use std::path::Path;

@@ -61,6 +61,34 @@ impl Work {
         ]
     }
 
+    /// The work of these counts, in the order of [`KINDS`](Work::KINDS).
+    pub(crate) fn of_counts(counts: [u64; 10]) -> Self {
+        let [
+            lower_solves,
+            lower_values,
+            lower_gradients,
+            linear_solves,
+            hessian_products,
+            cross_products,
+            upper_values,
+            upper_gradients,
+            lower_samples,
+            upper_samples,
+        ] = counts;
+        Work {
+            lower_solves,
+            lower_values,
+            lower_gradients,
+            linear_solves,
+            hessian_products,
+            cross_products,
+            upper_values,
+            upper_gradients,
+            lower_samples,
+            upper_samples,
+        }
+    }
+
     /// Lower gradients plus Hessian products: the axis that papers call lower-plus-linear iterations.
     pub fn iterations(&self) -> u64 {
         self.lower_gradients + self.hessian_products

@@ -1,36 +1,14 @@
 //! Images of ten classes: what ships with the crate, or MNIST and data sets of its form.
 
-use bilevel_problems::data::{Features, Table, fashion_mnist, read_idx, resized};
+use bilevel_problems::data::{Features, Table, fashion_mnist, read_idx_folder, resized};
 use bilevel_problems::imaging::Image;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Failure;
 
-pub(crate) const CLASSES: usize = 10;
-
-/// The file `name` of a folder, plain or with `.gz`.
-pub(crate) fn plain_or_gz(folder: &Path, name: &str) -> PathBuf {
-    let plain = folder.join(name);
-    if plain.exists() {
-        plain
-    } else {
-        folder.join(format!("{name}.gz"))
-    }
-}
-
 /// All training and all test samples, of a folder of four IDX files or those that ship.
 pub(crate) fn all_samples(folder: Option<&Path>) -> Result<(Table<f64>, Table<f64>), Failure> {
-    let Some(folder) = folder else {
-        return Ok(fashion_mnist()?);
-    };
-    let read = |part: &str| {
-        read_idx(
-            plain_or_gz(folder, &format!("{part}-images-idx3-ubyte")),
-            plain_or_gz(folder, &format!("{part}-labels-idx1-ubyte")),
-            CLASSES,
-        )
-    };
-    Ok((read("train")?, read("t10k")?))
+    Ok(folder.map_or_else(fashion_mnist, read_idx_folder)?)
 }
 
 /// Training and validation samples where no option says how many: of a whole data set, or of what ships.

@@ -4,12 +4,10 @@
 
 pub(crate) mod images;
 pub(crate) mod images_of_classes;
-pub(crate) mod quartiles;
-pub(crate) mod solvers;
-pub(crate) mod stochastic;
 pub(crate) mod watch;
 
-use bilevel::{Trust, parallel};
+use bilevel::{Limits, Trust, parallel};
+use bilevel_problems::experiment::runs::Settings;
 use clap::{Args, Parser, ValueEnum};
 use std::error::Error;
 use std::fmt::Display;
@@ -50,6 +48,32 @@ pub(crate) struct Checkpoints {
     /// Go on from a checkpoint, with the limits given here; it is kept up to date unless --checkpoint names another file.
     #[arg(long, value_name = "FILE")]
     pub(crate) resume: Option<PathBuf>,
+}
+
+impl Checkpoints {
+    /// How a run is kept, whose iterations are printed.
+    pub(crate) fn settings<T>(&self, tolerance: f64, limits: Limits) -> Settings<'_, T> {
+        Settings {
+            tolerance,
+            limits,
+            checkpoint: self.checkpoint.as_deref().or(self.resume.as_deref()),
+            resume: self.resume.as_deref(),
+            table: true,
+            notes: None,
+            clock: None,
+        }
+    }
+}
+
+/// First steps of stochastic methods.
+#[derive(Clone, Copy, Args)]
+pub(crate) struct Steps {
+    /// γ₀ of stochastic methods, the first step of x and v; estimated by default.
+    #[arg(long, value_name = "GAMMA")]
+    pub(crate) lower_step: Option<f64>,
+    /// η₀ of stochastic methods, the first step of θ; estimated by default.
+    #[arg(long, value_name = "ETA")]
+    pub(crate) upper_step: Option<f64>,
 }
 
 /// `count` seeds from `first` on.

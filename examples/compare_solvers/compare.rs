@@ -1,12 +1,13 @@
 //! The runs of the solvers on one problem, and what they are measured by.
 
 use bilevel::{Accuracy, Element, ImplicitState, Limits, Oracle, Trace, Vector};
+use bilevel_problems::experiment::runs::{AnySolver, Note, Notes, Settings};
+use bilevel_problems::experiment::solvers::{around, solver};
 use bilevel_problems::imaging::Image;
 use std::io::Write;
 
 use crate::Options;
 use crate::common::images::{mean_psnr, solutions};
-use crate::common::solvers::{AnySolver, Note, Notes, Settings, around, solver};
 use crate::common::{Failure, prepare};
 use crate::table::{OUTPUTS, Outcome, header, write};
 

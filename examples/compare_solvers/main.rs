@@ -17,8 +17,8 @@ mod compare;
 mod problems;
 mod table;
 
+use bilevel_problems::experiment::solvers::HALF_WIDTH;
 use clap::Parser;
-use common::solvers::HALF_WIDTH;
 use common::{Precision, TrustName, number};
 use problems::ProblemName;
 use std::num::NonZeroUsize;

@@ -3,11 +3,12 @@
 use bilevel::lower::LowerSolver;
 use bilevel::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use bilevel::{Accuracy, Implicit, ImplicitState, Limits, Oracle, Report, Status, Work};
+use bilevel_problems::experiment::methods::{Batches, METHODS, batch_solver};
+use bilevel_problems::experiment::runs::{Note, Notes, Settings};
+use bilevel_problems::experiment::solvers::{HALF_WIDTH, around};
 use std::io::Write;
 
 use crate::Options;
-use crate::common::solvers::{HALF_WIDTH, Note, Notes, Settings, around};
-use crate::common::stochastic::{Batches, METHODS, solver};
 use crate::common::{Failure, prepare};
 use crate::saved::{Best, Point, Run, Saved};
 use crate::table::{OUTPUTS, write};
@@ -159,7 +160,8 @@ where
             size: self.batch,
             block: self.block,
             seed,
-            steps: self.options.steps,
+            lower_step: self.options.steps.lower_step,
+            upper_step: self.options.steps.upper_step,
         }
     }
 
@@ -197,7 +199,7 @@ where
         };
         let start = self.problem.start.clone();
         let region = around(&start, HALF_WIDTH)?;
-        let solver = solver(name, self.batches(seed), self.accuracy()?, &region)?;
+        let solver = batch_solver(name, self.batches(seed), self.accuracy()?, &region)?;
         let report = solver.run(&self.problem.oracle, start, &settings)?;
         let each = if stochastic { self.block } else { 1 };
         let (points, best) = self.measure(&report, &notes.rows(), each)?;

@@ -20,7 +20,7 @@ mod saved;
 mod table;
 
 use clap::Parser;
-use common::stochastic::Steps;
+use common::Steps;
 use problems::ProblemName;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use bilevel::lower::{Lbfgs, LowerSolver, NewtonCg};
 use bilevel::{Implicit, Trust};
-use bilevel_problems::data::{CsvFormat, Labels, digits, read_csv, read_libsvm};
+use bilevel_problems::data::{CsvFormat, Labels, digits, plain_or_gz, read_csv, read_libsvm};
 use bilevel_problems::finite_sum::FiniteSum;
 use bilevel_problems::hyper_cleaning::{corrupt, hyper_cleaning};
 use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty, logistic_regression};
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use crate::Options;
 use crate::bench::{Defaults, Problem, Quality, bench};
 use crate::common::Failure;
-use crate::common::images_of_classes::{all_samples, plain_or_gz, scaled, split};
+use crate::common::images_of_classes::{all_samples, scaled, split};
 
 /// Training samples of the digits; the others validate.
 const DIGITS: usize = 1000;

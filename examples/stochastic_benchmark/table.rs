@@ -1,14 +1,15 @@
 //! The table of the solvers, and the files that are written.
 
 use bilevel::Error;
+use bilevel::plot::Quartiles;
+use bilevel::plot::statistics::Points;
 use bilevel::plot::{Chart, Graph};
+use bilevel_problems::experiment::methods::METHODS;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::bench::say;
 use crate::common::Failure;
-use crate::common::quartiles::Quartiles;
-use crate::common::stochastic::METHODS;
 use crate::saved::{Point, Run, Saved};
 
 /// What is written into the output folder.
@@ -34,23 +35,10 @@ impl<'a> Summary<'a> {
         }
     }
 
-    /// A number at point `i` of all runs that have so many.
-    fn at(&self, i: usize, number: &dyn Fn(&Point) -> Option<f64>) -> Option<Quartiles> {
-        let points = self.runs.iter().filter_map(|run| run.points.get(i));
-        let numbers: Vec<f64> = points.filter_map(number).collect();
-        (!numbers.is_empty()).then(|| Quartiles::of(numbers))
-    }
-
-    fn len(&self) -> usize {
-        let lengths = self.runs.iter().map(|run| run.points.len());
-        lengths.max().unwrap_or(0)
-    }
-
     /// A number at the last point of every run.
     fn last(&self, number: &dyn Fn(&Point) -> Option<f64>) -> Option<Quartiles> {
         let points = self.runs.iter().filter_map(|run| run.points.last());
-        let numbers: Vec<f64> = points.filter_map(number).collect();
-        (!numbers.is_empty()).then(|| Quartiles::of(numbers))
+        Quartiles::of(points.filter_map(number).collect())
     }
 
     /// ‖∇F‖² at the end relative to the start.
@@ -59,26 +47,18 @@ impl<'a> Summary<'a> {
             let (first, last) = (run.points.first()?, run.points.last()?);
             Some(last.gradient_squared / first.gradient_squared)
         });
-        let numbers: Vec<f64> = shares.collect();
-        (!numbers.is_empty()).then(|| Quartiles::of(numbers))
+        Quartiles::of(shares.collect())
     }
 
     fn draw(&self, graph: Graph, x: &Axis<'_>, y: &Number<'_>) -> Graph {
-        let mut line = Vec::new();
-        let mut band = Vec::new();
-        for i in 0..self.len() {
-            let places = self.at(i, &|p| Some(x(p)));
-            if let (Some(x), Some(y)) = (places, self.at(i, y)) {
-                line.push((x.median(), y.median()));
-                band.push((x.median(), y.0[0], y.0[2]));
-            }
-        }
-        let graph = graph.line(self.name, line);
-        if self.runs.len() > 1 {
-            graph.band(self.name, &band)
-        } else {
-            graph
-        }
+        let points = |run: &&Run| {
+            run.points
+                .iter()
+                .filter_map(|p| Some((x(p), y(p)?)))
+                .collect()
+        };
+        let runs: Vec<Points> = self.runs.iter().map(points).collect();
+        graph.aligned(self.name, &runs)
     }
 
     fn status(&self) -> String {

@@ -19,12 +19,11 @@ mod report;
 mod run;
 
 use bilevel_problems::data::{
-    Labels, Noise, Samples, Texts, first_names, read_sentences, vocabulary,
+    Labels, Noise, Samples, Texts, first_names, plain_or_gz, read_sentences, vocabulary,
 };
 use bilevel_problems::hyper_cleaning::model_cleaning;
 use bilevel_problems::models::Recurrent;
 use clap::Parser;
-use common::images_of_classes::plain_or_gz;
 use common::{Failure, prepare};
 use indicatif::ProgressBar;
 use run::{Known, Oracle, Run};

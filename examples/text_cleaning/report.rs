@@ -1,12 +1,12 @@
 //! Tables and figures of the runs.
 
-use bilevel::plot::{Chart, Graph};
+use bilevel::plot::statistics::Points;
+use bilevel::plot::{Chart, Graph, Quartiles};
 use bilevel_problems::data::Samples;
 use std::fmt::Write as _;
 use std::io::Write;
 
 use super::common::Failure;
-use super::common::quartiles::Quartiles;
 use super::run::{Look, Run};
 use super::{Data, OUTPUTS, Options};
 
@@ -45,22 +45,9 @@ fn draw(graph: Graph, runs: &[Run], x: fn(&Look) -> f64, y: fn(&Look) -> f64) ->
     by_solver(runs)
         .into_iter()
         .fold(graph, |graph, (name, group)| {
-            // A run that diverged has fewer looks.
-            let looks = group.iter().map(|run| run.looks.len()).max().unwrap_or(0);
-            let (mut line, mut band) = (Vec::new(), Vec::new());
-            for k in 0..looks {
-                let all = || group.iter().filter_map(|run| run.looks.get(k));
-                let x = Quartiles::of(all().map(x).collect()).median();
-                let Quartiles([low, middle, high]) = Quartiles::of(all().map(y).collect());
-                line.push((x, middle));
-                band.push((x, low, high));
-            }
-            let graph = graph.line(name, line);
-            if group.len() > 1 {
-                graph.band(name, &band)
-            } else {
-                graph
-            }
+            let points = |run: &&Run| run.looks.iter().map(|look| (x(look), y(look))).collect();
+            let runs: Vec<Points> = group.iter().map(points).collect();
+            graph.aligned(name, &runs)
         })
 }
 
@@ -112,8 +99,10 @@ pub(super) fn summary(options: &Options, runs: &[Run]) -> Result<(), Failure> {
     );
     let mut json = serde_json::Map::new();
     for (name, group) in by_solver(runs) {
-        let median =
-            |f: &dyn Fn(&Run) -> f64| Quartiles::of(group.iter().map(|r| f(r)).collect()).median();
+        let median = |f: &dyn Fn(&Run) -> f64| {
+            let numbers = group.iter().map(|run| f(run)).collect();
+            Quartiles::of(numbers).map_or(f64::NAN, Quartiles::median)
+        };
         let last = |f: fn(&Look) -> f64| median(&|run| run.looks.last().map_or(f64::NAN, f));
         let least = |run: &Run| run.looks.iter().fold(f64::INFINITY, |m, l| m.min(l.test));
         let numbers = [

@@ -7,6 +7,8 @@ use bilevel::{
     Accuracy, Dynamics, Implicit, Limits, Oracle, Region, Report, Trust, Unrolled, UpperLevel, Work,
 };
 use bilevel_problems::data::{Samples, Table, first_names};
+use bilevel_problems::experiment::runs::{Notes, Settings};
+use bilevel_problems::experiment::solvers::{around, solver};
 use bilevel_problems::models::{
     Activation, Classifier, Convolutional, Linear, Perceptron, Recurrent,
 };
@@ -15,7 +17,6 @@ use bilevel_problems::training::{Criterion, Judged, Training};
 use std::time::Instant;
 
 use super::common::images_of_classes::all_samples;
-use super::common::solvers::{Notes, Settings, around, solver};
 use super::common::{Failure, Precision, prepare};
 use super::options::{ModelName, Options, Treatment};
 use super::{figures, results};
@@ -437,7 +438,7 @@ fn settings<'a>(
         seconds: options.max_seconds,
         ..Limits::default()
     };
-    let of_options = Settings::of(&options.checkpoints, options.tolerance, limits);
+    let of_options = options.checkpoints.settings(options.tolerance, limits);
     Settings {
         notes: Some(notes),
         table: first,

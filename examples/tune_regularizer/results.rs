@@ -1,5 +1,6 @@
 //! The numbers of all seeds: a file and a table.
 
+use bilevel::plot::Quartiles;
 use bilevel_problems::models::Classifier;
 use bilevel_problems::regularizers::Recipe;
 use bilevel_problems::training::Judged;
@@ -7,7 +8,6 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use super::common::Failure;
-use super::common::quartiles::Quartiles;
 use super::experiment::{Case, History};
 use super::options::Options;
 
@@ -124,12 +124,13 @@ pub(crate) fn summary<M: Classifier>(
     let races: Vec<(Option<f64>, f64)> = cases.iter().filter_map(|case| case.race).collect();
     let reached: Vec<f64> = races.iter().filter_map(|(seconds, _)| *seconds).collect();
     if !races.is_empty() {
-        let of_tpe = Quartiles::of(races.iter().map(|(_, seconds)| *seconds).collect()).median();
-        let after = if reached.is_empty() {
-            String::new()
-        } else {
-            let median = Quartiles::of(reached.clone()).median();
-            format!(", after {median:.1} s in the median")
+        let of_tpe = median(races.iter().map(|(_, seconds)| *seconds));
+        let after = match reached.len() {
+            0 => String::new(),
+            _ => format!(
+                ", after {:.1} s in the median",
+                median(reached.iter().copied())
+            ),
         };
         let _ = writeln!(
             text,
@@ -142,4 +143,8 @@ pub(crate) fn summary<M: Classifier>(
     // A closed pipe is no reason to fail: the files are written.
     let _ = writeln!(std::io::stdout(), "{text}\nwrote {}", options.out.display());
     Ok(())
+}
+
+fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    Quartiles::of(numbers.collect()).map_or(f64::NAN, Quartiles::median)
 }

@@ -18,8 +18,8 @@ mod tables;
 mod text;
 mod texts;
 
-pub use csv::{CsvFormat, read_csv};
-pub use idx::read_idx;
+pub use csv::{CsvFormat, read_csv, read_regression};
+pub use idx::{read_idx, read_idx_folder};
 pub use libsvm::read_libsvm;
 pub use noise::Noise;
 pub(crate) use noise::symmetric;
@@ -38,6 +38,16 @@ pub use text::Labels;
 pub use texts::{Texts, first_names, read_sentences, vocabulary};
 
 use std::path::{Path, PathBuf};
+
+/// The file `name` of a folder or, where there is none, the same with `.gz`.
+pub fn plain_or_gz(folder: &Path, name: &str) -> PathBuf {
+    let plain = folder.join(name);
+    if plain.exists() {
+        plain
+    } else {
+        folder.join(format!("{name}.gz"))
+    }
+}
 
 /// The bytes of a regular file; a device or a folder is refused before it is read.
 fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {

@@ -35,6 +35,8 @@
 //! ```
 
 pub mod data;
+#[cfg(feature = "experiment")]
+pub mod experiment;
 mod fingerprint;
 pub mod finite_sum;
 pub mod hyper_cleaning;

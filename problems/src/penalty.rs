@@ -9,6 +9,7 @@ use crate::linear_model::{largest, links::exp};
 
 /// What θ holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Penalty {
     /// One logarithm for all weights.
     Single,

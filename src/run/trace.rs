@@ -3,10 +3,15 @@
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::str::FromStr;
 
 use crate::error::Error;
+use crate::hypergradient::{Accuracy, Bounded, Trust};
 use crate::upper::Iteration;
 use crate::work::Work;
+
+/// The columns before those of the work and of θ.
+const COLUMNS: &str = "iteration,value,value_lower,value_upper,gradient_norm,error_bound,trust,epsilon,delta,step,hypergradients,trials";
 
 /// The iterations of a run, in order, with the work counted from the start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -31,9 +36,7 @@ impl Trace {
 
     /// The trace as comma-separated values, numbers with all their digits.
     pub fn to_csv(&self) -> String {
-        let mut csv = String::from(
-            "iteration,value,value_lower,value_upper,gradient_norm,error_bound,trust,epsilon,delta,step,hypergradients,trials",
-        );
+        let mut csv = String::from(COLUMNS);
         for kind in Work::KINDS {
             csv.push(',');
             csv.push_str(kind);
@@ -79,5 +82,177 @@ impl Trace {
     pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         std::fs::write(path, self.to_csv()).map_err(|e| Error::io(path, e))
+    }
+
+    /// The trace that [`to_csv`](Trace::to_csv) wrote, every number to the bit. What its table leaves out is not known again: how
+    /// sure the bounds of the value are is taken to be how sure ω is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`], which names the line and the column.
+    pub fn from_csv(csv: &str) -> Result<Self, Error> {
+        let mut lines = csv.lines().enumerate();
+        let head = lines.next().map_or("", |(_, line)| line);
+        let kinds = Work::KINDS.join(",");
+        let columns: Vec<&str> = head.split(',').collect();
+        if !head.starts_with(&format!("{COLUMNS},{kinds}")) {
+            let expected = format!("a trace, which begins with the columns {COLUMNS}, …");
+            return Err(Error::invalid(
+                "line 1",
+                format!("`{}`", short(head)),
+                expected,
+            ));
+        }
+        let rows = lines.map(|(k, line)| row(k + 1, line, &columns));
+        Ok(Trace {
+            rows: rows.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Reads a file that [`write_csv`](Trace::write_csv) wrote.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and as for [`from_csv`](Trace::from_csv), with the file.
+    pub fn read_csv(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let csv = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        Trace::from_csv(&csv).map_err(|error| error.within(&path.display().to_string()))
+    }
+}
+
+/// The first characters of a line.
+fn short(line: &str) -> String {
+    line.chars().take(40).collect()
+}
+
+/// A row from its line.
+fn row(number: usize, line: &str, columns: &[&str]) -> Result<Iteration, Error> {
+    let cells: Vec<&str> = line.split(',').collect();
+    if cells.len() != columns.len() {
+        let expected = format!("{} entries, as in its first line", columns.len());
+        return Err(Error::invalid(
+            format!("line {number}"),
+            format!("{} entries", cells.len()),
+            expected,
+        ));
+    }
+    let cells = Cells {
+        number,
+        cells,
+        columns,
+    };
+    let trust = match cells.cells[6] {
+        "certified" => Trust::Certified,
+        "estimated" => Trust::Estimated,
+        "unknown" => Trust::Unknown,
+        other => return Err(cells.refuse(6, other, "certified, estimated or unknown")),
+    };
+    let first = COLUMNS.split(',').count();
+    let mut counts = [0; Work::KINDS.len()];
+    for (k, count) in counts.iter_mut().enumerate() {
+        *count = cells.get(first + k)?;
+    }
+    let theta = first + counts.len()..columns.len();
+    Ok(Iteration {
+        iteration: cells.get(0)?,
+        value: Bounded {
+            value: cells.get(1)?,
+            lower: cells.get(2)?,
+            upper: cells.get(3)?,
+            trust,
+        },
+        gradient_norm: cells.get(4)?,
+        error_bound: cells.get(5)?,
+        trust,
+        accuracy: Accuracy {
+            epsilon: cells.get(7)?,
+            delta: cells.get(8)?,
+        },
+        step: match cells.cells[9] {
+            "" => None,
+            _ => Some(cells.get(9)?),
+        },
+        hypergradients: cells.get(10)?,
+        trials: cells.get(11)?,
+        work: Work::of_counts(counts),
+        theta: theta.map(|k| cells.get(k)).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The entries of a line.
+struct Cells<'a> {
+    number: usize,
+    cells: Vec<&'a str>,
+    columns: &'a [&'a str],
+}
+
+impl Cells<'_> {
+    fn get<T: FromStr>(&self, k: usize) -> Result<T, Error> {
+        let cell = self.cells[k];
+        cell.parse().map_err(|_| self.refuse(k, cell, "a number"))
+    }
+
+    fn refuse(&self, k: usize, found: &str, expected: &str) -> Error {
+        let argument = format!("line {}, column {}", self.number, self.columns[k]);
+        Error::invalid(argument, format!("`{}`", short(found)), expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace() -> Trace {
+        let row = |k: u64| Iteration {
+            iteration: k,
+            value: Bounded {
+                value: 0.1 + k as f64,
+                lower: f64::NEG_INFINITY,
+                upper: 1.0 / 3.0 + k as f64,
+                trust: Trust::Estimated,
+            },
+            gradient_norm: 1e-300,
+            error_bound: f64::INFINITY,
+            trust: Trust::Estimated,
+            accuracy: Accuracy {
+                epsilon: 0.1,
+                delta: 0.2,
+            },
+            step: (k > 0).then_some(0.7),
+            hypergradients: 2,
+            trials: 3,
+            work: Work::of_counts([1, 2, 3, 4, 5, 6, 7, 8, 9, u64::MAX]),
+            theta: vec![-5.0, 1e-17],
+        };
+        Trace {
+            rows: (0..3).map(row).collect(),
+        }
+    }
+
+    #[test]
+    fn a_trace_comes_back_from_its_table_to_the_bit() {
+        let trace = trace();
+        assert_eq!(Trace::from_csv(&trace.to_csv()).unwrap(), trace);
+        let empty = Trace::default();
+        assert_eq!(Trace::from_csv(&empty.to_csv()).unwrap(), empty);
+    }
+
+    #[test]
+    fn what_is_no_trace_is_refused_with_its_place() {
+        let csv = trace().to_csv();
+        for (text, words) in [
+            (String::new(), ["line 1", "a trace"]),
+            (
+                csv.replacen("estimated", "sure", 1),
+                ["line 2, column trust", "`sure`"],
+            ),
+            (
+                csv.replacen("0.7", "long", 1),
+                ["line 3, column step", "`long`"],
+            ),
+            (format!("{csv}1,2\n"), ["line 5", "2 entries"]),
+        ] {
+            let refused = Trace::from_csv(&text).unwrap_err().to_string();
+            assert!(words.iter().all(|word| refused.contains(word)), "{refused}");
+        }
     }
 }

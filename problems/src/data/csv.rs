@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::text::{Labels, content, number, refusal, unreadable};
-use super::{DataError, Table, read_file};
+use super::{DataError, Regression, Table, read_file};
 
 const FORMAT: &str = "CSV";
 
@@ -39,9 +39,35 @@ pub fn read_csv(path: impl AsRef<Path>, format: CsvFormat) -> Result<Table<f64>,
 }
 
 pub(super) fn parse(path: &Path, bytes: &[u8], format: CsvFormat) -> Result<Table<f64>, DataError> {
+    let label = |text: &str| format.labels.class(text);
+    let at = format.label_column;
+    let (columns, features, labels) = rows(path, bytes, format.header, at, label)?;
+    Table::dense(columns, features, labels, format.labels.classes())
+        .map_err(|e| refusal(path, FORMAT)(e.to_string()))
+}
+
+/// Reads comma-separated numbers, plain or gzip, whose last column is what is to be predicted. `header` says that the first line holds
+/// names, which are skipped.
+///
+/// # Errors
+/// [`DataError`]: names the line and the column, as [`read_csv`] does.
+pub fn read_regression(path: impl AsRef<Path>, header: bool) -> Result<Regression, DataError> {
+    let path = path.as_ref();
+    let (columns, features, targets) = rows(path, &read_file(path)?, header, None, number)?;
+    Regression::new(columns, features, targets).map_err(|e| refusal(path, FORMAT)(e.to_string()))
+}
+
+/// The number of features, all features, and what `label` makes of the column of the label, the last where none is named.
+fn rows<L>(
+    path: &Path,
+    bytes: &[u8],
+    header: bool,
+    label_column: Option<usize>,
+    label: impl Fn(&str) -> Result<L, String>,
+) -> Result<(usize, Vec<f64>, Vec<L>), DataError> {
     let refuse = refusal(path, FORMAT);
     let mut reader = csv::ReaderBuilder::new()
-        .has_headers(format.header)
+        .has_headers(header)
         .trim(csv::Trim::All)
         .from_reader(content(bytes));
     let mut features = Vec::new();
@@ -56,9 +82,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8], format: CsvFormat) -> Result<Tabl
             Err(error) => return Err(refuse(reason(&error, line))),
         }
         let line = record.position().map_or(line, csv::Position::line);
-        let label_at = format
-            .label_column
-            .unwrap_or(record.len().saturating_sub(1));
+        let label_at = label_column.unwrap_or(record.len().saturating_sub(1));
         if label_at >= record.len() {
             return Err(refuse(format!(
                 "line {line}: {} columns, and the label is said to be in column {label_at} from 0",
@@ -69,14 +93,13 @@ pub(super) fn parse(path: &Path, bytes: &[u8], format: CsvFormat) -> Result<Tabl
         for (at, text) in record.iter().enumerate() {
             let at_column = |reason| refuse(format!("line {line}, column {}: {reason}", at + 1));
             if at == label_at {
-                labels.push(format.labels.class(text).map_err(at_column)?);
+                labels.push(label(text).map_err(at_column)?);
             } else {
                 features.push(number(text).map_err(at_column)?);
             }
         }
     }
-    Table::dense(columns, features, labels, format.labels.classes())
-        .map_err(|e| refuse(e.to_string()))
+    Ok((columns, features, labels))
 }
 
 fn reason(error: &csv::Error, line: u64) -> String {
@@ -154,6 +177,20 @@ mod tests {
             ..CLASSES
         };
         assert!(read("1,2,1\n", beyond).is_err());
+    }
+
+    #[test]
+    fn numbers_to_be_predicted_are_read_from_the_last_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, "size,rooms,price\n1,-2.5,3.5\n4,5,-1e3\n").unwrap();
+        let samples = read_regression(&path, true).unwrap();
+        assert_eq!(samples.targets(), [3.5, -1e3]);
+        assert_eq!(samples.features(), [1.0, -2.5, 4.0, 5.0]);
+        let error = read_regression(&path, false).unwrap_err().to_string();
+        assert!(error.contains("line 1, column 1: `size`"), "{error}");
+        std::fs::write(&path, "").unwrap();
+        assert!(read_regression(&path, false).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::text::{MOST_EXPANSION, content, is_gzip, refusal, unreadable};
-use super::{DataError, Table, read_file};
+use super::{DataError, Table, plain_or_gz, read_file};
 
 const FORMAT: &str = "IDX";
 
@@ -24,6 +24,27 @@ pub fn read_idx(
         (labels, &read_file(labels)?),
         classes,
     )
+}
+
+/// Classes of MNIST and of data sets of its form.
+const CLASSES: usize = 10;
+
+/// The training and the test samples of MNIST or a data set of its form: a folder with `train-images-idx3-ubyte`,
+/// `train-labels-idx1-ubyte` and the same of `t10k`, plain or with `.gz`.
+///
+/// # Errors
+/// As for [`read_idx`].
+pub fn read_idx_folder(folder: impl AsRef<Path>) -> Result<(Table<f64>, Table<f64>), DataError> {
+    let file =
+        |part: &str, kind: &str| plain_or_gz(folder.as_ref(), &format!("{part}-{kind}-ubyte"));
+    let read = |part: &str| {
+        read_idx(
+            file(part, "images-idx3"),
+            file(part, "labels-idx1"),
+            CLASSES,
+        )
+    };
+    Ok((read("train")?, read("t10k")?))
 }
 
 pub(super) fn parse(

@@ -30,6 +30,7 @@
 //! [doi:10.1016/0167-2789(92)90242-F](https://doi.org/10.1016/0167-2789(92)90242-F).
 
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
+use serde::{Deserialize, Serialize};
 
 use super::bands::{Bands, Base, lane_sum};
 use super::checks::{check_logarithms, check_pixels};
@@ -60,9 +61,11 @@ use precondition::Laplacian;
 pub use precondition::Preconditioner;
 
 /// How the two differences at a pixel are combined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Norm {
     /// φ(t_h) + φ(t_v): favours edges along the axes.
+    #[default]
     Anisotropic,
     /// √(t_h² + t_v² + ν²): treats all directions alike.
     Isotropic,

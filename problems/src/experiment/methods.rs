@@ -4,33 +4,25 @@ use bilevel::stochastic::{
     AccBo, Amigo, BoRep, Bome, Bsa, F2sa, Fsla, MaSoba, Method, MinibatchOracle, Mrbo, Saba, Slip,
     Soba, Srba, StepSize, StocBio, Stochastic, Sustain, Ttsa, Vrbo,
 };
-use bilevel::{Accuracy, Region};
-use clap::Args;
+use bilevel::{Accuracy, Error, Region};
 
-use super::Failure;
-use super::solvers::{self, AnySolver, boxed};
+use super::names::nearest;
+use super::runs::{AnySolver, boxed};
+use super::solvers;
 
 /// What all stochastic methods are told.
-#[derive(Clone, Copy)]
-pub(crate) struct Batches {
+#[derive(Debug, Clone, Copy)]
+pub struct Batches {
     /// Samples of a batch of either level.
-    pub(crate) size: usize,
+    pub size: usize,
     /// Iterations of the method in one of the driver.
-    pub(crate) block: u64,
-    pub(crate) seed: u64,
-    /// γ₀ and η₀, where they are not to be estimated.
-    pub(crate) steps: Steps,
-}
-
-/// First steps of stochastic methods.
-#[derive(Clone, Copy, Args)]
-pub(crate) struct Steps {
-    /// γ₀ of stochastic methods, the first step of x and v; estimated by default.
-    #[arg(long, value_name = "GAMMA")]
-    pub(crate) lower_step: Option<f64>,
-    /// η₀ of stochastic methods, the first step of θ; estimated by default.
-    #[arg(long, value_name = "ETA")]
-    pub(crate) upper_step: Option<f64>,
+    pub block: u64,
+    /// Seed of the batches.
+    pub seed: u64,
+    /// γ₀, the first step of x and v, where it is not to be estimated.
+    pub lower_step: Option<f64>,
+    /// η₀, the first step of θ, where it is not to be estimated.
+    pub upper_step: Option<f64>,
 }
 
 /// The stochastic methods, in the order of [`METHODS`]. A new one is a name there and a type here.
@@ -47,8 +39,8 @@ fn known<'a, O: MinibatchOracle + 'a>(
             upper_batch: batches.size,
             block: batches.block,
             seed: batches.seed,
-            lower_step: first(batches.steps.lower_step),
-            upper_step: first(batches.steps.upper_step),
+            lower_step: first(batches.lower_step),
+            upper_step: first(batches.upper_step),
             accuracy,
             ..Stochastic::new(M::default())
         })
@@ -71,22 +63,38 @@ fn known<'a, O: MinibatchOracle + 'a>(
 }
 
 /// The names of the stochastic methods.
-pub(crate) const METHODS: [&str; 17] = [
+pub const METHODS: [&str; 17] = [
     "soba", "saba", "ma-soba", "stocbio", "ttsa", "bsa", "amigo", "mrbo", "vrbo", "sustain",
     "fsla", "srba", "f2sa", "bome", "bo-rep", "slip", "accbo",
 ];
 
 /// The solver called `name`: a stochastic method, or one of [`solvers::solver`].
-pub(crate) fn solver<'a, O: MinibatchOracle + 'a>(
+///
+/// # Errors
+/// As for [`solvers::solver`].
+pub fn batch_solver<'a, O: MinibatchOracle + 'a>(
     name: &str,
     batches: Batches,
     accuracy: Accuracy,
     region: &Region,
-) -> Result<AnySolver<'a, O>, Failure> {
+) -> Result<AnySolver<'a, O>, Error> {
     let mut methods = known::<O>(batches, accuracy);
     if let Some(at) = methods.iter().position(|(known, _)| *known == name) {
         return Ok(methods.swap_remove(at).1);
     }
-    solvers::solver(name, accuracy, region)
-        .map_err(|other| format!("{other}; and on batches {}", METHODS.join(", ")).into())
+    solvers::solver(name, accuracy, region).map_err(|error| match error {
+        Error::InvalidArgument {
+            argument,
+            found,
+            expected,
+        } if found == format!("`{name}`") => {
+            let expected = match nearest(name, &METHODS) {
+                near if near.starts_with("perhaps") => format!("{near}, or {expected}"),
+                _ => expected,
+            };
+            let expected = format!("{expected}; and on batches {}", METHODS.join(", "));
+            Error::invalid(argument, found, expected)
+        }
+        other => other,
+    })
 }

@@ -1,0 +1,46 @@
+//! Experiments from files: a problem, its data, a solver, seeds and budgets in TOML, and what a run of it leaves in a folder.
+//!
+//! ```text
+//! bilevel run experiment.toml        runs all seeds; results in runs/experiment/
+//! bilevel resume runs/experiment     goes on where it was stopped
+//! bilevel compare a.toml b.toml      runs what has not been run, and compares
+//! bilevel plot runs/a runs/b         draws what has been run
+//! bilevel check problem.toml         tests the derivatives
+//! ```
+//!
+//! The program is a thin shell around [`run`], [`resume`], [`compare`] and [`check`]. A file needs one table, `[problem.…]`; see
+//! [`Experiment`] for all keys. The folder of a run:
+//!
+//! ```text
+//! experiment.toml       the experiment, with every default
+//! versions.json         of the crate, and what tells the problem of each seed from others, data included
+//! summary.csv           a line for each seed
+//! seed-0/report.json    where the run of a seed ended, and why
+//! seed-0/trace.csv      its iterations
+//! *.svg, report.html    figures, and all in one page
+//! machine/              seconds and checkpoints
+//! ```
+//!
+//! The same file gives the same bytes in every file, on any number of threads and after any number of interruptions, but for what is in
+//! `machine/` and in the last section of the page, which shows its seconds. A run with a budget of seconds is the exception.
+//!
+//! [`solvers`] and [`methods`] hold the solvers by name, for programs of your own.
+
+mod compare;
+mod config;
+mod figures;
+mod folder;
+mod html;
+pub mod methods;
+mod names;
+mod problem;
+mod run;
+pub mod runs;
+pub mod solvers;
+
+pub use compare::compare;
+pub use config::{
+    Cleaning, Experiment, Foe, Lasso, Logistic, Problem, Quadratic, Ridge, Solver, Tv,
+};
+pub use folder::{Finished, Outcome};
+pub use run::{End, check, load, resume, run};
