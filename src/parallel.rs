@@ -51,11 +51,7 @@ pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
 
 /// Calls `f(i, piece)` for the pieces of `size` (at least 1) items, of which the last may be shorter; in parallel unless
 /// already inside a parallel region.
-pub fn for_each_piece<T: Send>(
-    items: &mut [T],
-    size: usize,
-    f: impl Fn(usize, &mut [T]) + Sync,
-) {
+pub fn for_each_piece<T: Send>(items: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     let size = size.max(1);
     #[cfg(feature = "rayon")]
     if width() > 1 && items.len() > size {

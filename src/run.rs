@@ -190,15 +190,7 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
         let work = row.work;
         trace.push(row);
         let theta = self.solver.theta(&state).clone();
-        Ok(self.report(
-            status,
-            theta,
-            z,
-            0,
-            work,
-            clock.seconds(),
-            trace,
-        ))
+        Ok(self.report(status, theta, z, 0, work, clock.seconds(), trace))
     }
 
     #[allow(clippy::too_many_arguments)] // the fields of the report

@@ -36,10 +36,7 @@ pub(super) fn width() -> usize {
     }
 }
 
-pub(super) fn install<R: Send>(
-    threads: usize,
-    f: impl FnOnce() -> R + Send,
-) -> Result<R, Error> {
+pub(super) fn install<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> Result<R, Error> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
