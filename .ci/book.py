@@ -84,6 +84,12 @@ for name in names:
     if f"`{name}`" not in used:
         mistakes.append(f"the solver `{name}` is not in the book")
 
+for file in [*ROOT.glob("src/**/*.rs"), *ROOT.glob("problems/src/**/*.rs")]:
+    code = file.read_text().split("#[cfg(test)]")[0]
+    for name in re.findall(r"^impl\b.* (?:Method|LowerSolver|LinearSolver|Solver<O>|Oracle)\s+for\s+(\w+)", code, flags=re.M):
+        if not re.search(rf"`(?:\w+::)*{name}\b", used):
+            mistakes.append(f"{name} of {file.relative_to(ROOT)} is not in the book")
+
 if mistakes:
     sys.exit("\n".join(mistakes))
 print(len(pages) - 1, "pages,", len(names), "solvers by name, all links resolve")
