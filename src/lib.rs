@@ -1,6 +1,6 @@
 //! Gradient-based bilevel and hyperparameter optimisation: every number carries its error.
 //!
-//! $$ \min_\theta \; F(\theta) = f(x^*(\theta), \theta) \qquad\text{with}\qquad x^*(\theta) = \operatorname{argmin}_x \; g(x, \theta) $$
+//! $$ \min_\theta F(\theta) = f(x^\ast(\theta), \theta) \qquad\text{with}\qquad x^\ast(\theta) = \operatorname{argmin}_x g(x, \theta) $$
 //!
 //! θ are hyperparameters: the weight of a regulariser, a penalty for every feature, a weight for every training sample. x is
 //! what they shape: the denoised image, the fitted model. The inner problem is solved to a finite accuracy, so F and its gradient
@@ -55,13 +55,14 @@
 //!
 //! | feature | adds | by |
 //! |---|---|---|
+//! | `rayon` (default) | threads; without it everything runs on one, with the same results: for WebAssembly, say | rayon |
 //! | `plot` | convergence figures as SVG | plotters |
 //! | `progress` | a progress bar for the terminal | indicatif |
 //! | `interrupt` | Ctrl-C ends a run cleanly | ctrlc |
 //! | `argmin` | argmin's solvers on our oracles, under its driver or ours, and ours under its Executor | argmin |
 //! | `tpe` | the tree-structured Parzen estimator, Optuna's baseline, on our oracles | tpe |
 //!
-//! None is on by default.
+//! `rayon` alone is on by default. Features add and never change what is there.
 //!
 //! # What holds everywhere
 //!
@@ -115,17 +116,26 @@ pub use upper::{
 pub use vector::{Element, Vector};
 pub use work::Work;
 
-/// The programs of the chapter on argmin, compiled and run too.
+/// The programs of the book and of the README, compiled and run with the other examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[doc = include_str!("../docs/src/autodiff.md")]
+#[doc = include_str!("../docs/src/choosing.md")]
+#[doc = include_str!("../docs/src/from-betty.md")]
+#[doc = include_str!("../docs/src/from-hypertorch.md")]
+#[doc = include_str!("../docs/src/from-jaxopt.md")]
+#[doc = include_str!("../docs/src/from-scikit-learn.md")]
+#[doc = include_str!("../docs/src/getting-started.md")]
+#[doc = include_str!("../docs/src/hypergradients.md")]
+#[doc = include_str!("../docs/src/inverse_problems.md")]
+#[doc = include_str!("../docs/src/lower-solvers.md")]
+#[doc = include_str!("../docs/src/pipeline.md")]
+#[doc = include_str!("../docs/src/running.md")]
+#[doc = include_str!("../docs/src/stochastic.md")]
+#[doc = include_str!("../docs/src/stochastic-methods.md")]
+struct Book;
+
+/// The programs of the chapter on argmin, likewise.
 #[cfg(all(doctest, feature = "argmin"))]
 #[doc = include_str!("../docs/src/argmin.md")]
 struct ArgminChapter;
-
-/// The programs of the chapter on pipelines, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/src/pipeline.md")]
-struct PipelineChapter;
-
-/// The program of the README, compiled and run with the other examples of the documentation.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

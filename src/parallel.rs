@@ -3,45 +3,27 @@
 //! Work is divided into pieces whose sizes depend on the data alone, and partial results are combined in the order
 //! of the pieces, so a run writes the same bytes on any number of threads. A piece that itself could be divided runs
 //! serially: [`Sum`](crate::Sum) takes one thread a sample, and only a lone large sample divides its rows.
+//!
+//! The threads are those of rayon's current pool. Without the feature `rayon`, as on a target that has no threads, the
+//! same pieces are worked on one after the other: the same results, to the last bit.
 
-use rayon::prelude::*;
-use std::cell::Cell;
+#[cfg(feature = "rayon")]
+mod pool;
 
 use crate::error::Error;
 
-thread_local! {
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Marks the current thread as inside a parallel region until dropped.
-struct Region {
-    outer: bool,
-}
-
-impl Region {
-    fn enter() -> Self {
-        Region {
-            outer: INSIDE.replace(true),
-        }
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        INSIDE.set(self.outer);
-    }
-}
-
-/// The number of threads that work started here may use: one inside a parallel region, else the width of the pool.
+/// The number of threads that work started here may use: one inside a parallel region and without the feature `rayon`,
+/// else the width of the pool.
 pub fn width() -> usize {
-    if INSIDE.get() {
-        1
-    } else {
-        rayon::current_num_threads()
-    }
+    #[cfg(feature = "rayon")]
+    let width = pool::width();
+    #[cfg(not(feature = "rayon"))]
+    let width = 1;
+    width
 }
 
-/// Runs `f` on a pool of `threads` threads, which every parallel loop inside it then uses.
+/// Runs `f` on a pool of `threads` threads, which every parallel loop inside it then uses. Without the feature `rayon` it
+/// is called where it stands.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for no threads or more than 1,024, [`Error::Setup`] when the system refuses to start them.
@@ -51,26 +33,48 @@ pub fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> Re
         let expected = format!("at least 1 and at most {MOST}");
         return Err(Error::invalid("threads", threads, expected));
     }
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| Error::Setup {
-            what: "the thread pool",
-            reason: e.to_string(),
-        })?;
-    Ok(pool.install(f))
+    #[cfg(feature = "rayon")]
+    let result = pool::install(threads, f);
+    #[cfg(not(feature = "rayon"))]
+    let result = Ok(f());
+    result
 }
 
 /// Calls `f(i, &mut items[i])` for every item, in parallel unless already inside a parallel region.
 pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
-    if width() == 1 || items.len() < 2 {
-        items.iter_mut().enumerate().for_each(|(i, t)| f(i, t));
-    } else {
-        items.par_iter_mut().enumerate().for_each(|(i, t)| {
-            let _region = Region::enter();
-            f(i, t);
-        });
+    #[cfg(feature = "rayon")]
+    if width() > 1 && items.len() > 1 {
+        return pool::for_each(items, f);
     }
+    items.iter_mut().enumerate().for_each(|(i, t)| f(i, t));
+}
+
+/// Calls `f(i, piece)` for the pieces of `size` (at least 1) items, of which the last may be shorter; in parallel unless
+/// already inside a parallel region.
+pub fn for_each_piece<T: Send>(items: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    let size = size.max(1);
+    #[cfg(feature = "rayon")]
+    if width() > 1 && items.len() > size {
+        return pool::for_each_piece(items, size, f);
+    }
+    let pieces = items.chunks_mut(size).enumerate();
+    pieces.for_each(|(i, piece)| f(i, piece));
+}
+
+/// Calls `f(i, piece of a, piece of b)` for the pieces of two slices, each given with the size (at least 1) of its pieces,
+/// as far as both reach; in parallel unless already inside a parallel region.
+pub fn for_each_pair<A: Send, B: Send>(
+    (a, size_a): (&mut [A], usize),
+    (b, size_b): (&mut [B], usize),
+    f: impl Fn(usize, &mut [A], &mut [B]) + Sync,
+) {
+    let (size_a, size_b) = (size_a.max(1), size_b.max(1));
+    #[cfg(feature = "rayon")]
+    if width() > 1 && a.len() > size_a && b.len() > size_b {
+        return pool::for_each_pair((a, size_a), (b, size_b), f);
+    }
+    let pairs = a.chunks_mut(size_a).zip(b.chunks_mut(size_b));
+    pairs.enumerate().for_each(|(i, (a, b))| f(i, a, b));
 }
 
 #[cfg(test)]
@@ -80,13 +84,48 @@ mod tests {
     #[test]
     fn a_parallel_region_is_never_nested() {
         with_threads(2, || {
-            assert_eq!(width(), 2);
+            let outside = width();
+            assert_eq!(outside, if cfg!(feature = "rayon") { 2 } else { 1 });
             let mut seen = [0usize; 8];
             for_each(&mut seen, |_, s| *s = width());
-            assert_eq!(seen, [1; 8]);
-            assert_eq!(width(), 2);
+            assert_eq!(seen, [1; 8], "items");
+            for_each_piece(&mut seen, 3, |_, s| s.fill(width() + 1));
+            assert_eq!(seen, [2; 8], "pieces");
+            let mut other = [0usize; 4];
+            for_each_pair((&mut seen, 2), (&mut other, 1), |_, a, b| {
+                a.fill(width() + 2);
+                b.fill(width() + 3);
+            });
+            assert_eq!((seen, other), ([3; 8], [4; 4]), "pairs");
+            assert_eq!(width(), outside);
         })
         .unwrap();
+    }
+
+    #[test]
+    fn pieces_are_numbered_in_order_and_cover_everything_on_any_number_of_threads() {
+        for threads in [1, 3] {
+            with_threads(threads, || {
+                for size in [0, 1, 3, 10, 11] {
+                    let mut items = [(usize::MAX, 0); 10];
+                    for_each_piece(&mut items, size, |i, piece| {
+                        piece.iter_mut().enumerate().for_each(|(k, t)| *t = (i, k));
+                    });
+                    for (at, item) in items.iter().enumerate() {
+                        let size = size.max(1);
+                        assert_eq!(*item, (at / size, at % size), "pieces of {size}");
+                    }
+                }
+                // Four pieces of ten items, and three of the others: the fourth has no partner.
+                let (mut a, mut b) = ([0; 10], [0; 3]);
+                for_each_pair((&mut a, 3), (&mut b, 1), |i, a, b| {
+                    a.fill(i + 1);
+                    b.fill(i + 1);
+                });
+                assert_eq!((a, b), ([1, 1, 1, 2, 2, 2, 3, 3, 3, 0], [1, 2, 3]));
+            })
+            .unwrap();
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! bytes on any number of threads, and after any number of interruptions.
 
 pub mod checkpoint;
+mod clock;
 #[cfg(feature = "interrupt")]
 mod interrupt;
 pub mod limits;
@@ -24,7 +25,6 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use crate::error::{CheckpointError, Error};
 use crate::hypergradient::Hypergradient;
@@ -32,6 +32,7 @@ use crate::oracle::Oracle;
 use crate::status::{SolveStatus, Status};
 use crate::upper::{Iteration, Solver, Step};
 use crate::work::Work;
+use clock::Clock;
 
 /// A run of a solver on an oracle.
 ///
@@ -178,7 +179,7 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
     /// As for [`start`](Run::start).
     pub fn evaluate(self, theta: O::Theta) -> Result<Report<O::Theta>, Error> {
         self.check()?;
-        let clock = Instant::now();
+        let clock = Clock::start();
         let mut state = self.solver.start(self.oracle, theta)?;
         let (row, z) = self.solver.evaluate(self.oracle, &mut state)?;
         let status = match z.status() {
@@ -189,15 +190,7 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
         let work = row.work;
         trace.push(row);
         let theta = self.solver.theta(&state).clone();
-        Ok(self.report(
-            status,
-            theta,
-            z,
-            0,
-            work,
-            clock.elapsed().as_secs_f64(),
-            trace,
-        ))
+        Ok(self.report(status, theta, z, 0, work, clock.seconds(), trace))
     }
 
     #[allow(clippy::too_many_arguments)] // the fields of the report
@@ -253,9 +246,9 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
     }
 
     fn go(mut self, mut p: Progress<S::State>) -> Result<Report<O::Theta>, Error> {
-        let clock = Instant::now();
+        let clock = Clock::start();
         let seconds_before = p.seconds;
-        let seconds = || seconds_before + clock.elapsed().as_secs_f64();
+        let seconds = || seconds_before + clock.seconds();
         let mut warnings = Vec::new();
         let name = self.solver.name();
         let limit = self.limits.iterations;

@@ -8,10 +8,10 @@
 //! the blocks. No fused multiply-add is used. The result is therefore the same to the last bit on any number of threads
 //! and with any width of SIMD registers.
 
-use rayon::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 use std::ops::{Add, Div, Mul, Sub};
 
+use crate::parallel::for_each_piece;
 use crate::simd::dispatch;
 
 /// An element of a finite-dimensional Euclidean space over `f64`.
@@ -190,11 +190,8 @@ impl<E: Element> Vector for Vec<E> {
             )
         };
         if parallel(self.len()) {
-            let size = block(self.len());
-            self.par_chunks_mut(size)
-                .zip(x.par_chunks(size))
-                .with_min_len(PARALLEL_SHARE.div_ceil(size))
-                .for_each(|(y, x)| kernel(y, x));
+            let size = block(self.len()).max(PARALLEL_SHARE);
+            for_each_piece(self, size, |i, y| kernel(y, &x[i * size..][..y.len()]));
         } else {
             kernel(self, x);
         }
@@ -221,19 +218,17 @@ impl<E: Element> Vector for Vec<E> {
             )
         };
         let mut partial = [0.0f64; BLOCKS];
-        if parallel(self.len()) {
-            partial
-                .par_iter_mut()
-                .zip(self.par_chunks(size).zip(x.par_chunks(size)))
-                .with_min_len(PARALLEL_SHARE.div_ceil(size))
-                .for_each(|(s, (a, b))| *s = kernel(a, b));
-        } else {
-            for (s, (a, b)) in partial
-                .iter_mut()
-                .zip(self.chunks(size).zip(x.chunks(size)))
-            {
+        let fill = |first: usize, sums: &mut [f64]| {
+            let blocks = self.chunks(size).zip(x.chunks(size)).skip(first);
+            for (s, (a, b)) in sums.iter_mut().zip(blocks) {
                 *s = kernel(a, b);
             }
+        };
+        if parallel(self.len()) {
+            let blocks = PARALLEL_SHARE.div_ceil(size);
+            for_each_piece(&mut partial, blocks, |i, sums| fill(i * blocks, sums));
+        } else {
+            fill(0, &mut partial);
         }
         partial.iter().sum()
     }

@@ -16,7 +16,11 @@
 //! | [`imaging::deblurring`] | any of the denoising problems behind a blur | those of the denoising problem |
 //! | [`mod@imaging::sure`] | any of the denoising problems without clean images | likewise |
 //!
-//! `linfa` (feature `linfa`) holds estimators that follow linfa's conventions and tune their own penalties.
+//! | feature | adds | by |
+//! |---|---|---|
+//! | `rayon` (default) | threads, those of `bilevel` | rayon |
+//! | `experiment` | the module `experiment` and the program `bilevel`: experiments from TOML files, solvers by name | clap, toml, strsim |
+//! | `linfa` | the module `linfa`: estimators that follow linfa's conventions and tune their own penalties | linfa, ndarray |
 //!
 //! [`models`] are classifiers whose scores are written once over any scalar. [`data`] reads and writes PNG and npy files, reads tables of samples
 //! (IDX, LIBSVM, CSV) and texts, makes labels wrong, and holds the photographs, tables and names that ship with the crate.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::HAS_TIME;
 use crate::error::Error;
 use crate::status::Budget;
 use crate::work::Work;
@@ -24,7 +25,7 @@ pub struct Limits {
     pub lower_solves: Option<u64>,
     /// Samples that methods on batches went over, of both levels together: [`Work::samples`].
     pub samples: Option<u64>,
-    /// Wall-clock seconds. A run that ends by it is not reproducible to the byte.
+    /// Wall-clock seconds, where there is a clock. A run that ends by it is not reproducible to the byte.
     pub seconds: Option<f64>,
 }
 
@@ -35,6 +36,11 @@ impl Limits {
                 "limits.seconds",
                 seconds,
                 "a number of at least 0",
+            )),
+            Some(seconds) if !HAS_TIME => Err(Error::invalid(
+                "limits.seconds",
+                seconds,
+                "none: this platform has no clock",
             )),
             _ => Ok(()),
         }

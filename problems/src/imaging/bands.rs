@@ -6,7 +6,6 @@
 
 use bilevel::simd::dispatch;
 use bilevel::{Element, parallel};
-use rayon::prelude::*;
 use std::ops::Range;
 
 use crate::pool::Pool;
@@ -161,22 +160,12 @@ impl<E: Element> Bands<E> {
             self.pool.put(rows);
             total
         };
-        if count == 1 || parallel::width() == 1 {
-            for (band, total) in partial.iter_mut().enumerate() {
-                let end = out.len().min((band + 1) * share);
-                *total = run(band, &mut out[(band * share).min(end)..end]);
-            }
-        } else if out.is_empty() {
-            partial
-                .par_iter_mut()
-                .enumerate()
-                .for_each(|(band, total)| *total = run(band, &mut []));
+        if out.is_empty() {
+            parallel::for_each(&mut partial, |band, total| *total = run(band, &mut []));
         } else {
-            partial
-                .par_iter_mut()
-                .zip(out.par_chunks_mut(share))
-                .enumerate()
-                .for_each(|(band, (total, out))| *total = run(band, out));
+            parallel::for_each_pair((&mut partial, 1), (out, share), |band, total, out| {
+                total[0] = run(band, out);
+            });
         }
         let joined = partial
             .iter()

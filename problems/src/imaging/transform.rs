@@ -19,7 +19,6 @@ pub(super) use cosine::Cosine;
 pub(super) use fourier::Fourier;
 
 use bilevel::{Element, parallel};
-use rayon::prelude::*;
 use rustdct::rustfft::num_complex::Complex;
 use std::ops::{Add, Mul, Sub};
 
@@ -111,17 +110,6 @@ pub(super) struct Transform<A: Axes> {
     sums: Pool<Vec<f64>>,
 }
 
-/// Calls `f` for the pieces of `data` of `size` entries, with their numbers, in parallel where that is allowed.
-fn pieces<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
-    if parallel::width() == 1 || data.len() <= size {
-        data.chunks_mut(size).enumerate().for_each(|(i, d)| f(i, d));
-    } else {
-        data.par_chunks_mut(size)
-            .enumerate()
-            .for_each(|(i, d)| f(i, d));
-    }
-}
-
 impl<A: Axes> Transform<A> {
     pub(super) fn new(rows: usize, cols: usize, axes: A) -> Self {
         Transform {
@@ -167,7 +155,7 @@ impl<A: Axes> Transform<A> {
     ) -> f64 {
         let (rows, cols, width) = (self.rows, self.cols, self.axes.width());
         let mut plane = self.take_plane();
-        pieces(&mut plane, BLOCK * width, |block, plane| {
+        parallel::for_each_piece(&mut plane, BLOCK * width, |block, plane| {
             self.with_room(|room| {
                 for (k, out) in plane.chunks_exact_mut(width).enumerate() {
                     let row = &x[(block * BLOCK + k) * cols..][..cols];
@@ -198,17 +186,7 @@ impl<A: Axes> Transform<A> {
                     }
                 });
             };
-            let size = BLOCK * rows;
-            if parallel::width() == 1 || columns.len() <= size {
-                let blocks = columns.chunks_mut(size).zip(sums.chunks_mut(BLOCK));
-                blocks.enumerate().for_each(|(i, (c, s))| work(i, c, s));
-            } else {
-                columns
-                    .par_chunks_mut(size)
-                    .zip(sums.par_chunks_mut(BLOCK))
-                    .enumerate()
-                    .for_each(|(i, (c, s))| work(i, c, s));
-            }
+            parallel::for_each_pair((columns, BLOCK * rows), (&mut sums, BLOCK), work);
         }
         let total = sums.iter().sum();
         self.sums.put(sums);
@@ -240,7 +218,7 @@ impl<A: Axes> Transform<A> {
             sum
         });
         let normalise = 1.0 / self.axes.gain();
-        pieces(out, BLOCK * cols, |block, out| {
+        parallel::for_each_piece(out, BLOCK * cols, |block, out| {
             self.with_room(|room| {
                 let first = block * BLOCK;
                 let count = out.len() / cols;

@@ -11,7 +11,6 @@
 
 use bilevel::parallel;
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 use std::ops::Range;
 
 use super::correlation::{GRANULE, Packed, shifted_products};
@@ -240,20 +239,12 @@ impl<E: Lanes> Field<E> {
             }
             out[g.cols + g.size - 1..].fill(E::default());
         };
-        if self.is_serial() {
-            let rows = out.chunks_exact_mut(g.source_stride);
-            rows.enumerate().for_each(|(q, out)| fill(q, out));
-        } else {
-            out.par_chunks_exact_mut(g.source_stride)
-                .with_min_len(BAND)
-                .enumerate()
-                .for_each(|(q, out)| fill(q, out));
-        }
+        let height = (g.rows + g.size - 1).div_ceil(g.bands());
+        parallel::for_each_piece(&mut out, height * g.source_stride, |band, out| {
+            let rows = out.chunks_exact_mut(g.source_stride).enumerate();
+            rows.for_each(|(k, out)| fill(band * height + k, out));
+        });
         out
-    }
-
-    fn is_serial(&self) -> bool {
-        self.geometry.bands() == 1 || parallel::width() == 1
     }
 
     /// Rows of a band.
@@ -288,20 +279,10 @@ impl<E: Lanes> Field<E> {
             f(g.band(band), out, &mut room, sums);
             self.rooms.put(room);
         };
-        if self.is_serial() {
-            for band in 0..g.bands() {
-                let end = out.len().min((band + 1) * share);
-                let out = &mut out[(band * share).min(end)..end];
-                run(band, out, &mut partial[band * width..(band + 1) * width]);
-            }
-        } else if out.is_empty() {
-            let parts = partial.par_chunks_exact_mut(width).enumerate();
-            parts.for_each(|(band, sums)| run(band, &mut [], sums));
+        if out.is_empty() {
+            parallel::for_each_piece(&mut partial, width, |band, sums| run(band, &mut [], sums));
         } else {
-            out.par_chunks_mut(share)
-                .zip(partial.par_chunks_exact_mut(width))
-                .enumerate()
-                .for_each(|(band, (out, sums))| run(band, out, sums));
+            parallel::for_each_pair((out, share), (&mut partial, width), run);
         }
         for part in partial.chunks_exact(width) {
             sums.iter_mut().zip(part).for_each(|(s, p)| *s += p);
@@ -398,14 +379,9 @@ impl<E: Lanes> Field<E> {
                 }
             }
         };
-        if self.is_serial() {
-            let rows = out.chunks_exact_mut(g.cols);
-            rows.enumerate().for_each(|(i, out)| fold_row(i, out));
-        } else {
-            out.par_chunks_exact_mut(g.cols)
-                .with_min_len(BAND)
-                .enumerate()
-                .for_each(|(i, out)| fold_row(i, out));
-        }
+        parallel::for_each_piece(out, BAND * g.cols, |band, out| {
+            let rows = out.chunks_exact_mut(g.cols).enumerate();
+            rows.for_each(|(k, out)| fold_row(band * BAND + k, out));
+        });
     }
 }
