@@ -76,10 +76,10 @@ for picture in (BOOK / "figures").iterdir():
     if picture.name not in used:
         mistakes.append(f"figures/{picture.name} is shown nowhere")
 
-solvers = re.findall(r'^\s*\("([a-z0-9-]+)", ', (ROOT / "examples/common/solvers.rs").read_text(), flags=re.M)
-methods = re.search(r"METHODS: \[&str; \d+\] = \[(.*?)\]", (ROOT / "examples/common/stochastic.rs").read_text(), flags=re.S)
+solvers = re.findall(r'^\s*\("([a-z0-9-]+)", ', (ROOT / "problems/src/experiment/solvers.rs").read_text(), flags=re.M)
+methods = re.search(r"METHODS: \[&str; \d+\] = \[(.*?)\]", (ROOT / "problems/src/experiment/methods.rs").read_text(), flags=re.S)
 names = solvers + re.findall(r'"([a-z0-9-]+)"', methods[1])
-assert len(names) > 30, "the lists of names in examples/common have moved"
+assert len(names) > 30, "the lists of names in problems/src/experiment have moved"
 for name in names:
     if f"`{name}`" not in used:
         mistakes.append(f"the solver `{name}` is not in the book")
@@ -87,7 +87,8 @@ for name in names:
 for file in [*ROOT.glob("src/**/*.rs"), *ROOT.glob("problems/src/**/*.rs")]:
     code = file.read_text().split("#[cfg(test)]")[0]
     for name in re.findall(r"^impl\b.* (?:Method|LowerSolver|LinearSolver|Solver<O>|Oracle)\s+for\s+(\w+)", code, flags=re.M):
-        if not re.search(rf"`(?:\w+::)*{name}\b", used):
+        public = re.search(rf"^pub struct {name}\b", code, flags=re.M)
+        if public and not re.search(rf"`(?:\w+::)*{name}\b", used):
             mistakes.append(f"{name} of {file.relative_to(ROOT)} is not in the book")
 
 if mistakes:

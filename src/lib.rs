@@ -57,6 +57,7 @@
 //! |---|---|---|
 //! | `rayon` (default) | threads; without it everything runs on one, with the same results: for WebAssembly, say | rayon |
 //! | `plot` | convergence figures as SVG | plotters |
+//! | `png` | the same as PNG, without a library or a font of the system | resvg, dejavu |
 //! | `progress` | a progress bar for the terminal | indicatif |
 //! | `interrupt` | Ctrl-C ends a run cleanly | ctrlc |
 //! | `argmin` | argmin's solvers on our oracles, under its driver or ours, and ours under its Executor | argmin |

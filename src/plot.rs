@@ -1,4 +1,4 @@
-//! Convergence plots: one or several runs in one figure, as SVG. Numbers of your own are drawn by a [`Chart`], in the same style.
+//! Convergence plots: one or several runs in one figure, as SVG and, with the feature `png`, as PNG. Numbers of your own are drawn by a [`Chart`], in the same style.
 //!
 //! A [`Figure`] has panels over a common horizontal [`Axis`]:
 //!
@@ -42,6 +42,8 @@ pub mod chart;
 mod curve;
 mod legend;
 mod panel;
+#[cfg(feature = "png")]
+mod png;
 pub mod statistics;
 mod style;
 

@@ -121,7 +121,7 @@ where
         // All names and settings are checked before the first run.
         for name in &names {
             let region = around(&self.problem.start, HALF_WIDTH)?;
-            solver::<Implicit<P, U, S>>(name, self.batches(0), self.accuracy()?, &region)?;
+            batch_solver::<Implicit<P, U, S>>(name, self.batches(0), self.accuracy()?, &region)?;
         }
         prepare(&options.out, &OUTPUTS)?;
         let mut saved = Saved::open(&options.out, options.resume, self.identity())?;
@@ -304,7 +304,7 @@ where
         let mut least = best.value;
         for name in ["argmin-lbfgs", "maid-lbfgs"] {
             let solver =
-                solver::<Implicit<P, U, S>>(name, self.batches(0), self.evaluation, &region)?;
+                batch_solver::<Implicit<P, U, S>>(name, self.batches(0), self.evaluation, &region)?;
             let settings = Settings {
                 limits: Limits {
                     iterations: Some(self.options.optimum_iterations),
