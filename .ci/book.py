@@ -54,8 +54,8 @@ for page in pages:
         if not (page.parent / name).exists():
             mistakes.append(f"{page.name}: {name} cannot be included")
     for formula in re.findall(r"\$\$(.*?)\$\$", prose(text), flags=re.S):
-        # Markdown takes a backslash before punctuation away, and reads * as emphasis.
-        for eaten in re.findall(r"\\[!-/:-@\[-`{-~]|\*", formula):
+        # Markdown takes a backslash before punctuation away, and reads * and an underscore behind punctuation as emphasis.
+        for eaten in re.findall(r"\\[!-/:-@\[-`{-~]|\*|[^\s\w]_", formula):
             mistakes.append(f"{page.name}: `{eaten}` in a formula does not survive Markdown")
 tested = (ROOT / "src/lib.rs").read_text()
 for page in pages:

@@ -1,6 +1,6 @@
 //! Gradient-based bilevel and hyperparameter optimisation: every number carries its error.
 //!
-//! $$ \min_\theta F(\theta) = f(x^\ast(\theta), \theta) \qquad\text{with}\qquad x^\ast(\theta) = \operatorname{argmin}_x g(x, \theta) $$
+//! $$ \min_\theta F(\theta) = f(x^\ast(\theta), \theta) \qquad\text{with}\qquad x^\ast(\theta) = \arg\min_x g(x, \theta) $$
 //!
 //! θ are hyperparameters: the weight of a regulariser, a penalty for every feature, a weight for every training sample. x is
 //! what they shape: the denoised image, the fitted model. The inner problem is solved to a finite accuracy, so F and its gradient
