@@ -80,6 +80,32 @@ fn models_and_parameters_are_kept_in_files() {
 }
 
 #[test]
+fn models_in_files_whose_parts_do_not_fit_together_are_refused() {
+    let refused = |text: &str, words: &str| {
+        let ridge = serde_json::from_str::<TunedRidge>(text).map(drop);
+        let logistic = serde_json::from_str::<TunedLogistic<usize>>(text).map(drop);
+        let errors = [ridge.unwrap_err(), logistic.unwrap_err()].map(|e| e.to_string());
+        assert!(errors.iter().any(|e| e.contains(words)), "{errors:?}");
+    };
+    let ridge = |coefficients: &str, theta: &str| {
+        format!(r#"{{"coefficients":{coefficients},"intercept":0.5,"theta":{theta}}}"#)
+    };
+    assert!(serde_json::from_str::<TunedRidge>(&ridge("[1,2]", "[0]")).is_ok());
+    refused(&ridge("[]", "[0]"), "0 coefficients");
+    refused(&ridge("[1,2,3]", "[0,0]"), "2 logarithms");
+    refused(&ridge("[1,1e999]", "[0]"), "line 1");
+    let logistic = |classes: &str, weights: &str| {
+        format!(r#"{{"classes":{classes},"weights":{weights},"theta":[0]}}"#)
+    };
+    let whole = logistic("[3,5]", "[1,2,3]");
+    assert!(serde_json::from_str::<TunedLogistic<usize>>(&whole).is_ok());
+    refused(&logistic("[]", "[1,2]"), "0 classes");
+    refused(&logistic("[3]", "[1,2]"), "1 classes");
+    refused(&logistic("[3,5,7]", "[1,2,3,4]"), "4 weights");
+    refused(&logistic("[3,5]", "[1]"), "1 weights");
+}
+
+#[test]
 fn single_precision_and_multiple_calls_give_the_same() {
     let data = diabetes();
     let single = Dataset::new(

@@ -75,8 +75,9 @@ pub(super) fn parse(path: &Path, bytes: &[u8], format: CsvFormat) -> Result<Tabl
             }
         }
     }
+    let lines = reader.position().line().saturating_sub(1);
     Table::dense(columns, features, labels, format.labels.classes())
-        .map_err(|e| refuse(e.to_string()))
+        .map_err(|e| refuse(format!("in all {lines} lines: {e}")))
 }
 
 fn reason(error: &csv::Error, line: u64) -> String {

@@ -16,6 +16,7 @@ use crate::logistic::{LogisticOracle, logistic_regression};
 ///
 /// The intercept is the weight of a feature that is 1, and is penalised like the others.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Written<L>")]
 pub struct TunedLogistic<L> {
     classes: Vec<L>,
     /// For every feature and the intercept the weights of all classes; of the second one alone where there are two.
@@ -23,6 +24,37 @@ pub struct TunedLogistic<L> {
     theta: Vec<f64>,
     #[serde(skip)]
     report: Option<Report<Vec<f64>>>,
+}
+
+/// A model in a file, before its parts are known to fit together.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written<L> {
+    classes: Vec<L>,
+    weights: Vec<f64>,
+    theta: Vec<f64>,
+}
+
+impl<L> TryFrom<Written<L>> for TunedLogistic<L> {
+    type Error = Error;
+
+    fn try_from(written: Written<L>) -> Result<Self, Error> {
+        let (classes, weights) = (written.classes.len(), written.weights.len());
+        let model = TunedLogistic {
+            classes: written.classes,
+            weights: written.weights,
+            theta: written.theta,
+            report: None,
+        };
+        // Those of one feature and the intercept.
+        let least = 2 * model.outputs();
+        if classes < 2 || weights < least || !weights.is_multiple_of(model.outputs()) {
+            let found = format!("{classes} classes, {weights} weights");
+            let expected = "two classes at least, and for every feature and the intercept a weight a class (of two the second)";
+            return Err(Error::invalid("the model", found, expected));
+        }
+        Ok(model)
+    }
 }
 
 /// The parameters of [`TunedLogistic`], to be checked.
