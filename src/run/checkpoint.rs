@@ -232,7 +232,10 @@ mod tests {
             error.unwrap();
             match reason(read(&path, "run")) {
                 CheckpointError::Damaged(text) => {
-                    assert!(text.contains(&format!("at byte {at}")), "{payload:?}: {text}");
+                    assert!(
+                        text.contains(&format!("at byte {at}")),
+                        "{payload:?}: {text}"
+                    );
                 }
                 other => panic!("{other}"),
             }

@@ -4,7 +4,8 @@ use bilevel::run::checkpoint;
 use bilevel::stochastic::Saba;
 use bilevel::{Implicit, Maid, Run, Stochastic};
 use bilevel_problems::data::{
-    CsvFormat, DataError, Labels, read_csv, read_idx, read_libsvm, read_npy, read_png, read_sentences,
+    CsvFormat, DataError, Labels, read_csv, read_idx, read_libsvm, read_npy, read_png,
+    read_sentences,
 };
 use bilevel_problems::finite_sum::FiniteSum;
 use bilevel_problems::imaging::{Experts, FoeModel, Potential};
@@ -116,10 +117,10 @@ fn tables(folder: &Path) -> Vec<Format> {
         (0..lines).map(line).collect::<String>().into_bytes()
     };
     let images = |n: u32| idx(&[n, 4, 5], (0..n * 20).map(|i| (i * 7 % 256) as u8));
-    let labels = |n: u32| idx(&[n], (0..n).map(|i| (i % 3) as u8));
+    let labels = |first: u32| idx(&[12], (first..first + 12).map(|i| (i % 3) as u8));
     let [images_path, labels_path] = ["whole.images", "whole.labels"].map(|n| folder.join(n));
     std::fs::write(&images_path, images(12)).unwrap();
-    std::fs::write(&labels_path, labels(12)).unwrap();
+    std::fs::write(&labels_path, labels(0)).unwrap();
     let idx_images = || Format {
         name: "",
         file: "damaged.images",
@@ -145,7 +146,7 @@ fn tables(folder: &Path) -> Vec<Format> {
     };
     let idx_labels = || Format {
         file: "damaged.labels",
-        samples: vec![labels(12), labels(3)],
+        samples: vec![labels(0), labels(1)],
         read: {
             let images = images_path.clone();
             Box::new(move |path| {
@@ -193,7 +194,11 @@ fn tables(folder: &Path) -> Vec<Format> {
         samples: vec![text(&sentence, 30), text(&sentence, 4)],
         read: Box::new(|path| {
             let sentences = read_sentences(path, THREE).map_err(message)?;
-            assert!(sentences.iter().all(|(words, class)| !words.is_empty() && *class < 3));
+            assert!(
+                sentences
+                    .iter()
+                    .all(|(words, class)| !words.is_empty() && *class < 3)
+            );
             Ok(())
         }),
         // A line of a word of one letter, four bytes, becomes a list of strings.
@@ -201,8 +206,14 @@ fn tables(folder: &Path) -> Vec<Format> {
         ..libsvm()
     };
     [
-        compressed(["IDX images", "IDX images, .gz", "IDX images, in .gz"], idx_images),
-        compressed(["IDX labels", "IDX labels, .gz", "IDX labels, in .gz"], idx_labels),
+        compressed(
+            ["IDX images", "IDX images, .gz", "IDX images, in .gz"],
+            idx_images,
+        ),
+        compressed(
+            ["IDX labels", "IDX labels, .gz", "IDX labels, in .gz"],
+            idx_labels,
+        ),
         compressed(["LIBSVM", "LIBSVM, .gz", "LIBSVM, in .gz"], libsvm),
         compressed(["CSV", "CSV, .gz", "CSV, in .gz"], csv),
         compressed(["text", "text, .gz", "text, in .gz"], sentences),
@@ -239,7 +250,10 @@ fn checked_chunks(mut bytes: Vec<u8>) -> Vec<u8> {
     while let Some(length) = bytes.get(at..at + 4) {
         let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
         let data = at + 4..at + 8 + length;
-        let Some(data) = bytes.get(data.clone()).filter(|_| data.end + 4 <= bytes.len()) else {
+        let Some(data) = bytes
+            .get(data.clone())
+            .filter(|_| data.end + 4 <= bytes.len())
+        else {
             break;
         };
         let mut crc = Crc::new();
@@ -261,14 +275,18 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
 fn png_header(width: u32, height: u32, kinds: [u8; 3]) -> (&'static [u8; 4], Vec<u8>) {
     let [bits, colours, interlaced] = kinds;
     let shape = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    (b"IHDR", [&shape[..], &[bits, colours, 0, 0, interlaced]].concat())
+    (
+        b"IHDR",
+        [&shape[..], &[bits, colours, 0, 0, interlaced]].concat(),
+    )
 }
 
 fn images() -> Vec<Format> {
     let end = (b"IEND", Vec::new());
     // Rows begin with the number of their filter.
     let rows = |rows: usize, bytes: usize| -> Vec<u8> {
-        let row = |r: usize| (0..=bytes).map(move |i| if i == 0 { (r % 5) as u8 } else { (r * i) as u8 });
+        let row =
+            |r: usize| (0..=bytes).map(move |i| if i == 0 { (r % 5) as u8 } else { (r * i) as u8 });
         zlib(&(0..rows).flat_map(row).collect::<Vec<u8>>())
     };
     let grey = png(&[
@@ -306,7 +324,9 @@ fn images() -> Vec<Format> {
                 side.map_or(0, |b| u32::from_be_bytes(b) as usize)
             };
             // A bit is a pixel at least.
-            10 * side(16).saturating_mul(side(20)).min(8 * 1032 * bytes.len())
+            10 * side(16)
+                .saturating_mul(side(20))
+                .min(8 * 1032 * bytes.len())
         },
         slack: INFLATING,
         places: &["byte ", "shape"],
@@ -323,13 +343,24 @@ fn images() -> Vec<Format> {
         finish: as_it_is,
         read: Box::new(|path| {
             let images = read_npy(path).map_err(message)?;
-            assert!(images.iter().flat_map(|i| i.pixels()).all(|p| p.is_finite()));
+            assert!(
+                images
+                    .iter()
+                    .flat_map(|i| i.pixels())
+                    .all(|p| p.is_finite())
+            );
             Ok(())
         }),
         // Four bytes are a number of eight.
         claims: |bytes| 2 * bytes.len(),
         slack: PLAIN,
-        places: &["byte ", "entry ", "in its header", "in its entries", "shape"],
+        places: &[
+            "byte ",
+            "entry ",
+            "in its header",
+            "in its entries",
+            "shape",
+        ],
     };
     vec![
         npy_file,
@@ -379,7 +410,14 @@ fn models() -> Vec<Format> {
         claims: |bytes| 5 * bytes.len(),
         slack: PLAIN,
         places: &[
-            "line ", "format", "version", "theta", "sigma", "filter", "modulus", "concavity",
+            "line ",
+            "format",
+            "version",
+            "theta",
+            "sigma",
+            "filter",
+            "modulus",
+            "concavity",
         ],
     };
     let numbers = Array1::from_shape_fn(30, |i| (i as f64).cos());

@@ -212,7 +212,9 @@ mod tests {
     #[test]
     fn a_header_longer_than_the_file_is_refused_before_anything_is_allocated() {
         for (version, length) in [(1, 65_535), (2, u32::MAX), (3, 1 << 30)] {
-            let error = read(&headed(version, length, "{}")).unwrap_err().to_string();
+            let error = read(&headed(version, length, "{}"))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("at byte 8"), "{error}");
         }
         let long = " ".repeat(LONGEST_HEADER + 1);
