@@ -44,6 +44,8 @@ fn a_damaged_file_is_accepted_or_refused_by_file_and_place() {
         let mut memory = Memory::new();
         for number in 0..count {
             let bytes = (format.finish)(mutations.get(number));
+            // Some file systems wait for the disk where a file is replaced.
+            std::fs::remove_file(&path).unwrap();
             std::fs::write(&path, &bytes).unwrap();
             match read(&format, &path, &bytes, &mut memory) {
                 Ok((yes, share)) => {

@@ -473,7 +473,7 @@ fn json() -> Format {
         // Empty strings, of two quotes and a comma, are the worst; the predictions are few.
         claims: |bytes| 16 * bytes.len(),
         slack: PLAIN,
-        places: &["line "],
+        places: &["line ", "coefficients", "weights"],
     }
 }
 

@@ -142,7 +142,8 @@ mod tests {
             ("1,nan,1\n", "line 1, column 2: `nan`"),
             ("1,,1\n", "line 1, column 2: ``"),
             ("a,b,c\n1,2,1\n", "line 1, column 1: `a`"),
-            ("", "0 samples"),
+            ("1,\"2\n3\",1\n", "line 1, column 2: `2\\n3` is not"),
+            ("", "in all 0 lines: table is 0 samples"),
             ("1\n2\n", "0 features"),
         ];
         for (text, words) in cases {

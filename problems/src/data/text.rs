@@ -65,10 +65,18 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The beginning of what a file says, to be shown.
+/// The beginning of what a file says, to be shown: in one line, whatever it says.
 pub(super) fn shortened(text: &str) -> String {
-    let mut shown: String = text.chars().take(40).collect();
-    if shown.len() < text.len() {
+    const SHOWN: usize = 40;
+    let mut shown = String::new();
+    for c in text.chars().take(SHOWN) {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
     shown

@@ -60,7 +60,7 @@ pub struct Cleaning<L> {
     report: Option<Report<Vec<f64>>>,
 }
 
-/// A sample whose label is doubted.
+/// A sample whose label is doubted: it lost its weight, and the cleaned model gives it another one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suspect<L> {
@@ -206,16 +206,17 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
         let suspect = |&i: &usize| {
             let p = probabilities.row(i).to_vec();
             let best = classes::best(&p);
-            Suspect {
+            // A sample may lose its weight for other reasons: one that lies between the classes does.
+            let doubted = weights[i] < self.threshold && classes[best] != targets[i];
+            doubted.then(|| Suspect {
                 index: i,
                 given: targets[i].clone(),
                 predicted: classes[best].clone(),
                 probability: p[best],
                 weight: weights[i],
-            }
+            })
         };
-        let doubted = fold.train.iter().filter(|&&i| weights[i] < self.threshold);
-        let mut suspects: Vec<Suspect<L>> = doubted.map(suspect).collect();
+        let mut suspects: Vec<Suspect<L>> = fold.train.iter().filter_map(suspect).collect();
         // Stable: those of one weight stay in their order.
         suspects.sort_by(|a, b| a.weight.total_cmp(&b.weight));
         Ok(Cleaning {

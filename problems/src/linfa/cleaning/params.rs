@@ -44,7 +44,7 @@ impl<L> Default for CleaningParams<L> {
     fn default() -> Self {
         CleaningParams(CleaningValidParams {
             trusted: Trusted::HoldOut(0.2),
-            penalty: 0.1,
+            penalty: 0.01,
             threshold: 0.5,
             standardise: true,
             seed: 0,
@@ -76,12 +76,12 @@ impl<L> CleaningParams<L> {
         self.0.trusted = Trusted::HoldOut(share);
         self
     }
-    /// C of the penalty (C/2)‖x‖² of the model (default 0.1).
+    /// C of the penalty (C/2)‖x‖² of the model (default 0.01).
     pub fn penalty(mut self, penalty: f64) -> Self {
         self.0.penalty = penalty;
         self
     }
-    /// Samples of less weight are suspects (default ½, where the weights begin).
+    /// Samples of less weight, whose label the model does not share, are suspects (default ½, where the weights begin).
     pub fn threshold(mut self, weight: f64) -> Self {
         self.0.threshold = weight;
         self
