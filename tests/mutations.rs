@@ -2,17 +2,22 @@
 //! hangs, and holds no more memory than twice what a file of that size can say.
 //!
 //! `BILEVEL_MUTATIONS=100000 cargo test --release --test mutations -- --nocapture` is the whole of it; 500 mutations a format are made otherwise.
-//! One test, because the counts are those of the whole process. A new format is a row of `formats`.
+//! One test, because the counts are those of the whole process. A new format is a row of
+//! `formats`.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
 
-#[path = "mutations/formats.rs"]
-mod formats;
-#[path = "mutations/mutate.rs"]
-mod mutate;
+mod mutations {
+    mod checkpoints;
+    pub(super) mod formats;
+    mod images;
+    mod models;
+    pub(super) mod mutate;
+    mod tables;
+}
 
-use formats::{Format, formats};
-use mutate::Mutations;
+use mutations::formats::{Format, formats};
+use mutations::mutate::Mutations;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
