@@ -74,7 +74,7 @@ pub enum Error {
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The file does not begin like a checkpoint.
-    #[error("this is not a checkpoint of bilevel")]
+    #[error("this is not a checkpoint of bilevel: its first 8 bytes are others")]
     NotACheckpoint,
     /// A checkpoint was to be written over something else.
     #[error("something that is not a checkpoint lies here; it is not overwritten")]

@@ -4,10 +4,12 @@
 
 use bilevel::{Folds, Maid, Run, Status};
 use bilevel_problems::data::Regression;
-use bilevel_problems::linfa::{EstimatorError, Penalty, TunedLogistic, TunedRidge};
+use bilevel_problems::linfa::{
+    Cleaning, CleaningParams, EstimatorError, Penalty, Suspect, TunedLogistic, TunedRidge,
+};
 use bilevel_problems::ridge::{Ridge, cross_validated_ridge};
 use linfa::prelude::*;
-use linfa::traits::{Fit, Predict};
+use linfa::traits::{Fit, Predict, Transformer};
 use ndarray::{Array1, Array2, Axis, Slice, array};
 
 fn diabetes() -> Dataset<f64, f64, ndarray::Ix1> {
@@ -77,6 +79,32 @@ fn models_and_parameters_are_kept_in_files() {
     assert!(again.report().is_none());
     let unknown = text.replace("\"intercept\"", "\"intercepts\"");
     assert!(serde_json::from_str::<TunedRidge>(&unknown).is_err());
+}
+
+#[test]
+fn models_in_files_whose_parts_do_not_fit_together_are_refused() {
+    let refused = |text: &str, words: &str| {
+        let ridge = serde_json::from_str::<TunedRidge>(text).map(drop);
+        let logistic = serde_json::from_str::<TunedLogistic<usize>>(text).map(drop);
+        let errors = [ridge.unwrap_err(), logistic.unwrap_err()].map(|e| e.to_string());
+        assert!(errors.iter().any(|e| e.contains(words)), "{errors:?}");
+    };
+    let ridge = |coefficients: &str, theta: &str| {
+        format!(r#"{{"coefficients":{coefficients},"intercept":0.5,"theta":{theta}}}"#)
+    };
+    assert!(serde_json::from_str::<TunedRidge>(&ridge("[1,2]", "[0]")).is_ok());
+    refused(&ridge("[]", "[0]"), "0 coefficients");
+    refused(&ridge("[1,2,3]", "[0,0]"), "2 logarithms");
+    refused(&ridge("[1,1e999]", "[0]"), "line 1");
+    let logistic = |classes: &str, weights: &str| {
+        format!(r#"{{"classes":{classes},"weights":{weights},"theta":[0]}}"#)
+    };
+    let whole = logistic("[3,5]", "[1,2,3]");
+    assert!(serde_json::from_str::<TunedLogistic<usize>>(&whole).is_ok());
+    refused(&logistic("[]", "[1,2]"), "0 classes");
+    refused(&logistic("[3]", "[1,2]"), "1 classes");
+    refused(&logistic("[3,5,7]", "[1,2,3,4]"), "4 weights");
+    refused(&logistic("[3,5]", "[1]"), "1 weights");
 }
 
 #[test]
@@ -194,4 +222,176 @@ fn what_cannot_be_used_is_refused() {
         TunedLogistic::params().folds(0).fit(&one).unwrap_err(),
         "folds",
     );
+}
+
+type Flowers = Dataset<f64, &'static str, ndarray::Ix1>;
+
+/// Thirty irises with right labels, and 120 of which a fifth has wrong ones, with the right ones beside.
+fn irises() -> (Flowers, Flowers, Vec<&'static str>) {
+    const NAMES: [&str; 3] = ["setosa", "versicolor", "virginica"];
+    let iris = linfa_datasets::iris();
+    let (clean, rest): (Vec<usize>, Vec<usize>) = (0..150).partition(|i| i % 5 == 0);
+    let at = |places: &[usize]| {
+        let targets = iris.targets.select(Axis(0), places);
+        let records = iris.records.select(Axis(0), places);
+        Dataset::new(records, targets.mapv(|k| NAMES[k]))
+    };
+    let (clean, mut noisy) = (at(&clean), at(&rest));
+    let right = noisy.targets.to_vec();
+    for i in (2..120).step_by(5) {
+        let class = NAMES.iter().position(|n| *n == right[i]).unwrap();
+        noisy.targets[i] = NAMES[(class + 1 + i % 2) % 3];
+    }
+    (clean, noisy, right)
+}
+
+/// The share of predictions that are right.
+fn accuracy(predicted: &Array1<&str>, right: &[&str]) -> f64 {
+    let pairs = predicted.iter().zip(right);
+    pairs.filter(|(a, b)| a == b).count() as f64 / right.len() as f64
+}
+
+#[test]
+fn wrong_labels_are_suspected_and_the_model_without_their_weight_is_better() {
+    let (clean, noisy, right) = irises();
+    let params = Cleaning::params().clean(&clean);
+    let cleaning = params.fit(&noisy).unwrap();
+    let wrong = |i: usize| noisy.targets[i] != right[i];
+    let suspects = cleaning.suspects();
+    let caught = suspects.iter().filter(|s| wrong(s.index)).count() as f64;
+    let all = (0..120).filter(|&i| wrong(i)).count() as f64;
+    let f1 = 2.0 * caught / (suspects.len() as f64 + all);
+    // All weights ½: the same model of the noisy labels.
+    let noisy_model = params.clone().max_iterations(0).fit(&noisy).unwrap();
+    let [before, after] =
+        [&noisy_model, &cleaning].map(|m| accuracy(&m.predict(&noisy.records), &right));
+    println!(
+        "{all} wrong labels, {} suspects, F1 {f1:.3}; accuracy {before:.3} before, {after:.3} after, {}",
+        suspects.len(),
+        cleaning.report().unwrap()
+    );
+    assert!(all == 24.0 && f1 > 0.9, "{f1}");
+    assert!(after > before && after > 0.95, "{before} {after}");
+    // The report holds what the model and the weights say.
+    assert!(suspects.is_sorted_by(|a, b| a.weight <= b.weight));
+    let p = cleaning.predict_probabilities(&noisy.records);
+    let predicted = cleaning.predict(&noisy.records);
+    for s in suspects {
+        assert_eq!(s.given, noisy.targets[s.index]);
+        assert_eq!(s.predicted, predicted[s.index]);
+        assert_eq!(s.weight, cleaning.weights()[s.index]);
+        let most = p.row(s.index).iter().copied().fold(0.0, f64::max);
+        assert!((s.probability - most).abs() < 1e-12 && s.weight < 0.5);
+    }
+    let weighted = cleaning.transform(noisy.clone()).unwrap();
+    let weights = weighted.weights().unwrap();
+    assert!(
+        weights
+            .iter()
+            .zip(cleaning.weights())
+            .all(|(a, b)| *a == *b as f32)
+    );
+    assert_eq!(weighted.targets, noisy.targets);
+}
+
+#[test]
+fn a_share_of_the_dataset_judges_where_there_are_no_clean_samples() {
+    let (_, noisy, right) = irises();
+    let params = Cleaning::params().hold_out(0.4);
+    let start = params.clone().max_iterations(0).fit(&noisy).unwrap();
+    let count = |weight: f64| start.weights().iter().filter(|w| **w == weight).count();
+    assert_eq!([count(1.0), count(0.5)], [48, 72]);
+    assert!(start.suspects().is_empty());
+    let cleaning = params.fit(&noisy).unwrap();
+    assert!(
+        cleaning
+            .suspects()
+            .iter()
+            .all(|s| start.weights()[s.index] == 0.5)
+    );
+    // Where the labels that judge are wrong as often, a fifth of the suspects would be wrong ones by chance.
+    let suspects = cleaning.suspects();
+    let wrong = |s: &&Suspect<&str>| noisy.targets[s.index] != right[s.index];
+    let caught = suspects.iter().filter(wrong).count();
+    println!("{caught} of {} suspects are wrong", suspects.len());
+    assert!(
+        2 * caught > suspects.len(),
+        "{caught} of {}",
+        suspects.len()
+    );
+    let again = params.fit(&noisy).unwrap();
+    assert_eq!(again.weights(), cleaning.weights());
+}
+
+#[test]
+fn cleanings_and_their_parameters_are_kept_in_files() {
+    let (clean, noisy, _) = irises();
+    let named =
+        |data: &Flowers| Dataset::new(data.records.clone(), data.targets.mapv(str::to_owned));
+    let (clean, noisy) = (named(&clean), named(&noisy));
+    let params = Cleaning::params()
+        .clean(&clean)
+        .max_iterations(3)
+        .threshold(0.45);
+    let text = serde_json::to_string(&params).unwrap();
+    let again: CleaningParams<String> = serde_json::from_str(&text).unwrap();
+    assert_eq!(params, again);
+    let cleaning = params.fit(&noisy).unwrap();
+    assert!(cleaning.suspects().iter().all(|s| s.weight < 0.45));
+    let text = serde_json::to_string(&cleaning).unwrap();
+    let again: Cleaning<String> = serde_json::from_str(&text).unwrap();
+    assert_eq!(cleaning.suspects(), again.suspects());
+    assert_eq!(
+        cleaning.predict(&noisy.records),
+        again.predict(&noisy.records)
+    );
+    for (from, to) in [
+        ("\"coefficients\":[", "\"coefficients\":[1.0,"),
+        ("\"classes\":[", "\"classes\":[\"\","),
+        ("\"index\":", "\"index\":9"),
+        ("\"weights\"", "\"weight\""),
+    ] {
+        let other = text.replace(from, to);
+        assert!(
+            other != text && serde_json::from_str::<Cleaning<String>>(&other).is_err(),
+            "{from}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_cleaned_is_refused() {
+    let (clean, noisy, _) = irises();
+    let refused = |params: CleaningParams<&'static str>, data: &Flowers, word: &str| {
+        let message = params.fit(data).unwrap_err().to_string();
+        assert!(message.contains(word), "{message}");
+    };
+    let params = || Cleaning::params().clean(&clean);
+    refused(params().penalty(0.0), &noisy, "penalty is 0");
+    refused(params().tolerance(f64::NAN), &noisy, "tolerance");
+    refused(params().threshold(1.5), &noisy, "threshold is 1.5");
+    refused(Cleaning::params().hold_out(0.0), &noisy, "hold_out");
+    let mut broken = noisy.clone();
+    broken.records[(4, 1)] = f64::INFINITY;
+    refused(params(), &broken, "feature 17");
+    let narrow = |data: &Flowers| {
+        let records = data
+            .records
+            .slice_axis(Axis(1), Slice::from(..3))
+            .to_owned();
+        Dataset::new(records, data.targets.clone())
+    };
+    refused(params(), &narrow(&noisy), "3 features a sample");
+    refused(
+        Cleaning::params().clean(&narrow(&clean)),
+        &noisy,
+        "the clean samples",
+    );
+    let one = Dataset::new(array![[1.0], [2.0], [3.0]], array!["a", "a", "a"]);
+    refused(Cleaning::params(), &one, "classes");
+    let short = DatasetBase::new(array![[1.0], [2.0], [3.0]], array!["a", "b"]);
+    refused(Cleaning::params(), &short, "3 - 2");
+    let cleaning = params().max_iterations(1).fit(&noisy).unwrap();
+    let other = cleaning.transform(clean.clone()).unwrap_err();
+    assert!(other.to_string().contains("30 - 120"), "{other}");
 }

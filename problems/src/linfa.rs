@@ -5,6 +5,8 @@
 //! | [`TunedRidge`] | one number | one, or one a feature |
 //! | [`TunedLogistic`] | classes, two or more | one, or one a class, a feature or a weight |
 //!
+//! and [`Cleaning`], a transformer that tunes a weight for every sample and so finds wrong labels.
+//!
 //! Parameters are checked once, `fit` takes a dataset, `predict` records: as linfa's own. θ is tuned on K folds or a hold-out by [MAID](bilevel::Maid)
 //! with L-BFGS, from three starts, since a criterion of penalties may have several valleys; then the model is fitted to all
 //! samples. Features are standardised first, unless told otherwise, and coefficients are those of the features as they were given.
@@ -20,10 +22,13 @@
 //! # Ok::<(), bilevel_problems::linfa::EstimatorError>(())
 //! ```
 
+mod classes;
+mod cleaning;
 mod logistic;
 mod ridge;
 
 pub use crate::penalty::Penalty;
+pub use cleaning::{Cleaning, CleaningParams, CleaningValidParams, Suspect};
 pub use logistic::{TunedLogistic, TunedLogisticParams, TunedLogisticValidParams};
 pub use ridge::{TunedRidge, TunedRidgeParams, TunedRidgeValidParams};
 

@@ -8,7 +8,7 @@
 //! payload       the identity of the run, then its state, in postcard's format
 //! ```
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -82,7 +82,11 @@ pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error
         path: path.to_owned(),
         reason,
     };
-    let file = fs::read(path).map_err(|e| Error::io(path, e))?;
+    let io = |e| Error::io(path, e);
+    if !fs::metadata(path).map_err(io)?.is_file() {
+        return Err(io(std::io::Error::other("this is not a regular file")));
+    }
+    let file = fs::read(path).map_err(io)?;
     if file.len() < MAGIC.len() || &file[..8] != MAGIC {
         return Err(fail(CheckpointError::NotACheckpoint));
     }
@@ -90,7 +94,10 @@ pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error
         file.get(at..at + 4)
             .and_then(|b| b.try_into().ok())
             .map(u32::from_le_bytes)
-            .ok_or_else(|| fail(CheckpointError::Damaged("the header is incomplete".into())))
+            .ok_or_else(|| {
+                let reason = format!("it ends at byte {}, in its header", file.len());
+                fail(CheckpointError::Damaged(reason))
+            })
     };
     let version = word(8)?;
     if version != VERSION {
@@ -104,7 +111,7 @@ pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error
     let payload = &file[HEADER..];
     if payload.len() as u64 != length {
         return Err(fail(CheckpointError::Damaged(format!(
-            "it holds {} bytes of {length}",
+            "it holds {} bytes of the length {length}",
             payload.len()
         ))));
     }
@@ -113,13 +120,25 @@ pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error
             "its checksum does not match".into(),
         )));
     }
-    let undecodable = |e: postcard::Error| fail(CheckpointError::Damaged(e.to_string()));
-    let (found, rest) = postcard::take_from_bytes::<String>(payload).map_err(undecodable)?;
-    if found != identity {
-        let (found, expected) = from_first_difference(&found, identity);
+    let mut decoder = postcard::Deserializer::from_bytes(payload);
+    let found = String::deserialize(&mut decoder);
+    if let Ok(found) = &found
+        && found != identity
+    {
+        let (found, expected) = from_first_difference(found, identity);
         return Err(fail(CheckpointError::OtherRun { found, expected }));
     }
-    postcard::from_bytes(rest).map_err(undecodable)
+    let progress = found.and_then(|_| T::deserialize(&mut decoder));
+    let rest = decoder.finalize().map_or(0, <[u8]>::len);
+    let reason = match progress {
+        Ok(progress) if rest == 0 => return Ok(progress),
+        Ok(_) => "nothing more was expected".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let at = file.len() - rest;
+    Err(fail(CheckpointError::Damaged(format!(
+        "at byte {at}: {reason}"
+    ))))
 }
 
 /// The parts of two identities around their first difference, each of at most a line.
@@ -193,6 +212,40 @@ mod tests {
                 expected: VERSION
             }
         );
+    }
+
+    #[test]
+    fn a_payload_of_another_type_is_refused_at_its_byte_though_the_checksum_matches() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.ckpt");
+        // The identity takes 4 bytes behind the header.
+        for (payload, at) in [(vec![200u8], 29), (vec![0, 7], 29), (vec![1, 2, 3], 32)] {
+            let payload: &[u8] = &payload;
+            let error = match payload {
+                // A number of entries that are not there.
+                [200] => write(&path, "run", &1_000_000u64),
+                // No entries, and something behind them.
+                [0, 7] => write(&path, "run", &(0u8, 7u8)),
+                // An entry of which bytes are missing.
+                _ => write(&path, "run", &(1u8, 2u8, 3u8)),
+            };
+            error.unwrap();
+            match reason(read(&path, "run")) {
+                CheckpointError::Damaged(text) => {
+                    assert!(
+                        text.contains(&format!("at byte {at}")),
+                        "{payload:?}: {text}"
+                    );
+                }
+                other => panic!("{other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_is_refused_and_not_read_without_end() {
+        let error = read::<u8>(Path::new("/dev/zero"), "run").unwrap_err();
+        assert!(error.to_string().contains("/dev/zero"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Tables of numbers separated by commas, one of which is the label.
 
+use bilevel::Error;
 use std::path::Path;
 
 use super::text::{Labels, content, number, refusal, unreadable};
@@ -40,10 +41,10 @@ pub fn read_csv(path: impl AsRef<Path>, format: CsvFormat) -> Result<Table<f64>,
 
 pub(super) fn parse(path: &Path, bytes: &[u8], format: CsvFormat) -> Result<Table<f64>, DataError> {
     let label = |text: &str| format.labels.class(text);
-    let at = format.label_column;
-    let (columns, features, labels) = rows(path, bytes, format.header, at, label)?;
-    Table::dense(columns, features, labels, format.labels.classes())
-        .map_err(|e| refusal(path, FORMAT)(e.to_string()))
+    let rows = rows(path, bytes, format.header, format.label_column, label)?;
+    let classes = format.labels.classes();
+    let table = Table::dense(rows.columns, rows.features, rows.labels, classes);
+    table.map_err(|e| in_all(path, rows.lines, &e))
 }
 
 /// Reads comma-separated numbers, plain or gzip, whose last column is what is to be predicted. `header` says that the first line holds
@@ -53,18 +54,33 @@ pub(super) fn parse(path: &Path, bytes: &[u8], format: CsvFormat) -> Result<Tabl
 /// [`DataError`]: names the line and the column, as [`read_csv`] does.
 pub fn read_regression(path: impl AsRef<Path>, header: bool) -> Result<Regression, DataError> {
     let path = path.as_ref();
-    let (columns, features, targets) = rows(path, &read_file(path)?, header, None, number)?;
-    Regression::new(columns, features, targets).map_err(|e| refusal(path, FORMAT)(e.to_string()))
+    let rows = rows(path, &read_file(path)?, header, None, number)?;
+    let samples = Regression::new(rows.columns, rows.features, rows.labels);
+    samples.map_err(|e| in_all(path, rows.lines, &e))
 }
 
-/// The number of features, all features, and what `label` makes of the column of the label, the last where none is named.
+/// A refusal of the file as a whole.
+fn in_all(path: &Path, lines: u64, error: &Error) -> DataError {
+    refusal(path, FORMAT)(format!("in all {lines} lines: {error}"))
+}
+
+/// What a file holds.
+struct Rows<L> {
+    /// Features of a sample.
+    columns: usize,
+    features: Vec<f64>,
+    labels: Vec<L>,
+    lines: u64,
+}
+
+/// The features of all rows, and what `label` makes of the column of the label, the last where none is named.
 fn rows<L>(
     path: &Path,
     bytes: &[u8],
     header: bool,
     label_column: Option<usize>,
     label: impl Fn(&str) -> Result<L, String>,
-) -> Result<(usize, Vec<f64>, Vec<L>), DataError> {
+) -> Result<Rows<L>, DataError> {
     let refuse = refusal(path, FORMAT);
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(header)
@@ -99,7 +115,12 @@ fn rows<L>(
             }
         }
     }
-    Ok((columns, features, labels))
+    Ok(Rows {
+        columns,
+        features,
+        labels,
+        lines: reader.position().line().saturating_sub(1),
+    })
 }
 
 fn reason(error: &csv::Error, line: u64) -> String {
@@ -164,7 +185,8 @@ mod tests {
             ("1,nan,1\n", "line 1, column 2: `nan`"),
             ("1,,1\n", "line 1, column 2: ``"),
             ("a,b,c\n1,2,1\n", "line 1, column 1: `a`"),
-            ("", "0 samples"),
+            ("1,\"2\n3\",1\n", "line 1, column 2: `2\\n3` is not"),
+            ("", "in all 0 lines: table is 0 samples"),
             ("1\n2\n", "0 features"),
         ];
         for (text, words) in cases {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::text::{MOST_EXPANSION, content, is_gzip, refusal, unreadable};
+use super::text::{content, most_content, refusal, unreadable};
 use super::{DataError, Table, plain_or_gz, read_file};
 
 const FORMAT: &str = "IDX";
@@ -61,6 +61,13 @@ pub(super) fn parse(
             expected: format!("{}, one for each of the images", shape[0]),
         });
     }
+    if pixels.is_empty() {
+        return Err(DataError::Shape {
+            path: images.to_owned(),
+            found: format!("{shape:?}"),
+            expected: "at least one image of at least one pixel".to_owned(),
+        });
+    }
     let features = pixels.iter().map(|&p| f64::from(p) / 255.0).collect();
     Table::dense(
         shape[1..].iter().product(),
@@ -79,26 +86,28 @@ fn array(
 ) -> Result<(Vec<usize>, Vec<u8>), DataError> {
     let refuse = refusal(path, FORMAT);
     let mut content = content(bytes);
+    let mut at = 0;
     let mut four = || {
         let mut four = [0u8; 4];
-        match content.read_exact(&mut four) {
-            Ok(()) => Ok(four),
-            Err(error) => Err(refuse(format!("in its header: {}", unreadable(&error)))),
-        }
+        let read = content.read_exact(&mut four);
+        read.map_err(|e| refuse(format!("in its header, at byte {at}: {}", unreadable(&e))))?;
+        at += 4;
+        Ok::<_, DataError>(four)
     };
     let [zero, also_zero, kind, rank] = four()?;
     if (zero, also_zero) != (0, 0) {
-        return Err(refuse("it does not begin with two zeros".to_owned()));
+        let reason = "its first two bytes are not zero, at byte 0";
+        return Err(refuse(reason.to_owned()));
     }
     if kind != 8 {
         return Err(refuse(format!(
-            "its entries are of type {kind:#04x}; expected bytes, 0x08"
+            "its entries are of type {kind:#04x}, at byte 2; expected bytes, 0x08"
         )));
     }
     if !dimensions.contains(&usize::from(rank)) {
         return Err(DataError::Shape {
             path: path.to_owned(),
-            found: format!("of {rank} dimensions"),
+            found: format!("of {rank} dimensions, at byte 3"),
             expected: format!("one of {} to {}", dimensions.start(), dimensions.end()),
         });
     }
@@ -106,11 +115,7 @@ fn array(
         .map(|_| four().map(|n| u32::from_be_bytes(n) as usize))
         .collect::<Result<_, _>>()?;
     // What the header claims is compared with what the file can hold before anything is allocated.
-    let most = if is_gzip(bytes) {
-        bytes.len().saturating_mul(MOST_EXPANSION)
-    } else {
-        bytes.len()
-    };
+    let most = most_content(bytes);
     let entries = shape
         .iter()
         .try_fold(1usize, |n, &d| n.checked_mul(d))
@@ -118,7 +123,7 @@ fn array(
         .ok_or_else(|| refuse(format!("it is too short for its shape {shape:?}")))?;
     let mut values = Vec::new();
     let read = content.take(entries as u64 + 1).read_to_end(&mut values);
-    read.map_err(|e| refuse(format!("at byte {}: {}", values.len(), unreadable(&e))))?;
+    read.map_err(|e| refuse(format!("at entry {}: {}", values.len(), unreadable(&e))))?;
     if values.len() != entries {
         let (found, more) = (values.len(), values.len() > entries);
         return Err(refuse(format!(
@@ -189,14 +194,14 @@ mod tests {
         longer.push(1);
         refused(&longer, &labels, "more than 4 entries");
         refused(&written(9, &[2, 1, 2], &[0; 4]), &labels, "type 0x09");
-        refused(&labels, &labels, "of 1 dimensions");
+        refused(&labels, &labels, "of 1 dimensions, at byte 3");
         refused(&images, &images, "of 3 dimensions");
         refused(&images, &written(8, &[3], &[0, 1, 2]), "3 labels");
         refused(&images, &written(8, &[2], &[0, 3]), "label 1 is 3");
         refused(
             &written(8, &[0, 1, 2], &[]),
             &written(8, &[0], &[]),
-            "0 samples",
+            "shape is [0, 1, 2]",
         );
     }
 

@@ -39,6 +39,7 @@ fn parse(
         values: Vec::new(),
     };
     let mut labels = Vec::new();
+    let mut lines = 0;
     let most = known.unwrap_or(u32::MAX as usize).min(u32::MAX as usize);
     let mut largest = 0;
     let mut text = String::new();
@@ -49,6 +50,7 @@ fn parse(
         if read.map_err(|e| at_line(unreadable(&e)))? == 0 {
             break;
         }
+        lines = line;
         let sample = text.split('#').next().unwrap_or_default();
         let mut words = sample.split_ascii_whitespace();
         let Some(label) = words.next() else {
@@ -79,7 +81,7 @@ fn parse(
         rows.starts.push(rows.values.len());
     }
     Table::sparse(known.unwrap_or(largest), rows, labels, kind.classes())
-        .map_err(|e| refuse(e.to_string()))
+        .map_err(|e| refuse(format!("in all {lines} lines: {e}")))
 }
 
 #[cfg(test)]

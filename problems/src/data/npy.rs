@@ -6,6 +6,39 @@ use std::path::Path;
 use super::{DataError, read_file};
 use crate::imaging::Image;
 
+/// The longest header that NumPy itself reads.
+const LONGEST_HEADER: usize = 10_000;
+/// A header of plain numbers needs two brackets: one for its fields, one for its shape. They are parsed by recursion.
+const MOST_BRACKETS: usize = 16;
+
+/// Refuses a header that is longer than the file, or made to exhaust whoever parses it.
+fn check_header(bytes: &[u8]) -> Result<(), String> {
+    let field = |width: usize| {
+        let length = bytes.get(8..8 + width)?;
+        let length = length.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b));
+        Some((8 + width, length))
+    };
+    let wide = bytes.get(6).is_some_and(|&version| version > 1);
+    // Whoever parses it says what is missing.
+    let Some((from, length)) = field(if wide { 4 } else { 2 }) else {
+        return Ok(());
+    };
+    let left = bytes.len() - from;
+    if length > left.min(LONGEST_HEADER) {
+        return Err(format!(
+            "in its header, at byte 8: it is said to have {length} bytes; expected no more than {}",
+            left.min(LONGEST_HEADER)
+        ));
+    }
+    let opening = |&at: &usize| matches!(bytes[at], b'(' | b'[' | b'{');
+    match (from..from + length).filter(opening).nth(MOST_BRACKETS) {
+        None => Ok(()),
+        Some(at) => Err(format!(
+            "in its header, at byte {at}: more than {MOST_BRACKETS} brackets"
+        )),
+    }
+}
+
 /// Reads images from a `.npy` file of shape images × rows × columns or rows × columns, in f64 or f32.
 ///
 /// # Errors
@@ -19,7 +52,8 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
         reason: reason.split_whitespace().collect::<Vec<_>>().join(" "),
     };
     let bytes = read_file(path)?;
-    let file = NpyFile::new(&bytes[..]).map_err(|e| format(e.to_string()))?;
+    check_header(&bytes).map_err(format)?;
+    let file = NpyFile::new(&bytes[..]).map_err(|e| format(format!("in its header: {e}")))?;
     let order = file.order();
     let size = match file.dtype() {
         DType::Plain(t) if t.type_char() == TypeChar::Float && t.size_field() >= 4 => {
@@ -27,7 +61,7 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
         }
         other => {
             return Err(format(format!(
-                "its entries are {}, not f64 or f32",
+                "in its header: its entries are {}, not f64 or f32",
                 other.descr()
             )));
         }
@@ -62,11 +96,12 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
     if entries == 0 {
         return Err(refuse("at least one image with at least two pixels"));
     }
+    let in_entries = |e: std::io::Error| format(format!("in its entries: {e}"));
     let values: Vec<f64> = if size == 4 {
-        let values: Vec<f32> = file.into_vec().map_err(|e| format(e.to_string()))?;
+        let values: Vec<f32> = file.into_vec().map_err(in_entries)?;
         values.into_iter().map(f64::from).collect()
     } else {
-        file.into_vec().map_err(|e| format(e.to_string()))?
+        file.into_vec().map_err(in_entries)?
     };
     if let Some(index) = values.iter().position(|v| !v.is_finite()) {
         return Err(DataError::NotFinite {
@@ -163,5 +198,34 @@ mod tests {
         assert!(matches!(read(&pixel), Err(DataError::Shape { .. })));
         let empty = written(&[0, 4, 4], Order::C, &[]);
         assert!(matches!(read(&empty), Err(DataError::Shape { .. })));
+    }
+
+    /// A file with this header, which is said to have so many bytes.
+    fn headed(version: u8, length: u32, header: &str) -> Vec<u8> {
+        let mut bytes = [b"\x93NUMPY", &[version, 0][..]].concat();
+        let length = length.to_le_bytes();
+        bytes.extend(&length[..if version > 1 { 4 } else { 2 }]);
+        bytes.extend(header.as_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_header_longer_than_the_file_is_refused_before_anything_is_allocated() {
+        for (version, length) in [(1, 65_535), (2, u32::MAX), (3, 1 << 30)] {
+            let error = read(&headed(version, length, "{}"))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("at byte 8"), "{error}");
+        }
+        let long = " ".repeat(LONGEST_HEADER + 1);
+        let error = read(&headed(2, long.len() as u32, &long)).unwrap_err();
+        assert!(error.to_string().contains("10001 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_deeply_nested_header_is_refused_and_does_not_exhaust_the_stack() {
+        let deep = "(".repeat(9_000);
+        let error = read(&headed(1, 9_000, &deep)).unwrap_err().to_string();
+        assert!(error.contains("at byte 26: more than 16"), "{error}");
     }
 }

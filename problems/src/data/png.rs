@@ -1,11 +1,20 @@
 //! PNG files.
 
+use image::codecs::png::PngDecoder;
 use image::imageops::FilterType;
-use image::{DynamicImage, GrayImage, ImageFormat};
+use image::{DynamicImage, GrayImage, ImageFormat, Limits};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use super::{DataError, read_file};
 use crate::imaging::Image;
+
+/// A byte of a deflate stream stands for no more bytes than this.
+const MOST_EXPANSION: u64 = 1032;
+/// Larger images are refused: of one colour they are small files that would fill the memory.
+const MOST_PIXELS: u64 = 1 << 28;
+/// What a decoder may keep beside the image and four times the file: colour profiles, texts.
+const BESIDE: u64 = 4 << 20;
 
 pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Image<f64>, DataError> {
     let refuse = |reason: String| DataError::Format {
@@ -13,8 +22,7 @@ pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Image<f64>, DataError>
         format: "PNG",
         reason,
     };
-    let decoded = image::load_from_memory_with_format(bytes, ImageFormat::Png)
-        .map_err(|e| refuse(e.to_string()))?;
+    let decoded = decompress(bytes).map_err(refuse)?;
     let (rows, cols) = (decoded.height() as usize, decoded.width() as usize);
     if rows * cols < 2 {
         return Err(DataError::Shape {
@@ -32,6 +40,42 @@ pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Image<f64>, DataError>
             .collect(),
     };
     Image::new(rows, cols, pixels).map_err(|e| refuse(e.to_string()))
+}
+
+/// Width, height, and the bytes of the image before compression, as a header says; `None` for one that is not readable.
+fn claimed(bytes: &[u8]) -> Option<(u32, u32, u64)> {
+    let word = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let (width, height) = (word(16)?, word(20)?);
+    let channels = match bytes.get(25)? {
+        0 | 3 => 1,
+        2 => 3,
+        4 => 2,
+        6 => 4,
+        _ => return None,
+    };
+    let bits = u64::from(width) * channels * u64::from(*bytes.get(24)?);
+    let all = u64::from(height).saturating_mul(bits.div_ceil(8));
+    Some((width, height, all))
+}
+
+/// The image in a file, unless its header claims more than the file can hold. A failure names how far it was read.
+fn decompress(bytes: &[u8]) -> Result<DynamicImage, String> {
+    let length = bytes.len() as u64;
+    let mut limits = Limits::default();
+    if let Some((width, height, all)) = claimed(bytes) {
+        let shape = format!("in its header, at byte 16: {width}×{height} pixels");
+        if all > length.saturating_mul(MOST_EXPANSION) {
+            return Err(format!("{shape}, which {length} bytes cannot hold"));
+        }
+        if u64::from(width) * u64::from(height) > MOST_PIXELS {
+            return Err(format!("{shape}; expected no more than {MOST_PIXELS}"));
+        }
+        limits.max_alloc = Some(BESIDE + 4 * length + all);
+    }
+    let mut file = Cursor::new(bytes);
+    PngDecoder::with_limits(&mut file, limits)
+        .and_then(DynamicImage::from_decoder)
+        .map_err(|e| format!("up to byte {}: {e}", file.position()))
 }
 
 /// Reads a PNG file as a grey image with values from 0 to 1. Colours become their luminance.
@@ -198,6 +242,27 @@ mod tests {
         assert!(matches!(read_png(&path), Err(DataError::Io { .. })));
         std::fs::write(&path, b"no png").unwrap();
         assert!(matches!(read_png(&path), Err(DataError::Format { .. })));
+    }
+
+    #[test]
+    fn a_header_that_claims_more_than_the_file_can_hold_is_refused_before_anything_is_allocated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let image = Image::new(200, 3, vec![0.5; 600]).unwrap();
+        write_png(&path, &[vec![image]]).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[17] = 0xff;
+        // As if nobody had tampered with it.
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        let error = decode(&path, &bytes).unwrap_err().to_string();
+        assert!(
+            error.contains("at byte 16") && error.contains("cannot hold"),
+            "{error}"
+        );
+        let cut = decode(&path, &bytes[..20]).unwrap_err().to_string();
+        assert!(cut.contains("up to byte 20"), "{cut}");
     }
 
     #[test]

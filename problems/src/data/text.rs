@@ -1,13 +1,17 @@
 //! What the readers of tables share: files that may be compressed, lines, numbers and labels.
 
 use flate2::bufread::MultiGzDecoder;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::DataError;
 
-/// A byte of a deflate stream stands for no more bytes than this.
-pub(super) const MOST_EXPANSION: usize = 1032;
+/// A gzip file may hold this many times its own size, and [`ALLOWANCE`] bytes more. Tables of real data stay far below, a file that was made
+/// to fill the memory comes to 1,032.
+const MOST_EXPANSION: usize = 256;
+
+/// What the smallest gzip file may hold: sorted labels, say, of which a byte stands for hundreds.
+const ALLOWANCE: usize = 1 << 20;
 
 /// Which labels a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +65,18 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The beginning of what a file says, to be shown.
+/// The beginning of what a file says, to be shown: in one line, whatever it says.
 pub(super) fn shortened(text: &str) -> String {
-    let mut shown: String = text.chars().take(40).collect();
-    if shown.len() < text.len() {
+    const SHOWN: usize = 40;
+    let mut shown = String::new();
+    for c in text.chars().take(SHOWN) {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
     shown
@@ -75,15 +87,47 @@ pub(super) fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
+/// The most bytes that the content of a file may have.
+pub(super) fn most_content(bytes: &[u8]) -> usize {
+    if is_gzip(bytes) {
+        let expanded = bytes.len().saturating_mul(MOST_EXPANSION);
+        expanded.saturating_add(ALLOWANCE)
+    } else {
+        bytes.len()
+    }
+}
+
 /// The content of a file, decompressed on the way where it is gzip.
 pub(super) fn content(bytes: &[u8]) -> Box<dyn BufRead + '_> {
     if is_gzip(bytes) {
-        Box::new(BufReader::with_capacity(
-            1 << 16,
-            MultiGzDecoder::new(bytes),
-        ))
+        let bounded = Bounded {
+            inner: MultiGzDecoder::new(bytes),
+            left: most_content(bytes),
+        };
+        Box::new(BufReader::with_capacity(1 << 16, bounded))
     } else {
         Box::new(bytes)
+    }
+}
+
+/// A reader that fails, and does not end, behind so many bytes.
+struct Bounded<R> {
+    inner: R,
+    left: usize,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(to)?;
+        match self.left.checked_sub(read) {
+            Some(left) => {
+                self.left = left;
+                Ok(read)
+            }
+            None => Err(std::io::Error::other(format!(
+                "it holds more than {MOST_EXPANSION} times its own size; decompress the file first, if that is right"
+            ))),
+        }
     }
 }
 
@@ -114,6 +158,24 @@ pub(super) mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_small_file_that_inflates_hugely_is_refused_while_it_is_read() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&vec![b'0'; 64 << 20]).unwrap();
+        let bomb = encoder.finish().unwrap();
+        let most = most_content(&bomb);
+        assert!(most < 20 << 20, "{most}");
+        let mut line = String::new();
+        let error = content(&bomb).read_line(&mut line).unwrap_err();
+        assert!(error.to_string().contains("256 times"), "{error}");
+        assert!(line.len() <= most);
+        // Whole files that are small stay readable, however well they are compressed.
+        let sorted = gzip(&vec![b'0'; 1 << 20]);
+        let mut bytes = Vec::new();
+        content(&sorted).read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes.len(), 1 << 20);
     }
 
     #[test]

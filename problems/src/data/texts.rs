@@ -51,6 +51,7 @@ fn parse(path: &Path, bytes: &[u8], kind: Labels) -> Result<Vec<(Vec<String>, u3
     let mut content = content(bytes);
     let mut sentences = Vec::new();
     let mut text = String::new();
+    let mut lines = 0;
     for line in 1usize.. {
         text.clear();
         let at_line = |reason: String| refuse(format!("line {line}: {reason}"));
@@ -58,6 +59,7 @@ fn parse(path: &Path, bytes: &[u8], kind: Labels) -> Result<Vec<(Vec<String>, u3
         if read.map_err(|e| at_line(unreadable(&e)))? == 0 {
             break;
         }
+        lines = line;
         let mut words = text.split_ascii_whitespace();
         let Some(label) = words.next() else {
             continue;
@@ -70,7 +72,7 @@ fn parse(path: &Path, bytes: &[u8], kind: Labels) -> Result<Vec<(Vec<String>, u3
         sentences.push((words, class));
     }
     if sentences.is_empty() {
-        return Err(refuse("there are no texts in it".to_owned()));
+        return Err(refuse(format!("in all {lines} lines: there are no texts")));
     }
     Ok(sentences)
 }

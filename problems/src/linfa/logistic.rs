@@ -8,7 +8,7 @@ use linfa::{DatasetBase, Float};
 use ndarray::{Array1, Array2, ArrayBase, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
-use super::{EstimatorError, Judge, Penalty, Tuning, check_targets, number, parameters, rows};
+use super::{EstimatorError, Judge, Penalty, Tuning, check_targets, classes, parameters, rows};
 use crate::data::Table;
 use crate::logistic::{LogisticOracle, logistic_regression};
 
@@ -16,6 +16,7 @@ use crate::logistic::{LogisticOracle, logistic_regression};
 ///
 /// The intercept is the weight of a feature that is 1, and is penalised like the others.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Written<L>")]
 pub struct TunedLogistic<L> {
     classes: Vec<L>,
     /// For every feature and the intercept the weights of all classes; of the second one alone where there are two.
@@ -23,6 +24,29 @@ pub struct TunedLogistic<L> {
     theta: Vec<f64>,
     #[serde(skip)]
     report: Option<Report<Vec<f64>>>,
+}
+
+/// A model in a file, before its parts are known to fit together.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written<L> {
+    classes: Vec<L>,
+    weights: Vec<f64>,
+    theta: Vec<f64>,
+}
+
+impl<L> TryFrom<Written<L>> for TunedLogistic<L> {
+    type Error = Error;
+
+    fn try_from(written: Written<L>) -> Result<Self, Error> {
+        classes::check_weights(written.classes.len(), written.weights.len())?;
+        Ok(TunedLogistic {
+            classes: written.classes,
+            weights: written.weights,
+            theta: written.theta,
+            report: None,
+        })
+    }
 }
 
 /// The parameters of [`TunedLogistic`], to be checked.
@@ -64,45 +88,12 @@ impl<L> TunedLogistic<L> {
         self.report.as_ref()
     }
 
-    /// Numbers of scores: one for two classes.
-    fn outputs(&self) -> usize {
-        if self.classes.len() == 2 {
-            1
-        } else {
-            self.classes.len()
-        }
-    }
-
-    /// The scores of the classes of a sample.
-    fn scores(&self, row: impl Iterator<Item = f64>) -> Vec<f64> {
-        let c = self.outputs();
-        let mut scores = vec![0.0; c];
-        for (x, weights) in row.chain([1.0]).zip(self.weights.chunks_exact(c)) {
-            scores
-                .iter_mut()
-                .zip(weights)
-                .for_each(|(s, w)| *s += x * w);
-        }
-        if c == 1 {
-            scores.insert(0, 0.0);
-        }
-        scores
-    }
-
     /// The probabilities of the classes, in their order, a row a sample.
     pub fn predict_probabilities<F: Float, D: Data<Elem = F>>(
         &self,
         x: &ArrayBase<D, Ix2>,
     ) -> Array2<f64> {
-        let mut all = Array2::zeros((x.nrows(), self.classes.len()));
-        for (row, mut out) in x.rows().into_iter().zip(all.rows_mut()) {
-            let scores = self.scores(row.iter().map(|&v| number(v)));
-            let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let powers: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
-            let total: f64 = powers.iter().sum();
-            out.iter_mut().zip(powers).for_each(|(p, e)| *p = e / total);
-        }
-        all
+        classes::probabilities(self.classes.len(), &self.weights, x)
     }
 }
 
@@ -121,21 +112,14 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
         let records = &dataset.records;
         check_targets(records.nrows(), &dataset.targets)?;
         let targets = dataset.targets.as_single_targets();
-        let mut classes: Vec<L> = targets.iter().cloned().collect();
-        classes.sort();
-        classes.dedup();
-        let place = |label: &L| classes.binary_search(label).unwrap_or(0) as u32;
-        let labels: Vec<u32> = targets.iter().map(place).collect();
+        let classes = classes::classes(targets.iter().cloned());
+        let labels = classes::places(&classes, targets.iter());
         let (n, d) = records.dim();
         let given = rows(records);
         // Refused as they were given, by sample and feature.
         Table::dense(d, given.clone(), labels.clone(), classes.len())?;
         let standard = self.0.standard(&given, d);
-        let mut features = Vec::with_capacity(n * (d + 1));
-        for row in standard.apply(&given).chunks_exact(d) {
-            features.extend_from_slice(row);
-            features.push(1.0);
-        }
+        let features = classes::with_intercept(&standard.apply(&given), d);
         let table = Table::dense(d + 1, features, labels.clone(), classes.len())?;
         let penalty = self.0.penalty;
         let problem = |train: &Table<f64>, validation: &Table<f64>| {
@@ -156,7 +140,7 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
             theta: report.theta.clone(),
             report: Some(report),
         };
-        let c = model.outputs();
+        let c = classes::outputs(model.classes.len());
         let (weights, intercepts) = model.weights.split_at_mut(d * c);
         standard.undo(weights, intercepts);
         Ok(model)
@@ -167,16 +151,7 @@ impl<F: Float, D: Data<Elem = F>, L: Label> PredictInplace<ArrayBase<D, Ix2>, Ar
     for TunedLogistic<L>
 {
     fn predict_inplace(&self, x: &ArrayBase<D, Ix2>, y: &mut Array1<L>) {
-        for (row, y) in x.rows().into_iter().zip(y) {
-            let scores = self.scores(row.iter().map(|&v| number(v)));
-            let best = (0..scores.len()).fold(
-                0,
-                |best, k| {
-                    if scores[k] > scores[best] { k } else { best }
-                },
-            );
-            *y = self.classes[best].clone();
-        }
+        classes::predict(&self.classes, &self.weights, x, y);
     }
 
     fn default_target(&self, x: &ArrayBase<D, Ix2>) -> Array1<L> {

@@ -1,6 +1,6 @@
 //! Ridge regression with tuned penalties.
 
-use bilevel::Report;
+use bilevel::{Error, Report};
 use linfa::dataset::AsSingleTargets;
 use linfa::traits::{Fit, PredictInplace};
 use linfa::{DatasetBase, Float};
@@ -13,12 +13,42 @@ use crate::ridge::{Ridge, ridge};
 
 /// A linear model of a number, with an intercept, whose penalties were tuned. See [`ridge`](crate::ridge).
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct TunedRidge {
     coefficients: Vec<f64>,
     intercept: f64,
     theta: Vec<f64>,
     #[serde(skip)]
     report: Option<Report<Vec<f64>>>,
+}
+
+/// A model in a file, before its parts are known to fit together.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    coefficients: Vec<f64>,
+    intercept: f64,
+    theta: Vec<f64>,
+}
+
+impl TryFrom<Written> for TunedRidge {
+    type Error = Error;
+
+    fn try_from(written: Written) -> Result<Self, Error> {
+        let features = written.coefficients.len();
+        let penalties = written.theta.len();
+        if features == 0 || (penalties != 1 && penalties != features) {
+            let found = format!("{features} coefficients, {penalties} logarithms of penalties");
+            let expected = "one coefficient at least, and one penalty or one for each";
+            return Err(Error::invalid("the model", found, expected));
+        }
+        Ok(TunedRidge {
+            coefficients: written.coefficients,
+            intercept: written.intercept,
+            theta: written.theta,
+            report: None,
+        })
+    }
 }
 
 /// The parameters of [`TunedRidge`], to be checked.
