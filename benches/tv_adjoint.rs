@@ -57,8 +57,8 @@ fn time<L: LinearSolver>(
 }
 
 fn measure() {
-    let photo = photograph("camera").and_then(|p| resized(&p, SIZE));
-    let clean: Image<f64> = photo.unwrap_or_else(|e| panic!("{e}"));
+    let photo = photograph("camera").unwrap_or_else(|e| panic!("{e}"));
+    let clean: Image<f64> = resized(&photo, SIZE).unwrap_or_else(|e| panic!("{e}"));
     let noisy = clean.with_noise(0.1, 0, 0);
     let upper = SquaredError::new(&clean);
     println!(

@@ -60,7 +60,7 @@ impl<V: Vector> System<'_, V> {
 pub struct LinearReport {
     /// ‖A q − b‖ of the q that is returned.
     pub residual: f64,
-    /// Products with A.
+    /// Products with A, and those that a factorisation takes as long as.
     pub products: u64,
     /// How it ended.
     pub status: SolveStatus,

@@ -16,11 +16,15 @@ fn wave(len: usize, f: f64) -> Vec<f64> {
     (1..=len).map(|k| (f * k as f64 * k as f64).sin()).collect()
 }
 
-/// Samples of four features, the last one of which is nearly the first.
 fn regression(n: usize) -> Regression {
+    nearly_collinear(n, 0.1)
+}
+
+/// Samples of four features, the last one of which is the first and a bit.
+fn nearly_collinear(n: usize, bit: f64) -> Regression {
     let (mut a, noise) = (wave(4 * n, 0.7), wave(n, 2.1));
     for row in a.chunks_exact_mut(4) {
-        row[3] = row[0] + 0.1 * row[3];
+        row[3] = row[0] + bit * row[3];
         row[1] += 2.0;
     }
     let y = a.chunks_exact(4).zip(&noise);
@@ -73,6 +77,30 @@ fn of_ridge_regression_it_is_refitting_without_each_sample() {
         println!("{penalty:?} {theta:?}: {errors:?}");
         assert!(errors.iter().all(|e| e.abs() < 1e-10), "{errors:?}");
     }
+}
+
+/// The error of a value is that of its lower-level solution and of rounding, here by a K of condition 1e12 or so.
+#[test]
+fn bounds_count_what_rounding_does_to_nearly_collinear_features() {
+    let samples = nearly_collinear(25, 1e-6);
+    let folds = Folds::leave_one_out(25).unwrap();
+    let theta = vec![-40.0];
+    let refitted = cross_validated_ridge(&samples, &folds, Penalty::Single).unwrap();
+    let by_influence = leave_one_out_ridge(&samples, Penalty::Single).unwrap();
+    let mut state = refitted.start(&theta).unwrap();
+    let exact = refitted.value(&theta, 1e-6, &mut state).unwrap().value;
+    let mut state = by_influence.start(&theta).unwrap();
+    let found = by_influence.value(&theta, 1e-6, &mut state).unwrap().value;
+    let off = (found.value - exact.value).abs();
+    println!(
+        "{off:e} of {} ± {:e} ± {:e}",
+        exact.value,
+        exact.error(),
+        found.error()
+    );
+    assert!(off <= found.error() + exact.error());
+    let rounding = (by_influence.upper()).value_rounding(state.x(), &theta, found.value);
+    assert!(rounding > 1e-6 * found.value && rounding < 0.1 * found.value);
 }
 
 fn refitted(samples: &Table<f64>, penalty: Penalty) -> impl Oracle<Theta = Vec<f64>> + use<> {

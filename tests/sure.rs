@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 const SIGMA: f64 = 0.3;
+const TRUST: Trust = Trust::Estimated;
 const EXACT: Accuracy = Accuracy {
     epsilon: 1e-11,
     delta: 1e-11,
@@ -189,7 +190,9 @@ fn the_mean_over_many_probes_is_the_exact_risk() {
     let theta = vec![0.5];
     let s = smoother(&a, 0.5);
     let probes = 400;
-    let oracle = monte_carlo_sure(&y, SIGMA, probes, 3, a.clone(), |y| Ok(regression(&a, y)));
+    let oracle = monte_carlo_sure(&y, SIGMA, probes, 3, a.clone(), TRUST, |y| {
+        Ok(regression(&a, y))
+    });
     let oracle = oracle.unwrap();
     let mut state = oracle.start(&theta).unwrap();
     let found = oracle.value(&theta, 1e-8, &mut state).unwrap().value.value;
@@ -269,11 +272,13 @@ fn what_cannot_be_used_is_refused() {
         "finite",
     );
     let a = features();
-    let none = monte_carlo_sure(&[0.5; 12], 0.1, 0, 0, a.clone(), |y| Ok(regression(&a, y)));
+    let none = monte_carlo_sure(&[0.5; 12], 0.1, 0, 0, a.clone(), TRUST, |y| {
+        Ok(regression(&a, y))
+    });
     assert!(none.is_err());
     let refuses = |_: &[f64]| Err::<Tikhonov<f64>, _>(Error::invalid("data", 1, "others"));
     words(
-        monte_carlo_sure(&y, 0.1, 1, 0, Itself, refuses).err(),
+        monte_carlo_sure(&y, 0.1, 1, 0, Itself, TRUST, refuses).err(),
         "others",
     );
 }

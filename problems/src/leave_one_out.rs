@@ -178,7 +178,7 @@ impl UpperLevel for LeaveOneOut {
     type X = Vec<f64>;
 
     fn value(&self, w: &Vec<f64>, theta: &Vec<f64>) -> f64 {
-        self.with_point(w, theta, |point| point.value())
+        self.with_point(w, theta, |point| point.value()[0])
     }
 
     fn gradient_x(&self, w: &Vec<f64>, theta: &Vec<f64>, out: &mut Vec<f64>) {
@@ -196,6 +196,10 @@ impl UpperLevel for LeaveOneOut {
     /// None: they would have to hold for all w.
     fn curvature(&self, _theta: &Vec<f64>) -> UpperCurvature {
         UpperCurvature::default()
+    }
+
+    fn value_rounding(&self, w: &Vec<f64>, theta: &Vec<f64>, _value: f64) -> f64 {
+        self.with_point(w, theta, |point| point.value()[1])
     }
 
     fn explain(&self, w: &Vec<f64>, theta: &Vec<f64>) -> Option<String> {

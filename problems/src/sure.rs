@@ -223,8 +223,8 @@ impl<E: Element, H: Prediction<E>> UpperLevel for Sure<E, H> {
 /// The oracle of [`monte_carlo_sure`].
 pub type MonteCarloSure<P, E, H> = Sum<Implicit<Twice<P>, Sure<E, H>>>;
 
-/// The oracle that chooses θ by noisy data alone: the mean of f over `probes` vectors b. `lower` makes the lower level of data, which is
-/// solved for the data and for each of the probes.
+/// The oracle that chooses θ by noisy data alone: the mean of f over `probes` vectors b. `lower` makes the lower level of data; each probe
+/// solves two of them.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for no probes, data that [`Sure::with_probe`] refuses, and such that `lower` refuses.
@@ -234,6 +234,7 @@ pub fn monte_carlo_sure<E, H, P>(
     probes: u64,
     seed: u64,
     prediction: H,
+    trust: Trust,
     lower: impl Fn(&[E]) -> Result<P, Error>,
 ) -> Result<MonteCarloSure<P, E, H>, Error>
 where
@@ -245,7 +246,7 @@ where
         let (upper, moved) = Sure::of_data(noisy, sigma, seed, stream)?;
         let both = Twice(lower(noisy)?, lower(&moved)?);
         let upper = upper.of_prediction(prediction.clone());
-        Ok(Implicit::new(both, upper).with_trust(Trust::Estimated))
+        Ok(Implicit::new(both, upper).with_trust(trust))
     });
     Sum::new(terms.collect::<Result<Vec<_>, Error>>()?)
 }

@@ -47,7 +47,8 @@ enum Found {
     Singular,
     /// The fit without this sample is not determined: ℓ''h is 1 to rounding.
     Undetermined(usize),
-    Value(f64, Box<Parts>),
+    /// f, and about what rounding does to it.
+    Value([f64; 2], Box<Parts>),
 }
 
 struct Parts {
@@ -105,11 +106,11 @@ impl AtPoint {
         self.w == w && self.theta == theta
     }
 
-    /// f; NaN where there is none.
-    pub(super) fn value(&self) -> f64 {
+    /// f, and about what rounding does to it; NaN where there is none.
+    pub(super) fn value(&self) -> [f64; 2] {
         match self.found {
             Found::Value(value, _) => value,
-            _ => f64::NAN,
+            _ => [f64::NAN; 2],
         }
     }
 
@@ -168,7 +169,7 @@ fn evaluate(problem: &LeaveOneOut, w: &[f64], theta: &[f64]) -> Found {
     solve_lower_triangular_in_place(factor.as_ref(), pull.as_mut(), Par::Seq);
     let pull = pull.col(0).to_owned();
     let mut samples = Vec::with_capacity(n);
-    let mut sum = 0.0;
+    let (mut sum, mut sensitivity) = (0.0, 0.0);
     for (i, &[slope, curve, third]) in derivatives.iter().enumerate() {
         let b = whitened.col(i);
         let leverage = problem.intercept + b.transpose() * b;
@@ -182,6 +183,7 @@ fn evaluate(problem: &LeaveOneOut, w: &[f64], theta: &[f64]) -> Found {
         let without = scores[(i, 0)] + change / rest;
         let (loss, slope_without) = problem.loss.value_and_slope(without, problem.targets[i]);
         sum += loss;
+        sensitivity += (slope_without * change).abs() / (rest * rest);
         samples.push(Sample {
             slope,
             curve,
@@ -193,8 +195,13 @@ fn evaluate(problem: &LeaveOneOut, w: &[f64], theta: &[f64]) -> Found {
             slope_without,
         });
     }
+    // What is solved with L is off by about the condition of K with a diagonal of ones, of which this is what its pivots tell.
+    let lost = (0..d).map(|j| k[(j, j)] / factor[(j, j)].powi(2));
+    let condition = lost.fold(1.0, f64::max);
+    let roundings = ROUNDINGS * f64::EPSILON * (d + 1) as f64;
+    let rounding = roundings * (sum + condition * sensitivity);
     Found::Value(
-        sum / n as f64,
+        [sum / n as f64, rounding / n as f64],
         Box::new(Parts {
             penalties,
             factor,
