@@ -183,6 +183,7 @@ fn report<E: Element>(norm: Norm) {
             let system = System {
                 product: &product,
                 preconditioner: None,
+                sparse: None,
                 rhs: &rhs,
                 tolerance: 0.0,
             };

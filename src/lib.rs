@@ -37,7 +37,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`vector`] | [`Vector`]: the few operations that θ and x need; `Vec<f64>` and `Vec<f32>` have them |
-//! | [`linear`] | A q = b with A as a product only: CG, MINRES, Neumann series, Cholesky, and the chain of them |
+//! | [`linear`] | A q = b with A as a product only: CG, MINRES, Neumann series, dense and sparse Cholesky, and the chain of them |
 //! | [`problem`] | [`LowerLevel`], [`UpperLevel`], their constants, the derivative checker, and [`autodiff`](problem::autodiff): gradients or losses that are written once |
 //! | [`lower`] | argminₓ g to a given accuracy, certified: gradient descent, FISTA, Newton-CG, L-BFGS |
 //! | [`hypergradient`] | ∇F by implicit differentiation, and the bound of its error; or through the steps of a training run |

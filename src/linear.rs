@@ -6,6 +6,7 @@
 //! | [`Minres`] | symmetric A, indefinite or singular too | 6 |
 //! | [`Neumann`] | a cheap, biased solution in K products | 2 |
 //! | [`Direct`] | small n: the matrix is formed and factored | n |
+//! | [`SparseDirect`] | sparse A that is given as a matrix: factored | that of the factor |
 //! | [`Chain`] | one after the other until one succeeds | that of its members |
 //!
 //! Every solver takes the tolerance as an absolute bound on the residual norm ‖A q − b‖, starts from the q it is
@@ -16,12 +17,14 @@ pub mod chain;
 pub mod direct;
 pub mod minres;
 pub mod neumann;
+pub mod sparse;
 
 pub use cg::Cg;
 pub use chain::{Attempt, Chain};
 pub use direct::Direct;
 pub use minres::Minres;
 pub use neumann::Neumann;
+pub use sparse::{Pattern, SparseDirect, SparseMatrix};
 
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
@@ -35,6 +38,8 @@ pub struct System<'a, V> {
     pub product: Product<'a, V>,
     /// The product out ← M⁻¹·v with a symmetric positive definite M close to A, if there is one.
     pub preconditioner: Option<Product<'a, V>>,
+    /// A itself, if it is sparse and can be given as a matrix.
+    pub sparse: Option<&'a dyn SparseMatrix>,
     /// The right-hand side b.
     pub rhs: &'a V,
     /// Absolute bound on the Euclidean norm of the residual.
@@ -55,7 +60,7 @@ impl<V: Vector> System<'_, V> {
 pub struct LinearReport {
     /// ‖A q − b‖ of the q that is returned.
     pub residual: f64,
-    /// Products with A.
+    /// Products with A, and those that a factorisation takes as long as.
     pub products: u64,
     /// How it ended.
     pub status: SolveStatus,
@@ -146,6 +151,7 @@ pub(crate) mod tests {
         let system = System {
             product: &product,
             preconditioner: None,
+            sparse: None,
             rhs: &b,
             tolerance,
         };

@@ -14,6 +14,7 @@ pub mod closures;
 pub mod minibatch;
 
 use crate::error::Error;
+use crate::linear::SparseMatrix;
 use crate::vector::Vector;
 use crate::work::Work;
 
@@ -175,6 +176,12 @@ pub trait Linearization {
     /// What preparing [`precondition`](Linearization::precondition) has cost so far, as Hessian products. The default is nothing.
     fn preparation(&self) -> u64 {
         0
+    }
+
+    /// A as a matrix, where it is sparse and its entries can be had: for [`SparseDirect`](crate::linear::SparseDirect). The default is
+    /// `None`.
+    fn sparse(&self) -> Option<&dyn SparseMatrix> {
+        None
     }
 
     /// A bound of ‖(A(x+e) − A(x)) q‖ over ‖e‖ ≤ radius, where the structure of the problem gives a better one than

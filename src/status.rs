@@ -16,6 +16,8 @@ pub enum SolveStatus {
     Stagnated,
     /// The Hessian is not positive definite: a direction p with pᵀAp ≤ 0 was met.
     NegativeCurvature,
+    /// The solver needs the Hessian as a matrix, which the lower level does not give.
+    NoMatrix,
     /// A value that is not finite appeared.
     NotFinite,
 }
@@ -33,6 +35,9 @@ impl SolveStatus {
             }
             SolveStatus::NegativeCurvature => {
                 "the lower level is not strongly convex here: solve it more accurately, or add a quadratic term; without certificate, MINRES solves the system all the same"
+            }
+            SolveStatus::NoMatrix => {
+                "the lower level gives no sparse Hessian: implement Linearization::sparse, or solve by CG"
             }
             SolveStatus::NotFinite => {
                 "a function of the problem overflowed: start closer to the solution, or bound θ"
@@ -55,7 +60,8 @@ impl SolveStatus {
             SolveStatus::Stagnated => 1,
             SolveStatus::IterationLimit => 2,
             SolveStatus::NegativeCurvature => 3,
-            SolveStatus::NotFinite => 4,
+            SolveStatus::NoMatrix => 4,
+            SolveStatus::NotFinite => 5,
         }
     }
 }

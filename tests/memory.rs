@@ -177,6 +177,7 @@ where
         let system = System {
             product: &product,
             preconditioner: at.has_preconditioner().then_some(&precondition),
+            sparse: None,
             rhs: &rhs,
             tolerance: 1e-300,
         };

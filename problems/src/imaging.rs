@@ -10,15 +10,13 @@ pub mod sure;
 pub mod tikhonov;
 mod transform;
 pub mod tv;
-pub mod twice;
 
 pub use blur::{Blur, Boundary, Kernel};
 pub use deblurring::Deblurring;
 pub use foe::{Experts, FoeDenoising, FoeModel, FoeOracle, Potential, foe_denoising};
-pub use sure::{Sure, SureOracle, sure};
+pub use sure::{Pair, Sure, SureOracle, Twice, sure};
 pub use tikhonov::Tikhonov;
 pub use tv::{Norm, Preconditioner, TvDenoising, Weights};
-pub use twice::{Pair, Twice};
 
 use bilevel::{
     Element, Error, Implicit, LowerLevel, Sum, Trust, UpperCurvature, UpperLevel, Vector,
@@ -28,6 +26,7 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::fingerprint::fingerprint;
+pub(crate) use bands::lane_sum;
 pub(crate) use checks::check_logarithms;
 use checks::check_pixels;
 

@@ -6,6 +6,7 @@
 //! | [`hyper_cleaning`] | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly; linear, or any model | one a sample |
 //! | [`lasso`] | lasso and elastic net, dense and sparse: not smooth | log penalties: one or two |
 //! | [`mod@ridge`] | ridge regression with an intercept | log penalties: one, or one a feature |
+//! | [`mod@leave_one_out`] | leave-one-out of ridge and logistic regression by a single fit | theirs |
 //! | [`training`] | the training of a classifier with [`regularizers`], differentiated through its steps | strengths: one to a few |
 //! | [`finite_sum`] | a quadratic that is a finite sum, with closed forms: the ground truth of stochastic methods | any number |
 //! | [`quadratic`] | a quadratic whose F and ∇F are known in closed form: the ground truth of the tests | any number |
@@ -15,6 +16,7 @@
 //! | [`imaging::tikhonov`] | denoising with squared differences: linear, with the solution in closed form | three log weights |
 //! | [`imaging::deblurring`] | any of the denoising problems behind a blur | those of the denoising problem |
 //! | [`mod@imaging::sure`] | any of the denoising problems without clean images | likewise |
+//! | [`sure`] | any problem that predicts noisy data, without clean ones | that of the problem |
 //!
 //! | feature | adds | by |
 //! |---|---|---|
@@ -47,6 +49,7 @@ pub mod hyper_cleaning;
 pub mod imaging;
 mod lanes;
 pub mod lasso;
+pub mod leave_one_out;
 mod linear_model;
 #[cfg(feature = "linfa")]
 pub mod linfa;
@@ -58,6 +61,7 @@ pub mod quadratic;
 mod random;
 pub mod regularizers;
 pub mod ridge;
+pub mod sure;
 pub mod training;
 pub mod unbounded_smoothness;
 

@@ -195,6 +195,11 @@ impl<E: Lanes> Model<E> {
         self.columns * self.outputs
     }
 
+    /// That of the table.
+    pub(crate) fn fingerprint(&self) -> u32 {
+        self.fingerprint
+    }
+
     pub(crate) fn norm_squared(&self) -> f64 {
         self.norm_squared
     }

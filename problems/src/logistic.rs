@@ -95,6 +95,19 @@ impl<E: Lanes> LogisticRegression<E> {
         self.groups.len()
     }
 
+    /// c.
+    pub(crate) fn outputs(&self) -> usize {
+        self.model.outputs()
+    }
+
+    pub(crate) fn penalty(&self) -> Penalty {
+        self.penalty
+    }
+
+    pub(crate) fn fingerprint(&self) -> u32 {
+        self.model.fingerprint()
+    }
+
     fn all(&self) -> Batch<'static> {
         Batch::all(self.model.samples())
     }

@@ -138,6 +138,19 @@ impl Ridge {
         self.means.target - along
     }
 
+    /// ā and ȳ.
+    pub(crate) fn means(&self) -> (&[f64], f64) {
+        (&self.means.features, self.means.target)
+    }
+
+    pub(crate) fn penalty(&self) -> Penalty {
+        self.penalty
+    }
+
+    pub(crate) fn fingerprint(&self) -> u32 {
+        self.fingerprint
+    }
+
     /// The size of what A v is summed from.
     fn product_terms(&self, v: &[f64], weights: &[f64]) -> f64 {
         product_terms(self.gram.eigenvalues()[1], v, weights)

@@ -162,6 +162,7 @@ where
             &System {
                 product: &|v: &P::X, out: &mut P::X| linearization.hvp(v, out),
                 preconditioner: linearization.has_preconditioner().then_some(&precondition),
+                sparse: linearization.sparse(),
                 rhs: &rhs,
                 tolerance: (delta - rounding(adjoint, adjoint.norm()))
                     .max(0.5 * delta)
@@ -170,6 +171,10 @@ where
             adjoint,
             scratch,
         );
+        if report.status == SolveStatus::NoMatrix {
+            let expected = "a lower level with Linearization::sparse, of the size of x";
+            return Err(Error::invalid("the Hessian", "no sparse matrix", expected));
+        }
         work.linear_solves += 1;
         work.hessian_products += report.products + linearization.preparation();
         if !report.residual.is_finite() {

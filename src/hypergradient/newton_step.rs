@@ -60,6 +60,7 @@ where
         let system = System {
             product: at,
             preconditioner: None,
+            sparse: None,
             rhs,
             tolerance: RELATIVE * norm,
         };

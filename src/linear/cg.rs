@@ -266,6 +266,7 @@ mod tests {
         let system = System {
             product: &product,
             preconditioner: Some(&inverse),
+            sparse: None,
             rhs: &b,
             tolerance: 1e-8,
         };

@@ -68,6 +68,7 @@ impl LowerSolver for NewtonCg {
                 let system = System {
                     product: &product,
                     preconditioner: at.has_preconditioner().then_some(&precondition),
+                    sparse: None,
                     rhs: &point.gradient,
                     tolerance: norm.sqrt().min(0.5) * norm,
                 };

@@ -80,7 +80,7 @@ pub(super) enum Base<'a, E> {
 
 /// The sum of the entries, in lanes.
 #[inline(always)]
-pub(super) fn lane_sum<E: Element>(values: &[E], term: impl Fn(usize, f64) -> f64) -> f64 {
+pub(crate) fn lane_sum<E: Element>(values: &[E], term: impl Fn(usize, f64) -> f64) -> f64 {
     let mut lanes = [0.0f64; LANES];
     let (head, tail) = values.as_chunks::<LANES>();
     for (c, chunk) in head.iter().enumerate() {

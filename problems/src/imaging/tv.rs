@@ -29,8 +29,10 @@
 //! L. Rudin, S. Osher, E. Fatemi: Nonlinear total variation based noise removal algorithms. Physica D 60 (1992),
 //! [doi:10.1016/0167-2789(92)90242-F](https://doi.org/10.1016/0167-2789(92)90242-F).
 
+use bilevel::linear::Pattern;
 use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, OnceLock};
 
 use super::bands::{Bands, Base, lane_sum};
 use super::checks::{check_logarithms, check_pixels};
@@ -56,6 +58,7 @@ mod bounds;
 mod linearization;
 mod patches;
 mod precondition;
+mod sparse;
 
 use precondition::Laplacian;
 pub use precondition::Preconditioner;
@@ -108,6 +111,8 @@ pub struct TvDenoising<E> {
     preconditioner: Preconditioner,
     /// Planned where the preconditioner needs it.
     laplacian: Option<Laplacian>,
+    /// Where the Hessian has entries, once it is asked for as a matrix.
+    pattern: OnceLock<Arc<Pattern>>,
     bands: Bands<E>,
     /// Arrays lent to linearisations, so that a loop over them allocates once.
     arrays: Pool<Vec<E>>,
@@ -189,6 +194,7 @@ impl<E: Element> TvDenoising<E> {
             numbers: Pool::default(),
             preconditioner: Preconditioner::default(),
             laplacian: None,
+            pattern: OnceLock::new(),
             pixel_weights: Pool::default(),
         })
     }

@@ -47,6 +47,7 @@ impl<'a> Support<'a> {
         let system = System {
             product: &product,
             preconditioner: Some(&precondition),
+            sparse: None,
             rhs: b,
             tolerance: relative * b.norm(),
         };

@@ -1,5 +1,6 @@
 //! The second derivatives of TV denoising at one image.
 
+use bilevel::linear::SparseMatrix;
 use bilevel::{Element, Linearization, Vector};
 
 use super::super::bands::{Base, Differences};
@@ -12,7 +13,7 @@ pub(super) struct TvLinearization<'a, E: Element> {
     pub(super) x: &'a [E],
     pub(super) theta: &'a [f64],
     /// Row after row: W_hh, W_vv, and for the isotropic form W_hv.
-    blocks: Vec<E>,
+    pub(super) blocks: Vec<E>,
     pub(super) preconditioner: Prepared<E>,
 }
 
@@ -37,6 +38,26 @@ fn cross_products([th, tv, dh, dv]: [f64; 4], nu2: f64, isotropic: bool) -> (f64
         let (h, v) = (th * dh / a.sqrt(), tv * dv / b.sqrt());
         (h + v, -nu2 * (h / a + v / b))
     }
+}
+
+/// W_hh, W_vv and W_hv at a pixel; zero where there is no difference.
+pub(super) fn block<E: Element>(
+    problem: &TvDenoising<E>,
+    blocks: &[E],
+    i: usize,
+    j: usize,
+) -> (f64, f64, f64) {
+    let (rows, cols) = (problem.rows, problem.cols);
+    let planes = match problem.norm {
+        Norm::Anisotropic => 2,
+        Norm::Isotropic => 3,
+    };
+    let row = &blocks[i * planes * cols..];
+    let of = |plane: usize| row[plane * cols + j].to_f64();
+    let right = if j + 1 < cols { of(0) } else { 0.0 };
+    let below = if i + 1 < rows { of(1) } else { 0.0 };
+    let both = if planes == 3 { of(2) } else { 0.0 };
+    (right, below, both)
 }
 
 impl<'a, E: Element> TvLinearization<'a, E> {
@@ -274,6 +295,10 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
 
     fn precondition(&self, r: &Vec<E>, out: &mut Vec<E>) {
         self.apply_preconditioner(r, out);
+    }
+
+    fn sparse(&self) -> Option<&dyn SparseMatrix> {
+        Some(self)
     }
 
     /// The spectral norm of the n×2 matrix, from its Gram matrix; for several weights the norm of their columns is bounded by the

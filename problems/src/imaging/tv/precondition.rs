@@ -13,8 +13,8 @@ use bilevel::Element;
 use std::f64::consts::PI;
 
 use super::super::transform::{Cosine, Transform};
-use super::linearization::TvLinearization;
-use super::{Norm, TvDenoising};
+use super::TvDenoising;
+use super::linearization::{TvLinearization, block};
 
 /// How the linear systems of TV denoising are preconditioned. See [`tv`](crate::imaging::tv).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,19 +80,7 @@ impl<E: Element> Prepared<E> {
     /// From the blocks of W, two or three numbers a pixel.
     pub(super) fn new(problem: &TvDenoising<E>, blocks: &[E]) -> Self {
         let (rows, cols) = (problem.rows, problem.cols);
-        let planes = match problem.norm {
-            Norm::Anisotropic => 2,
-            Norm::Isotropic => 3,
-        };
-        // W_hh, W_vv and W_hv at a pixel; zero where there is no difference.
-        let at = |i: usize, j: usize| {
-            let row = &blocks[i * planes * cols..];
-            let of = |plane: usize| row[plane * cols + j].to_f64();
-            let right = if j + 1 < cols { of(0) } else { 0.0 };
-            let below = if i + 1 < rows { of(1) } else { 0.0 };
-            let both = if planes == 3 { of(2) } else { 0.0 };
-            (right, below, both)
-        };
+        let at = |i: usize, j: usize| block(problem, blocks, i, j);
         match problem.preconditioner {
             Preconditioner::None => Prepared::None,
             Preconditioner::Diagonal => {
