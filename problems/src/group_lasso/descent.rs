@@ -19,6 +19,8 @@ const MOST_SETTLING: u64 = 1000;
 const LEAST_SET: usize = 50;
 /// What is left of the gap when a working set is left.
 const SETTLED: f64 = 0.1;
+/// Products of a Newton step, at most.
+const MOST_PRODUCTS: u64 = 1000;
 /// Halvings of a Newton step.
 const MOST_HALVINGS: u64 = 3;
 
@@ -152,7 +154,7 @@ impl<'a> Descent<'a> {
             }
         }
         let mut step = vec![0.0; rhs.len()];
-        let solved = support.solve(&rhs, relative.clamp(1e-12, 0.1), &mut step);
+        let solved = support.solve(&rhs, relative.clamp(1e-12, 0.1), MOST_PRODUCTS, &mut step);
         self.work.hessian_products += solved.products;
         let before = self.residual.clone();
         for halving in 0..MOST_HALVINGS {

@@ -19,6 +19,8 @@ const INNER: usize = 10;
 const MOST_SETTLING: u64 = 100;
 /// Features of a working set, at least.
 const LEAST_SET: usize = 100;
+/// Products of the first Newton step on a working set, at most.
+const FIRST_PRODUCTS: u64 = 20;
 /// What is left of the gap when a working set is left.
 const SETTLED: f64 = 0.1;
 
@@ -72,6 +74,7 @@ impl<'a> Descent<'a> {
     fn settle(&mut self, set: &[usize], gap: f64) {
         let mut slopes = vec![0.0; set.len()];
         let mut left = f64::INFINITY;
+        let mut products = FIRST_PRODUCTS;
         for _ in 0..MOST_SETTLING {
             self.work.lower_gradients += 1;
             self.pass(set);
@@ -87,8 +90,10 @@ impl<'a> Descent<'a> {
                 return;
             }
             left = now;
-            // The gap falls with the square of what is left of the system.
-            self.newton(support, 0.1 * (gap / now).sqrt());
+            // The gap falls with the square of what is left of the system. Of a solution that changes signs most is lost: more is paid for
+            // the next one where this one kept them.
+            let whole = self.newton(support, 0.1 * (gap / now).sqrt(), products);
+            products = if whole { 4 * products } else { FIRST_PRODUCTS };
         }
     }
 
@@ -118,11 +123,12 @@ impl<'a> Descent<'a> {
         moved
     }
 
-    /// Solves the optimality conditions on the support, to this relative accuracy, and goes there as far as the signs hold.
-    fn newton(&mut self, support: Vec<usize>, relative: f64) {
+    /// Solves the optimality conditions on the support, to this relative accuracy or with these products, and goes there as far as the
+    /// signs hold; returns whether they do all the way.
+    fn newton(&mut self, support: Vec<usize>, relative: f64, products: u64) -> bool {
         let support = on_support(self.samples, support, self.lambda[1]);
         if support.places.is_empty() {
-            return;
+            return true;
         }
         let [l1, l2] = self.lambda;
         let rhs: Vec<f64> = support
@@ -134,7 +140,7 @@ impl<'a> Descent<'a> {
             })
             .collect();
         let mut step = vec![0.0; rhs.len()];
-        let solved = support.solve(&rhs, relative.clamp(1e-12, 0.1), &mut step);
+        let solved = support.solve(&rhs, relative.clamp(1e-12, 0.1), products, &mut step);
         self.work.hessian_products += solved.products;
         // The first sign to change limits the step, and that feature leaves.
         let mut length = 1.0f64;
@@ -153,6 +159,7 @@ impl<'a> Descent<'a> {
             self.residual.take(j, target - self.w[j]);
             self.w[j] = target;
         }
+        length == 1.0
     }
 
     /// g(w) less the value of the dual at the residual, scaled to be feasible, of the problem that has these features only; their slopes go

@@ -4,6 +4,7 @@ use bilevel::status::SolveStatus;
 use bilevel::{Accuracy, Error, Evaluation, Hypergradient, Trust, Vector, Work};
 use serde::{Deserialize, Serialize};
 
+use super::support::MOST_PRODUCTS;
 use super::{Samples, Split, Support};
 
 /// The last w, and the adjoint at it.
@@ -102,7 +103,7 @@ impl Split {
         let gradient = self.gradient(&support.places, &residual);
         let mut q: Vec<f64> = support.places.iter().map(|&j| state.adjoint[j]).collect();
         let relative = (delta / gradient.norm().max(f64::MIN_POSITIVE)).clamp(1e-13, 0.1);
-        let report = support.solve(&gradient, relative, &mut q);
+        let report = support.solve(&gradient, relative, MOST_PRODUCTS, &mut q);
         let mut work = solved.work;
         work.linear_solves += 1;
         work.hessian_products += report.products;

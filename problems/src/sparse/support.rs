@@ -5,6 +5,9 @@ use bilevel::linear::{Cg, LinearReport, LinearSolver, System};
 
 use super::Samples;
 
+/// Products of a solution that has to be accurate, at most.
+pub(super) const MOST_PRODUCTS: u64 = 10_000;
+
 /// A = ÃₛᵀÃₛ/n + D − Σ uuᵀ, with the features of a support S, as a product.
 pub(crate) struct Support<'a> {
     samples: &'a Samples,
@@ -60,8 +63,14 @@ impl<'a> Support<'a> {
         }
     }
 
-    /// Improves q until ‖A q − b‖ ≤ `relative` ‖b‖, with the diagonal as a preconditioner.
-    pub(crate) fn solve(&self, b: &Vec<f64>, relative: f64, q: &mut Vec<f64>) -> LinearReport {
+    /// Improves q until ‖A q − b‖ ≤ `relative` ‖b‖ or that many products are spent, with the diagonal as a preconditioner.
+    pub(crate) fn solve(
+        &self,
+        b: &Vec<f64>,
+        relative: f64,
+        products: u64,
+        q: &mut Vec<f64>,
+    ) -> LinearReport {
         let places = self.places.iter().zip(&self.diagonal);
         let mut diagonal: Vec<f64> = places
             .map(|(&j, d)| self.samples.variances()[j] + d)
@@ -83,6 +92,10 @@ impl<'a> Support<'a> {
             rhs: b,
             tolerance: relative * b.norm(),
         };
-        Cg::default().solve(&system, q, &mut bilevel::vector::Scratch::default())
+        let cg = Cg {
+            max_iterations: products,
+            ..Cg::default()
+        };
+        cg.solve(&system, q, &mut bilevel::vector::Scratch::default())
     }
 }
