@@ -5,6 +5,7 @@
 //! | [`logistic`] | logistic regression, binary and multinomial, dense and sparse, f64 or f32 | log penalties: one, or one a class, a feature, a weight |
 //! | [`hyper_cleaning`] | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly; linear, or any model | one a sample |
 //! | [`lasso`] | lasso and elastic net, dense and sparse: not smooth | log penalties: one or two |
+//! | [`group_lasso`] | lasso of groups of features, dense and sparse: not smooth | log penalties: one, or one a group |
 //! | [`mod@ridge`] | ridge regression with an intercept | log penalties: one, or one a feature |
 //! | [`mod@leave_one_out`] | leave-one-out of ridge and logistic regression by a single fit | theirs |
 //! | [`training`] | the training of a classifier with [`regularizers`], differentiated through its steps | strengths: one to a few |
@@ -45,6 +46,7 @@ pub mod data;
 pub mod experiment;
 mod fingerprint;
 pub mod finite_sum;
+pub mod group_lasso;
 pub mod hyper_cleaning;
 pub mod imaging;
 mod lanes;
@@ -61,6 +63,7 @@ pub mod quadratic;
 mod random;
 pub mod regularizers;
 pub mod ridge;
+mod sparse;
 pub mod sure;
 pub mod training;
 pub mod unbounded_smoothness;

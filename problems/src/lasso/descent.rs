@@ -1,78 +1,104 @@
-//! Coordinate descent with Newton steps on the support.
+//! Coordinate descent on working sets, with Newton steps on the support.
 //!
-//! A pass over all features says which ones enter; passes over those that are in the model let the signs settle; then the optimality
-//! conditions on the support are a linear system, whose solution ends the work where it keeps all signs. The duality gap decides.
+//! A look at all features gives the duality gap, which decides, and the working set: the features in the model, and of the others those
+//! whose entry promises most. On it, passes over all say which ones enter and passes over those in the model let the signs settle; then the
+//! optimality conditions on the support are a linear system, whose solution ends the work where it keeps all signs.
+//!
+//! # Reference
+//! M. Massias, A. Gramfort, J. Salmon: Celer: a fast solver for the lasso with dual extrapolation. ICML 2018,
+//! [arXiv:1802.07481](https://arxiv.org/abs/1802.07481).
 
 use bilevel::Work;
 
-use super::columns::{Columns, Residual};
-use super::support::Support;
+use super::on_support;
+use crate::sparse::{Residual, Samples, is_rounding, working_set};
 
-/// Passes over the support between looks at all features.
+/// Passes over the support between looks at the working set.
 const INNER: usize = 10;
+/// Rounds on a working set, at most.
+const MOST_SETTLING: u64 = 100;
+/// Features of a working set, at least.
+const LEAST_SET: usize = 100;
+/// Products of the first Newton step on a working set, at most.
+const FIRST_PRODUCTS: u64 = 20;
+/// What is left of the gap when a working set is left.
+const SETTLED: f64 = 0.1;
 
 /// w, its residual, and λ₁, λ₂.
 pub(super) struct Descent<'a> {
-    pub(super) columns: &'a Columns,
-    pub(super) targets: &'a [f64],
-    pub(super) lambda: [f64; 2],
+    samples: &'a Samples,
+    lambda: [f64; 2],
     pub(super) w: Vec<f64>,
-    pub(super) residual: Residual,
+    residual: Residual<'a>,
     pub(super) work: Work,
 }
 
 impl<'a> Descent<'a> {
-    pub(super) fn new(
-        columns: &'a Columns,
-        targets: &'a [f64],
-        lambda: [f64; 2],
-        w: Vec<f64>,
-    ) -> Self {
-        let mut residual = Residual {
-            raw: targets.to_vec(),
-            offset: 0.0,
-        };
-        for (j, &w) in w.iter().enumerate().filter(|(_, w)| **w != 0.0) {
-            residual.take(columns, j, w);
-        }
+    pub(super) fn new(samples: &'a Samples, lambda: [f64; 2], w: Vec<f64>) -> Self {
         Descent {
-            columns,
-            targets,
+            residual: samples.residual(&w),
+            samples,
             lambda,
             w,
-            residual,
             work: Work::default(),
         }
     }
 
     /// Descends until the duality gap is below `gap`; returns the gap that is left.
     pub(super) fn run(&mut self, gap: f64, max_rounds: u64) -> f64 {
-        let all: Vec<usize> = (0..self.columns.len()).collect();
+        let all: Vec<usize> = (0..self.samples.len()).collect();
+        let mut slopes = vec![0.0; all.len()];
         let mut left = f64::INFINITY;
         for _ in 0..max_rounds {
+            let now = self.gap(&all, &mut slopes);
+            if now <= gap || (now >= left && is_rounding(self.samples, now)) {
+                return now;
+            }
+            left = now;
+            // How far from entering: half the square of it, if positive, can be gained by this feature alone.
+            let excess = |j: usize| {
+                let h = self.samples.variances()[j];
+                if h > 0.0 {
+                    (slopes[j].abs() - self.lambda[0]) / h.sqrt()
+                } else {
+                    f64::NEG_INFINITY
+                }
+            };
+            let set = working_set(all.len(), &self.support(&all), LEAST_SET, excess);
+            self.settle(&set, gap.max(SETTLED * now));
+        }
+        left
+    }
+
+    /// Descends on these features until the gap of theirs is below `gap`.
+    fn settle(&mut self, set: &[usize], gap: f64) {
+        let mut slopes = vec![0.0; set.len()];
+        let mut left = f64::INFINITY;
+        let mut products = FIRST_PRODUCTS;
+        for _ in 0..MOST_SETTLING {
             self.work.lower_gradients += 1;
-            self.pass(&all);
-            let mut support = self.support();
+            self.pass(set);
+            let mut support = self.support(set);
             for _ in 0..INNER {
                 if !self.pass(&support) {
                     break;
                 }
                 support.retain(|&j| self.w[j] != 0.0);
             }
-            // The gap falls with the square of what is left of the system.
-            let before = self.gap();
-            self.newton(0.1 * (gap / before.max(f64::MIN_POSITIVE)).sqrt());
-            let now = self.gap();
-            if now <= gap || (now >= left && now <= 1e-14 * self.scale()) {
-                return now;
+            let now = self.gap(set, &mut slopes);
+            if now <= gap || (now >= left && is_rounding(self.samples, now)) {
+                return;
             }
             left = now;
+            // The gap falls with the square of what is left of the system. Of a solution that changes signs most is lost: more is paid for
+            // the next one where this one kept them.
+            let whole = self.newton(support, 0.1 * (gap / now).sqrt(), products);
+            products = if whole { 4 * products } else { FIRST_PRODUCTS };
         }
-        left
     }
 
-    pub(super) fn support(&self) -> Vec<usize> {
-        (0..self.w.len()).filter(|&j| self.w[j] != 0.0).collect()
+    fn support(&self, set: &[usize]) -> Vec<usize> {
+        set.iter().copied().filter(|&j| self.w[j] != 0.0).collect()
     }
 
     /// A minimisation over each of these coordinates in turn; returns whether one moved.
@@ -80,16 +106,16 @@ impl<'a> Descent<'a> {
         let [l1, l2] = self.lambda;
         let mut moved = false;
         for &j in coordinates {
-            let h = self.columns.variances()[j];
+            let h = self.samples.variances()[j];
             if h == 0.0 {
                 // A constant feature predicts nothing.
                 continue;
             }
-            let pull = self.residual.correlation(self.columns, j) + h * self.w[j];
+            let pull = self.residual.correlation(j) + h * self.w[j];
             let new = pull.signum() * (pull.abs() - l1).max(0.0) / (h + l2);
             let change = new - self.w[j];
             if change != 0.0 {
-                self.residual.take(self.columns, j, change);
+                self.residual.take(j, change);
                 self.w[j] = new;
                 moved = true;
             }
@@ -97,23 +123,24 @@ impl<'a> Descent<'a> {
         moved
     }
 
-    /// Solves the optimality conditions on the support, to this relative accuracy, and goes there as far as the signs hold.
-    fn newton(&mut self, relative: f64) {
-        let support = Support::new(self.columns, self.support(), self.lambda[1]);
+    /// Solves the optimality conditions on the support, to this relative accuracy or with these products, and goes there as far as the
+    /// signs hold; returns whether they do all the way.
+    fn newton(&mut self, support: Vec<usize>, relative: f64, products: u64) -> bool {
+        let support = on_support(self.samples, support, self.lambda[1]);
         if support.places.is_empty() {
-            return;
+            return true;
         }
         let [l1, l2] = self.lambda;
         let rhs: Vec<f64> = support
             .places
             .iter()
             .map(|&j| {
-                let pull = self.residual.correlation(self.columns, j);
+                let pull = self.residual.correlation(j);
                 pull - l2 * self.w[j] - l1 * self.w[j].signum()
             })
             .collect();
         let mut step = vec![0.0; rhs.len()];
-        let solved = support.solve(&rhs, relative.clamp(1e-12, 0.1), &mut step);
+        let solved = support.solve(&rhs, relative.clamp(1e-12, 0.1), products, &mut step);
         self.work.hessian_products += solved.products;
         // The first sign to change limits the step, and that feature leaves.
         let mut length = 1.0f64;
@@ -129,38 +156,31 @@ impl<'a> Descent<'a> {
             } else {
                 target
             };
-            self.residual.take(self.columns, j, target - self.w[j]);
+            self.residual.take(j, target - self.w[j]);
             self.w[j] = target;
         }
+        length == 1.0
     }
 
-    /// ‖ỹ‖²/(2n): g at w = 0.
-    fn scale(&self) -> f64 {
-        let square: f64 = self.targets.iter().map(|y| y * y).sum();
-        0.5 * square / self.targets.len() as f64
-    }
-
-    /// g(w) less the value of the dual at the residual, scaled to be feasible.
-    fn gap(&mut self) -> f64 {
+    /// g(w) less the value of the dual at the residual, scaled to be feasible, of the problem that has these features only; their slopes go
+    /// to `slopes`.
+    fn gap(&mut self, set: &[usize], slopes: &mut [f64]) -> f64 {
         self.work.lower_gradients += 1;
-        let n = self.targets.len() as f64;
         let [l1, l2] = self.lambda;
-        let (mut steepest, mut one, mut two) = (0.0f64, 0.0, 0.0);
-        for (j, &w) in self.w.iter().enumerate() {
-            let slope = self.residual.correlation(self.columns, j) - l2 * w;
+        let mut steepest = 0.0f64;
+        let mut two = 0.0;
+        for (slope, &j) in slopes.iter_mut().zip(set) {
+            let w = self.w[j];
+            *slope = self.residual.correlation(j) - l2 * w;
             steepest = steepest.max(slope.abs());
-            one += w.abs();
             two += w * w;
         }
-        let residuals = || self.residual.numbers();
-        let square = residuals().map(|r| r * r).sum::<f64>() / n + l2 * two;
-        let along: f64 = residuals()
-            .zip(self.targets)
-            .map(|(r, y)| r * y)
-            .sum::<f64>()
-            / n;
         let s = if steepest > l1 { l1 / steepest } else { 1.0 };
-        // ½‖y‖² − ½‖y − s r‖² of the dual, so that the gap is ½‖r‖² + λ₁‖w‖₁ − s⟨y, r⟩ + ½s²‖r‖².
-        (0.5 * (1.0 + s * s) * square + l1 * one - s * along).max(0.0)
+        // ½‖y‖² − ½‖y − s r‖² of the dual, so that with y = r + Ãw the gap is ½(1 − s)²‖r‖² + Σ (λ₁|w| − s w slope): terms that are not
+        // negative, and all of them small near a solution.
+        let square = self.residual.square(&self.w) + l2 * two;
+        let terms = set.iter().zip(&*slopes);
+        let terms = terms.map(|(&j, slope)| l1 * self.w[j].abs() - s * self.w[j] * slope);
+        (0.5 * (1.0 - s).powi(2) * square + terms.sum::<f64>()).max(0.0)
     }
 }

@@ -5,7 +5,7 @@ use bilevel::Error;
 use crate::data::{Features, Regression, Table};
 
 /// The columns of n samples, dense or sparse. Their means are taken off in thought: a sparse matrix stays sparse.
-pub(super) struct Columns {
+pub(crate) struct Columns {
     store: Store,
     samples: usize,
     /// The mean of every column.
@@ -24,14 +24,14 @@ enum Store {
 }
 
 impl Columns {
-    pub(super) fn of_regression(samples: &Regression) -> Result<Self, Error> {
+    pub(crate) fn of_regression(samples: &Regression) -> Result<Self, Error> {
         let (n, d) = (samples.samples(), samples.columns());
         let values = samples.features();
         let columns = (0..d).flat_map(|j| (0..n).map(move |i| values[i * d + j]));
         Self::new(Store::Dense(columns.collect()), n, d)
     }
 
-    pub(super) fn of_table(samples: &Table<f64>) -> Result<Self, Error> {
+    pub(crate) fn of_table(samples: &Table<f64>) -> Result<Self, Error> {
         let (n, d) = (samples.samples(), samples.columns());
         let sparse = samples.to_sparse();
         let Features::Sparse(csr) = sparse.features() else {
@@ -85,19 +85,26 @@ impl Columns {
         Err(Error::invalid("features", "an overflow", expected))
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.means.len()
     }
 
-    pub(super) fn samples(&self) -> usize {
+    pub(crate) fn samples(&self) -> usize {
         self.samples
     }
 
-    pub(super) fn means(&self) -> &[f64] {
+    /// The numbers that are stored.
+    pub(super) fn entries(&self) -> usize {
+        match &self.store {
+            Store::Dense(values) | Store::Sparse { values, .. } => values.len(),
+        }
+    }
+
+    pub(crate) fn means(&self) -> &[f64] {
         &self.means
     }
 
-    pub(super) fn variances(&self) -> &[f64] {
+    pub(crate) fn variances(&self) -> &[f64] {
         &self.variances
     }
 
@@ -123,39 +130,15 @@ impl Columns {
     }
 
     /// ⟨aⱼ, r⟩, means not taken off.
-    pub(super) fn dot(&self, j: usize, r: &[f64]) -> f64 {
+    pub(crate) fn dot(&self, j: usize, r: &[f64]) -> f64 {
         self.fold(j, |sum, i, v| sum + v * r[i])
     }
 
     /// r ← r + s aⱼ, likewise.
-    pub(super) fn add(&self, j: usize, s: f64, r: &mut [f64]) {
+    pub(crate) fn add(&self, j: usize, s: f64, r: &mut [f64]) {
         self.fold(j, |_, i, v| {
             r[i] += s * v;
             0.0
         });
-    }
-}
-
-/// r = raw + offset · 1, the residual of a centred model: its entries sum to 0.
-#[derive(Clone)]
-pub(super) struct Residual {
-    pub(super) raw: Vec<f64>,
-    pub(super) offset: f64,
-}
-
-impl Residual {
-    /// ⟨ãⱼ, r⟩/n: means need not be taken off, since r sums to 0.
-    pub(super) fn correlation(&self, columns: &Columns, j: usize) -> f64 {
-        columns.dot(j, &self.raw) / columns.samples as f64 + self.offset * columns.means[j]
-    }
-
-    /// r ← r − s ãⱼ.
-    pub(super) fn take(&mut self, columns: &Columns, j: usize, s: f64) {
-        columns.add(j, -s, &mut self.raw);
-        self.offset += s * columns.means[j];
-    }
-
-    pub(super) fn numbers(&self) -> impl Iterator<Item = f64> + '_ {
-        self.raw.iter().map(|r| r + self.offset)
     }
 }
