@@ -9,6 +9,7 @@
 
 mod mutations {
     mod checkpoints;
+    mod experiments;
     pub(super) mod formats;
     mod images;
     mod models;

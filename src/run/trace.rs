@@ -114,14 +114,22 @@ impl Trace {
     /// [`Error::Io`], and as for [`from_csv`](Trace::from_csv), with the file.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let csv = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        Trace::from_csv(&csv).map_err(|error| error.within(&path.display().to_string()))
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let trace = utf8(&bytes).and_then(Trace::from_csv);
+        trace.map_err(|error| error.within(&path.display().to_string()))
     }
 }
 
-/// The first characters of a line.
+fn utf8(bytes: &[u8]) -> Result<&str, Error> {
+    str::from_utf8(bytes).map_err(|e| {
+        let place = format!("byte {}", e.valid_up_to());
+        Error::invalid(place, "not UTF-8", "text")
+    })
+}
+
+/// The first characters of a line, none of which ends one.
 fn short(line: &str) -> String {
-    line.chars().take(40).collect()
+    line.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
 /// A row from its line.

@@ -7,7 +7,10 @@ use std::fmt::Display;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use super::{checkpoints::checkpoints, images::images, models::models, tables::tables};
+use super::{
+    checkpoints::checkpoints, experiments::experiments, images::images, models::models,
+    tables::tables,
+};
 
 /// Reads a file; what a reader refuses, in words.
 pub(crate) type Reader = Box<dyn Fn(&Path) -> Result<(), String>>;
@@ -36,7 +39,13 @@ pub(super) const PLAIN: usize = 32 << 10;
 pub(super) const INFLATING: usize = 256 << 10;
 
 pub(crate) fn formats(folder: &Path) -> Vec<Format> {
-    [tables(folder), images(), models(), checkpoints(folder)]
+    [
+        tables(folder),
+        images(),
+        models(),
+        checkpoints(folder),
+        experiments(),
+    ]
         .into_iter()
         .flatten()
         .collect()

@@ -353,8 +353,12 @@ impl Experiment {
     /// [`Error::Io`], and as for [`parse`](Experiment::parse), with the file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        let parsed = Experiment::parse(&text);
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let place = format!("byte {}", e.utf8_error().valid_up_to());
+            Error::invalid(place, "not UTF-8", "text")
+        });
+        let parsed = text.and_then(|text| Experiment::parse(&text));
         let mut experiment = parsed.map_err(|e| e.within(&path.display().to_string()))?;
         if experiment.name.is_empty() {
             let stem = path.file_stem().unwrap_or_default();
@@ -435,20 +439,33 @@ fn refused(text: &str, error: &toml::de::Error) -> Error {
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         format!("line {line}, column {column}")
     });
-    let message = error
-        .message()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let message = one_line(error.message(), 300);
     // "unknown field `a`, expected one of `b`, `c`", in these words by serde.
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match (message.starts_with("unknown "), &quoted[..]) {
-        (true, [found, known @ ..]) => {
-            let expected = format!("{}; there are {}", nearest(found, known), known.join(", "));
-            Error::invalid(place, format!("`{found}`"), expected)
-        }
-        _ => Error::invalid(place, "not understood", message),
+    let parts = message.strip_prefix("unknown ").and_then(|rest| {
+        let (head, tail) = rest.rsplit_once("`, expected ")?;
+        Some((head.split_once('`')?.1, tail))
+    });
+    let Some((found, tail)) = parts else {
+        return Error::invalid(place, "not understood", message);
+    };
+    let known: Vec<&str> = tail.split('`').skip(1).step_by(2).collect();
+    let found = one_line(found, 40);
+    let expected = format!("{}; there are {}", nearest(&found, &known), known.join(", "));
+    Error::invalid(place, format!("`{found}`"), expected)
+}
+
+/// The first characters of a text, in one line.
+fn one_line(text: &str, most: usize) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().collect::<String>(),
+        false => c.to_string(),
+    };
+    let mut line: String = words.chars().take(most).map(escaped).collect();
+    if words.chars().nth(most).is_some() {
+        line.push('…');
     }
+    line
 }
 
 #[cfg(test)]
