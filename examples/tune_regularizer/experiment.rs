@@ -358,7 +358,8 @@ fn check<E: Real, M: Classifier + Clone, D: Samples>(
 
 /// Refuses a name that is no solver's.
 fn known<O: Oracle>(_: &O, name: &str, accuracy: Accuracy, region: &Region) -> Result<(), Failure> {
-    solver::<O>(name, accuracy, region).map(drop)
+    solver::<O>(name, accuracy, region)?;
+    Ok(())
 }
 
 fn unrolled<E: Real, M: Classifier + Clone, D: Samples>(
@@ -382,7 +383,7 @@ fn unrolled<E: Real, M: Classifier + Clone, D: Samples>(
         _ => options.max_iterations,
     };
     let settings = settings(options, iterations, notes, first);
-    solver(name, accuracy, &region)?.run(&oracle, start, &settings)
+    Ok(solver(name, accuracy, &region)?.run(&oracle, start, &settings)?)
 }
 
 /// Rounds of iterations at targets that are held still, and new targets behind each.

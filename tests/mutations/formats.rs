@@ -46,9 +46,9 @@ pub(crate) fn formats(folder: &Path) -> Vec<Format> {
         checkpoints(folder),
         experiments(),
     ]
-        .into_iter()
-        .flatten()
-        .collect()
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 pub(super) fn message(error: impl Display) -> String {

@@ -450,7 +450,11 @@ fn refused(text: &str, error: &toml::de::Error) -> Error {
     };
     let known: Vec<&str> = tail.split('`').skip(1).step_by(2).collect();
     let found = one_line(found, 40);
-    let expected = format!("{}; there are {}", nearest(&found, &known), known.join(", "));
+    let expected = format!(
+        "{}; there are {}",
+        nearest(&found, &known),
+        known.join(", ")
+    );
     Error::invalid(place, format!("`{found}`"), expected)
 }
 
