@@ -1,9 +1,8 @@
 //! Damaged files: whatever is done to the bytes of a valid one, a reader accepts it or refuses it by file and place. It never panics, never
 //! hangs, and holds no more memory than twice what a file of that size can say.
 //!
-//! `BILEVEL_MUTATIONS=100000 cargo test --release --test mutations -- --nocapture` is the whole of it; 500 mutations a format are made otherwise.
-//! One test, because the counts are those of the whole process. A new format is a row of
-//! `formats`.
+//! `BILEVEL_MUTATIONS=4200 cargo test --test mutations -- --nocapture` makes so many mutations of each format, 100,800 in all; otherwise 500 are made.
+//! One test, because the counts are those of the whole process. A new format is a row of `formats`.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
 

@@ -30,12 +30,32 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
             left.min(LONGEST_HEADER)
         ));
     }
-    let opening = |&at: &usize| matches!(bytes[at], b'(' | b'[' | b'{');
-    match (from..from + length).filter(opening).nth(MOST_BRACKETS) {
-        None => Ok(()),
-        Some(at) => Err(format!(
+    let header = &bytes[from..from + length];
+    let opening = |&at: &usize| matches!(header[at], b'(' | b'[' | b'{');
+    if let Some(at) = (0..length).filter(opening).nth(MOST_BRACKETS) {
+        let at = from + at;
+        return Err(format!(
             "in its header, at byte {at}: more than {MOST_BRACKETS} brackets"
-        )),
+        ));
+    }
+    // Whoever parses it multiplies the numbers of the shape without a look at their product; those that are not decimal are not seen here.
+    let other = |pair: &[u8]| {
+        pair[0].is_ascii_digit() && (pair[1].is_ascii_alphabetic() || pair[1] == b'_')
+    };
+    if let Some(at) = header.windows(2).position(other) {
+        let at = from + at;
+        return Err(format!(
+            "in its header, at byte {at}: a number that is not decimal"
+        ));
+    }
+    let numbers = header.split(|b| !b.is_ascii_digit());
+    let product = numbers.filter(|n| !n.is_empty()).try_fold(1u64, |all, n| {
+        let number: u64 = std::str::from_utf8(n).ok()?.parse().ok()?;
+        all.checked_mul(number.max(1))
+    });
+    match product {
+        Some(_) => Ok(()),
+        None => Err("in its header: its shape is beyond all files".to_owned()),
     }
 }
 
@@ -227,5 +247,20 @@ mod tests {
         let deep = "(".repeat(9_000);
         let error = read(&headed(1, 9_000, &deep)).unwrap_err().to_string();
         assert!(error.contains("at byte 26: more than 16"), "{error}");
+    }
+
+    #[test]
+    fn a_shape_whose_product_overflows_is_refused() {
+        for shape in [
+            "(4294967296, 4294967296, 3)",
+            "(99999999999999999999999, 1, 1)",
+            "(9223372036854775807, 0, 4)",
+            "(0xffffffff, 0xffffffff, 0xff)",
+            "(4_294_967_296, 4_294_967_296)",
+        ] {
+            let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
+            let error = read(&headed(1, header.len() as u32, &header)).unwrap_err();
+            assert!(error.to_string().contains("in its header"), "{error}");
+        }
     }
 }
