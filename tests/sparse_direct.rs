@@ -223,7 +223,7 @@ fn of_images_in_f32_the_residual_is_at_their_rounding() {
 
 #[test]
 fn a_pattern_is_analysed_once_whatever_theta_is() {
-    let lower = tv::<f64>(12, 9, Norm::Isotropic);
+    let lower = tv::<f64>(48, 40, Norm::Isotropic);
     let solver = SparseDirect::default();
     let solve = |lower: &TvDenoising<f64>, theta: &Vec<f64>| {
         let x = lower.start();
@@ -249,18 +249,18 @@ fn a_pattern_is_analysed_once_whatever_theta_is() {
     // Another image of the same shape has the same pattern.
     let theta = vec![-2.0, -2.0];
     assert_eq!(
-        solve(&tv(12, 9, Norm::Isotropic), &theta),
+        solve(&tv(48, 40, Norm::Isotropic), &theta),
         SolveStatus::Converged
     );
     assert_eq!(solver.analyses(), 1);
     // Another norm, and another shape of as many pixels, have not.
     assert_eq!(
-        solve(&tv(12, 9, Norm::Anisotropic), &theta),
+        solve(&tv(48, 40, Norm::Anisotropic), &theta),
         SolveStatus::Converged
     );
     assert_eq!(solver.analyses(), 2);
     assert_eq!(
-        solve(&tv(9, 12, Norm::Anisotropic), &theta),
+        solve(&tv(40, 48, Norm::Anisotropic), &theta),
         SolveStatus::Converged
     );
     assert_eq!(solver.analyses(), 3);
