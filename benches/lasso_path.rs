@@ -74,12 +74,6 @@ fn compare(name: &str, samples: &Table<f64>) {
                 best.0,
                 best.1
             );
-            eprintln!(
-                "at {theta:.3}, support {}, {:?} {}",
-                state[0].w().iter().filter(|w| **w != 0.0).count(),
-                found.work,
-                found.value.value
-            );
         }
     }
     let path = seconds(clock);

@@ -125,6 +125,11 @@ struct ArgminChapter;
 #[doc = include_str!("../docs/src/pipeline.md")]
 struct PipelineChapter;
 
+/// The program of the chapter on sparse regressions, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/src/sparse.md")]
+struct SparseChapter;
+
 /// The program of the README, compiled and run with the other examples of the documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
