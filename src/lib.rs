@@ -132,6 +132,7 @@ pub use work::Work;
 #[doc = include_str!("../docs/src/lower-solvers.md")]
 #[doc = include_str!("../docs/src/pipeline.md")]
 #[doc = include_str!("../docs/src/running.md")]
+#[doc = include_str!("../docs/src/sparse.md")]
 #[doc = include_str!("../docs/src/stochastic.md")]
 #[doc = include_str!("../docs/src/stochastic-methods.md")]
 struct Book;

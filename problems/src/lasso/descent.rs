@@ -123,8 +123,8 @@ impl<'a> Descent<'a> {
         moved
     }
 
-    /// Solves the optimality conditions on the support, to this relative accuracy or with these products, and goes there as far as the
-    /// signs hold; returns whether they do all the way.
+    /// Solves the optimality conditions on the support, to this relative accuracy or with these products, and goes there or, where
+    /// signs would change, part of the way; returns whether it was worth the products.
     fn newton(&mut self, support: Vec<usize>, relative: f64, products: u64) -> bool {
         let support = on_support(self.samples, support, self.lambda[1]);
         if support.places.is_empty() {
@@ -142,24 +142,46 @@ impl<'a> Descent<'a> {
         let mut step = vec![0.0; rhs.len()];
         let solved = support.solve(&rhs, relative.clamp(1e-12, 0.1), products, &mut step);
         self.work.hessian_products += solved.products;
-        // The first sign to change limits the step, and that feature leaves.
-        let mut length = 1.0f64;
-        for (&j, &s) in support.places.iter().zip(&step) {
-            if self.w[j] * (self.w[j] + s) < 0.0 {
-                length = length.min(-self.w[j] / s);
-            }
+        let from: Vec<f64> = support.places.iter().map(|&j| self.w[j]).collect();
+        let changes = |w: f64, s: f64| w * (w + s) < 0.0;
+        if !from.iter().zip(&step).any(|(&w, &s)| changes(w, s)) {
+            self.go(&support.places, &from, &step, 1.0);
+            return true;
         }
-        for (&j, &s) in support.places.iter().zip(&step) {
-            let target = self.w[j] + length * s;
-            let target = if target * self.w[j] <= 0.0 {
-                0.0
-            } else {
-                target
-            };
-            self.residual.take(j, target - self.w[j]);
-            self.w[j] = target;
+        // Features whose sign changes leave, all at once where that is a descent.
+        let before = (self.value(), self.residual.clone());
+        self.go(&support.places, &from, &step, 1.0);
+        if self.value() < before.0 {
+            return true;
         }
-        length == 1.0
+        // And otherwise the first one limits the step.
+        self.residual = before.1;
+        let lengths = from.iter().zip(&step).filter(|&(&w, &s)| changes(w, s));
+        let length = lengths.map(|(w, s)| -w / s).fold(1.0, f64::min);
+        support
+            .places
+            .iter()
+            .zip(&from)
+            .for_each(|(&j, &w)| self.w[j] = w);
+        self.go(&support.places, &from, &step, length);
+        false
+    }
+
+    /// Goes along a step, where no sign changes.
+    fn go(&mut self, places: &[usize], from: &[f64], step: &[f64], length: f64) {
+        for ((&j, w), s) in places.iter().zip(from).zip(step) {
+            let to = w + length * s;
+            let to = if to * w <= 0.0 { 0.0 } else { to };
+            self.residual.take(j, to - self.w[j]);
+            self.w[j] = to;
+        }
+    }
+
+    /// g(w).
+    fn value(&self) -> f64 {
+        let [l1, l2] = self.lambda;
+        let penalties = self.w.iter().map(|w| l1 * w.abs() + 0.5 * l2 * w * w);
+        0.5 * self.residual.square(&self.w) + penalties.sum::<f64>()
     }
 
     /// g(w) less the value of the dual at the residual, scaled to be feasible, of the problem that has these features only; their slopes go
