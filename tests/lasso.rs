@@ -237,6 +237,30 @@ fn sparse_tables_give_what_dense_ones_give() {
     }
 }
 
+/// Features that are constant predict nothing, but with ten of them there are too many for a Gram matrix to be formed.
+#[test]
+fn a_gram_matrix_gives_what_columns_give() {
+    let padded = |of: &Regression| {
+        let rows = of.features().chunks_exact(12);
+        let rows = rows.flat_map(|a| [a, &[1.0; 10]].concat());
+        Regression::new(22, rows.collect(), of.targets().to_vec()).unwrap()
+    };
+    let (train, validation) = (samples(60, 12, 0.7), samples(40, 12, 1.9));
+    for theta in [vec![-3.0], vec![-2.5, -1.0]] {
+        let shrinkage = [Shrinkage::Lasso, Shrinkage::ElasticNet][theta.len() - 1];
+        let of = |train: &Regression, validation: &Regression| {
+            solved(&Lasso::new(train, validation, shrinkage).unwrap(), &theta)
+        };
+        let (w, value, found) = of(&train, &validation);
+        let (columns_w, columns_value, columns_found) = of(&padded(&train), &padded(&validation));
+        assert!(w.iter().zip(&columns_w).all(|(a, b)| (a - b).abs() < 1e-10));
+        assert!((value - columns_value).abs() < 1e-11);
+        for (a, b) in found.gradient.iter().zip(&columns_found.gradient) {
+            assert!((a - b).abs() < 1e-9, "{a} {b}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_used_is_refused_and_a_flat_start_is_no_solution() {
     let (train, validation) = (samples(30, 5, 0.7), samples(20, 5, 1.9));

@@ -59,10 +59,6 @@ impl Samples {
     pub(super) fn new(columns: Columns, targets: &[f64]) -> Result<Self, Error> {
         let pays = columns.len() <= MOST_IN_GRAM
             && SHARE_OF_GRAM * columns.len().pow(2) <= columns.entries();
-        Self::with_gram(columns, targets, pays)
-    }
-
-    fn with_gram(columns: Columns, targets: &[f64], keep: bool) -> Result<Self, Error> {
         let n = targets.len() as f64;
         let target_mean = targets.iter().sum::<f64>() / n;
         let targets: Vec<f64> = targets.iter().map(|y| y - target_mean).collect();
@@ -71,7 +67,7 @@ impl Samples {
             let expected = "numbers whose squares are finite";
             return Err(Error::invalid("targets", "an overflow", expected));
         }
-        let gram = keep.then(|| Gram::new(&columns, &targets));
+        let gram = pays.then(|| Gram::new(&columns, &targets));
         Ok(Samples {
             columns,
             targets,
@@ -181,47 +177,5 @@ impl Residual<'_> {
         }
         let squares = self.left.iter().map(|r| (r + self.offset).powi(2));
         squares.sum::<f64>() / self.left.len() as f64
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::{Regression, Table};
-
-    /// Far from mean 0, where products of what is not centred would cancel.
-    #[test]
-    fn a_gram_matrix_gives_what_columns_give() {
-        let (n, d) = (50, 6);
-        let wave = |len: usize, f: f64| -> Vec<f64> {
-            (0..len).map(|k| (f * (k * k) as f64).sin()).collect()
-        };
-        let a: Vec<f64> = wave(n * d, 0.7).iter().map(|a| 100.0 + a).collect();
-        let y = wave(n, 1.3);
-        let dense = Regression::new(d, a.clone(), y.clone()).unwrap();
-        let sparse = Table::dense(d, a, vec![0; n], 1).unwrap().to_sparse();
-        let columns = [
-            Columns::of_regression(&dense).unwrap(),
-            Columns::of_regression(&dense).unwrap(),
-            Columns::of_table(&sparse).unwrap(),
-            Columns::of_table(&sparse).unwrap(),
-        ];
-        let mut first: Option<Vec<f64>> = None;
-        for (k, columns) in columns.into_iter().enumerate() {
-            let samples = Samples::with_gram(columns, &y, k % 2 == 0).unwrap();
-            let w = [0.3, 0.0, -1.0, 0.2, 0.0, 2.0];
-            let mut residual = samples.residual(&w);
-            residual.take(1, 0.5);
-            let w = [0.3, 0.5, -1.0, 0.2, 0.0, 2.0];
-            let mut found: Vec<f64> = (0..d).map(|j| residual.correlation(j)).collect();
-            found.push(residual.square(&w));
-            let mut image = vec![0.0; 3];
-            samples.product(&[0, 2, 5], &[1.0, -0.5, 2.0], &mut image);
-            found.extend(image);
-            let expected = first.get_or_insert_with(|| found.clone());
-            for (found, expected) in found.iter().zip(expected) {
-                assert!((found - expected).abs() < 1e-9, "{found} {expected} in {k}");
-            }
-        }
     }
 }
