@@ -91,7 +91,8 @@ impl Work {
 
     /// Lower gradients plus Hessian products: the axis that papers call lower-plus-linear iterations.
     pub fn iterations(&self) -> u64 {
-        self.lower_gradients + self.hessian_products
+        // Of a trace from a file, which may hold any numbers.
+        self.lower_gradients.saturating_add(self.hessian_products)
     }
 
     /// Gradients and products of both levels: the axis on which methods on batches are compared.

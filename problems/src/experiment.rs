@@ -42,5 +42,6 @@ pub use compare::compare;
 pub use config::{
     Cleaning, Experiment, Foe, Lasso, Logistic, Problem, Quadratic, Ridge, Solver, Tv,
 };
+pub use folder::same_runs;
 pub use folder::{Finished, Outcome};
-pub use run::{End, check, load, resume, run};
+pub use run::{End, check, load, resume, run, verify};

@@ -80,10 +80,6 @@ impl LeaveOneOut {
             let expected = "at least 2, one to leave out and one to fit to";
             return Err(Error::invalid("samples", count, expected));
         }
-        if features > MOST_FEATURES {
-            let expected = format!("at most {MOST_FEATURES}, whose Hessian is a matrix");
-            return Err(Error::invalid("features", features, expected));
-        }
         Ok(LeaveOneOut {
             groups: Groups::new(penalty, features, 1),
             identity: format!("leave-one-out by influence of {fingerprint:08x}, {loss:?} loss"),
@@ -109,6 +105,15 @@ impl LeaveOneOut {
     }
 }
 
+/// Refuses more features than a Hessian is formed for, before anything of their number is stored.
+fn few(features: usize) -> Result<(), Error> {
+    if features <= MOST_FEATURES {
+        return Ok(());
+    }
+    let expected = format!("at most {MOST_FEATURES}, whose Hessian is a matrix");
+    Err(Error::invalid("features", features, expected))
+}
+
 impl Ridge {
     /// Leave-one-out on the samples of this regression, as its upper level: exact, the intercept included.
     ///
@@ -116,6 +121,7 @@ impl Ridge {
     /// [`Error::InvalidArgument`] for other samples than those of the regression, fewer than two of them, and more than 4,096 features.
     pub fn leave_one_out(&self, train: &Regression) -> Result<LeaveOneOut, Error> {
         same(self.fingerprint(), train.fingerprint())?;
+        few(train.columns())?;
         let (features, target) = self.means();
         let d = train.columns();
         let samples = Mat::from_fn(d, train.samples(), |j, i| {
@@ -140,6 +146,7 @@ impl LogisticRegression<f64> {
     /// 4,096 features.
     pub fn leave_one_out(&self, train: &Table<f64>) -> Result<LeaveOneOut, Error> {
         same(self.fingerprint(), train.fingerprint())?;
+        few(train.columns())?;
         if self.outputs() > 1 {
             let expected = "1, the binary form of two classes";
             return Err(Error::invalid("scores a sample", self.outputs(), expected));

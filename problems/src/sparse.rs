@@ -20,12 +20,12 @@ pub(crate) struct Split {
     pub(crate) train: Samples,
     validation: Columns,
     validation_targets: Vec<f64>,
-    /// Of the targets and means.
+    /// Of all samples.
     pub(crate) fingerprint: u32,
 }
 
-/// Columns, and the targets of their samples.
-type Part = (Columns, Vec<f64>);
+/// Columns, the targets of their samples, and the fingerprint of both.
+type Part = (Columns, Vec<f64>, u32);
 
 impl Split {
     pub(crate) fn of_regressions(
@@ -34,7 +34,7 @@ impl Split {
     ) -> Result<Self, Error> {
         let part = |samples: &Regression| {
             let columns = Columns::of_regression(samples)?;
-            Ok::<Part, Error>((columns, samples.targets().to_vec()))
+            Ok::<Part, Error>((columns, samples.targets().to_vec(), samples.fingerprint()))
         };
         Self::new(part(train)?, part(validation)?)
     }
@@ -47,21 +47,23 @@ impl Split {
         let part = |samples: &Table<f64>| {
             let labels = samples.labels().iter();
             let targets = labels.map(|&l| if l == 1 { 1.0 } else { -1.0 }).collect();
-            Ok::<Part, Error>((Columns::of_table(samples)?, targets))
+            Ok::<Part, Error>((Columns::of_table(samples)?, targets, samples.fingerprint()))
         };
         Self::new(part(train)?, part(validation)?)
     }
 
-    fn new((train, targets): Part, (validation, validation_targets): Part) -> Result<Self, Error> {
+    fn new(
+        (train, targets, first): Part,
+        (validation, validation_targets, second): Part,
+    ) -> Result<Self, Error> {
         if train.len() != validation.len() {
             let expected = format!("{}, as in the training samples", train.len());
             return Err(Error::invalid("features", validation.len(), expected));
         }
-        let sums = [&targets[..], &validation_targets, train.means()].concat();
         let train = Samples::new(train, &targets)?;
         let mean = train.target_mean();
         Ok(Split {
-            fingerprint: fingerprint(&sums),
+            fingerprint: fingerprint(&[f64::from(first), f64::from(second)]),
             train,
             validation_targets: validation_targets.iter().map(|y| y - mean).collect(),
             validation,

@@ -16,7 +16,8 @@
 //! [`imaging::sure`](crate::imaging::sure()) is the same for images.
 //!
 //! # Guarantee
-//! Values and hypergradients are certified as those of f with the b that was drawn. f itself differs from the supervised loss by a random
+//! Values and hypergradients of denoisers ([`Itself`]) are certified as those of f with the b that was drawn; of other predictions, what
+//! their own sums round is not counted. f itself differs from the supervised loss by a random
 //! amount: the fluctuation of Stein's estimate and of the divergence, of the order σ²√n each for n data, and by O(τ) from the difference
 //! quotient. Where x*(y) is linear in y the quotient is exact, ⟨b, Sb⟩ with Hx* = Sy, and its mean over b the trace of S.
 //!

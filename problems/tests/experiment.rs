@@ -127,12 +127,15 @@ fn a_run_that_is_gone_on_with_ends_like_one_that_was_not_stopped() {
     std::fs::rename(place.path("b.toml"), place.path("b/a.toml")).unwrap();
     place.succeeds(&["run", "b/a.toml", "--out", "b/x"]);
     assert_eq!(place.files("a/x"), place.files("b/x"));
+    // Without a new limit there is nothing to do.
     let again = place.succeeds(&["resume", "b/x"]);
-    assert_eq!(
-        again.matches("has ended before").count(),
-        0,
-        "budgets can be gone on with"
-    );
+    assert_eq!(again.matches("has ended before").count(), 2, "{again}");
+    assert_eq!(place.files("a/x"), place.files("b/x"));
+    // The seconds of both parts are kept: one for every row.
+    let rows = std::fs::read_to_string(place.path("a/x/seed-0/trace.csv")).unwrap();
+    let seconds = std::fs::read_to_string(place.path("a/x/machine/seconds.json")).unwrap();
+    let seconds: BTreeMap<String, Vec<f64>> = serde_json::from_str(&seconds).unwrap();
+    assert_eq!(seconds["0"].len(), rows.lines().count() - 1);
 }
 
 #[test]
@@ -172,6 +175,21 @@ fn every_problem_is_run_and_its_derivatives_pass_the_check() {
             assert!(!page.contains(outside), "{name}: {outside}");
         }
     }
+}
+
+#[test]
+fn results_are_not_taken_for_those_of_other_data() {
+    let file = "[problem.ridge]\ndata = \"table.csv\"\n[limits]\niterations = 1\n";
+    let place = Place::new(&[("ridge.toml", file), ("table.csv", &table())]);
+    place.succeeds(&["run", "ridge.toml"]);
+    let before = place.files("runs/ridge");
+    std::fs::write(place.path("table.csv"), table().replace("0.3", "0.4")).unwrap();
+    let words = ["the problem of seed 0", "ridge"];
+    place.refuses(&["resume", "runs/ridge", "--iterations", "9"], &words);
+    place.refuses(&["compare", "ridge.toml", "ridge.toml"], &["twice"]);
+    let kept = place.files("runs/ridge");
+    let report = Path::new("seed-0/report.json");
+    assert_eq!(kept[report], before[report]);
 }
 
 #[test]

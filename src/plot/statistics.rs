@@ -115,13 +115,17 @@ pub fn cost_to_reach(run: &[(f64, f64)], target: f64) -> Option<f64> {
     reached.map(|point| point.0)
 }
 
-/// (precision, cost to reach it) of a run from `start` down to `best`: the precision is what is left of the way, 1 at the start.
+/// (precision, cost to reach it) of a run from `start` down to `best`: the precision is what is left of the way, 1 at the start. What is
+/// not reached has an infinite cost, so that it counts in the [`Quartiles`] of several runs.
 pub fn work_precision(run: &[(f64, f64)], start: f64, best: f64, precisions: &[f64]) -> Points {
     let reach = |&precision: &f64| {
         let target = best + precision * (start - best);
-        cost_to_reach(run, target).map(|cost| (precision, cost))
+        (
+            precision,
+            cost_to_reach(run, target).unwrap_or(f64::INFINITY),
+        )
     };
-    precisions.iter().filter_map(reach).collect()
+    precisions.iter().map(reach).collect()
 }
 
 /// The performance profiles of solvers as stairs: (cost relative to the least one of the instance, share of instances).
@@ -152,6 +156,9 @@ pub fn profiles(costs: &[Vec<Option<f64>>]) -> Vec<Points> {
     let stairs = |ratios: &Vec<f64>| {
         let share = |solved: usize| solved as f64 / instances as f64;
         let mut points = vec![(1.0, 0.0)];
+        if instances == 0 {
+            return Vec::new();
+        }
         for (k, &ratio) in ratios.iter().enumerate() {
             points.extend([(ratio, share(k)), (ratio, share(k + 1))]);
         }
@@ -190,6 +197,8 @@ mod tests {
         assert_eq!(cost_to_reach(&run, -1.0), None);
         let curve = work_precision(&run, 10.0, 0.0, &[1.0, 0.5, 0.1, 1e-9]);
         assert_eq!(curve, [(1.0, 1.0), (0.5, 2.0), (0.1, 5.0), (1e-9, 5.0)]);
+        let never = work_precision(&run, 10.0, -1.0, &[0.5, 0.0]);
+        assert_eq!(never, [(0.5, 5.0), (0.0, f64::INFINITY)]);
     }
 
     /// Two instances: the first solver is the best of the first, and fails on the second.

@@ -1,7 +1,9 @@
 //! Runs experiments from files. See [`bilevel_problems::experiment`].
 
 use bilevel::{Error, Limits, parallel};
-use bilevel_problems::experiment::{End, Experiment, check, compare, resume, run};
+use bilevel_problems::experiment::{
+    End, Experiment, check, compare, resume, run, same_runs, verify,
+};
 use clap::{Parser, Subcommand};
 use std::fmt::Display;
 use std::io::Write;
@@ -18,6 +20,9 @@ struct Options {
     #[arg(long, global = true)]
     threads: Option<usize>,
 }
+
+/// Bytes of the names of compared experiments in the name of their folder, at most.
+const LONGEST_NAME: usize = 120;
 
 #[derive(Subcommand)]
 enum Command {
@@ -85,7 +90,11 @@ fn main() -> ExitCode {
         }
         Err(error) => error.exit(),
     };
-    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    let all = || {
+        std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(1024)
+    };
     let threads = options.threads.unwrap_or_else(all);
     match parallel::with_threads(threads, || work(&options.command)) {
         Ok(Ok(code)) => code,
@@ -112,13 +121,18 @@ fn place(experiment: &Experiment) -> PathBuf {
 /// What is to be done after a run.
 fn ended(end: End, out: &Path) -> ExitCode {
     match end {
-        End::Complete => say(&format!("wrote {}", out.join("report.html").display())),
-        End::Interrupted { seed } => say(&format!(
-            "interrupted at seed {seed}; go on with: bilevel resume {}",
-            out.display()
-        )),
+        End::Complete => {
+            say(&format!("wrote {}", out.join("report.html").display()));
+            ExitCode::SUCCESS
+        }
+        End::Interrupted { seed } => {
+            say(&format!(
+                "interrupted at seed {seed}; go on with: bilevel resume \"{}\"",
+                out.display()
+            ));
+            ExitCode::from(130)
+        }
     }
-    ExitCode::SUCCESS
 }
 
 fn work(command: &Command) -> Result<ExitCode, Error> {
@@ -151,18 +165,24 @@ fn work(command: &Command) -> Result<ExitCode, Error> {
                 let found = format!("`{}` twice", twice.1);
                 return Err(Error::invalid("the experiments", found, "different names"));
             }
+            // What is wrong with the last one is told before the first one is run.
+            experiments.iter().try_for_each(verify)?;
+            let mut joined = names.join("-and-");
+            if joined.len() > LONGEST_NAME {
+                joined = format!("{}-and-{}-others", names[0], names.len() - 1);
+            }
+            let out = out
+                .clone()
+                .unwrap_or_else(|| Path::new("runs").join(joined));
             for (experiment, folder) in experiments.iter().zip(&folders) {
-                let end = match folder.join("experiment.toml").exists() {
-                    true => resume_same(experiment, folder)?,
+                let end = match same_runs(experiment, folder)? {
+                    true => resume(folder, None, &mut say)?,
                     false => run(experiment, folder, &mut say)?,
                 };
                 if end != End::Complete {
                     return Ok(ended(end, folder));
                 }
             }
-            let out = out
-                .clone()
-                .unwrap_or_else(|| Path::new("runs").join(names.join("-and-")));
             compare(&folders, &out)?;
             Ok(ended(End::Complete, &out))
         }
@@ -177,19 +197,4 @@ fn work(command: &Command) -> Result<ExitCode, Error> {
             Ok(ExitCode::from(code))
         }
     }
-}
-
-/// Goes on with a folder of this very experiment; what has ended is left as it is.
-fn resume_same(experiment: &Experiment, folder: &Path) -> Result<End, Error> {
-    let there = Experiment::read(folder.join("experiment.toml"))?;
-    if there != *experiment {
-        let argument = folder.display().to_string();
-        let expected = "that of this one, or none: delete it, or give the experiment another name";
-        return Err(Error::invalid(
-            argument,
-            "the folder of another experiment",
-            expected,
-        ));
-    }
-    resume(folder, None, &mut say)
 }

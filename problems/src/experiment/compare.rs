@@ -16,6 +16,11 @@ pub fn compare(folders: &[impl AsRef<Path>], out: &Path) -> Result<(), Error> {
     if all.is_empty() {
         return Err(Error::invalid("folders", 0, "at least one"));
     }
+    if out.join("experiment.toml").exists() {
+        let expected = "a folder of its own for a comparison";
+        let argument = out.display().to_string();
+        return Err(Error::invalid(argument, "the folder of a run", expected));
+    }
     let drawn = figures::of_comparison(&all)?;
     for figure in &drawn {
         write(&out.join(figure.file), &figure.svg)?;

@@ -49,7 +49,7 @@ pub struct Experiment {
     /// What tunes it.
     #[serde(default)]
     pub solver: Solver,
-    /// What a run may spend (default: 100 iterations).
+    /// What a run may spend (default: 100 iterations; with any other limit, no limit of iterations).
     #[serde(default = "limits")]
     pub limits: Limits,
 }
@@ -341,7 +341,10 @@ impl Experiment {
     /// # Errors
     /// [`Error::InvalidArgument`], which names the line and, of a key or a word that is none, the nearest one that is.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let experiment: Experiment = toml::from_str(text).map_err(|e| refused(text, &e))?;
+        let mut experiment: Experiment = toml::from_str(text).map_err(|e| refused(text, &e))?;
+        if experiment.limits == Limits::default() {
+            experiment.limits = limits();
+        }
         experiment.check()?;
         Ok(experiment)
     }
@@ -364,12 +367,14 @@ impl Experiment {
             let stem = path.file_stem().unwrap_or_default();
             experiment.name = stem.to_string_lossy().into_owned();
         }
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let folder = match folder.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => folder,
+        experiment
+            .check()
+            .map_err(|e| e.within(&path.display().to_string()))?;
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
         };
-        let folder = std::path::absolute(folder).map_err(|e| Error::io(path, e))?;
+        let folder = std::fs::canonicalize(folder).map_err(|e| Error::io(path, e))?;
         for file in experiment.problem.files() {
             *file = folder.join(&*file);
         }
@@ -386,11 +391,19 @@ impl Experiment {
         toml::to_string(self).map_err(refuse)
     }
 
-    fn check(&self) -> Result<(), Error> {
-        // The folder of the run is called so.
-        if self.name.contains(['/', '\\']) || self.name.starts_with('.') {
-            let expected = "a name without slashes that does not begin with a dot";
-            return Err(Error::invalid("name", format!("`{}`", self.name), expected));
+    pub(super) fn check(&self) -> Result<(), Error> {
+        // The folder of the run is called so, on any system.
+        let bad = |c: char| c.is_control() || "/\\:*?\"<>|".contains(c);
+        let name = &self.name;
+        if name.contains(bad)
+            || name.starts_with('.')
+            || name.ends_with(['.', ' '])
+            || name.len() > 100
+        {
+            let found = format!("`{}`", one_line(name, 40));
+            let expected =
+                "at most 100 bytes without / \\ : * ? \" < > |, and no dot at either end";
+            return Err(Error::invalid("name", found, expected));
         }
         if self.seeds.is_empty() {
             return Err(Error::invalid("seeds", "empty", "at least one"));

@@ -4,7 +4,7 @@ use bilevel::plot::statistics::{Points, cost_to_reach, points, work_precision};
 use bilevel::plot::{Axis, Chart, Figure, Graph};
 use bilevel::{Error, Iteration};
 
-use super::config::{Problem, Solver};
+use super::config::Problem;
 use super::folder::{Finished, Outcome};
 
 /// A figure and the file that it goes into.
@@ -131,28 +131,36 @@ fn of_theta(outcome: &Outcome) -> Result<Option<Drawn>, Error> {
 /// One run among those of its instance: a problem and a seed.
 struct Placed<'a> {
     outcome: &'a Outcome,
-    /// The first value of any run of the instance, and the least one.
+    /// The largest first value of the runs of the instance, and the best that any of them is known to have reached.
     start: f64,
     best: f64,
+}
+
+/// The value that a row is known to have reached: the upper bound, or where there is none what was computed.
+fn reached(row: &Iteration) -> f64 {
+    match row.value.upper.is_finite() {
+        true => row.value.upper,
+        false => row.value.value,
+    }
 }
 
 /// The runs of every experiment beside the others of their instances.
 fn placed<'a>(all: &'a [Finished]) -> Vec<Vec<Placed<'a>>> {
     let of_instance = |one: &Finished, seed: u64| {
-        let same = |other: &&Finished| other.experiment.problem == one.experiment.problem;
-        let runs = all.iter().filter(same).flat_map(|other| &other.outcomes);
-        let rows = runs
-            .filter(move |o| o.seed == seed)
-            .flat_map(|o| o.trace.rows());
-        rows.map(value).collect::<Vec<f64>>()
+        let same = |other: &&'a Finished| other.experiment.problem == one.experiment.problem;
+        let runs: Vec<&'a Finished> = all.iter().filter(same).collect();
+        let outcomes = runs.into_iter().flat_map(|other| &other.outcomes);
+        outcomes.filter(move |o| o.seed == seed).collect::<Vec<_>>()
     };
     let placed = |one: &'a Finished| {
         let place = |outcome: &'a Outcome| {
-            let values = of_instance(one, outcome.seed);
+            let runs = of_instance(one, outcome.seed);
+            let firsts = runs.iter().filter_map(|o| o.trace.rows().first());
+            let rows = runs.iter().flat_map(|o| o.trace.rows());
             Placed {
                 outcome,
-                start: values.first().copied().unwrap_or(f64::NAN),
-                best: values.iter().fold(f64::INFINITY, |best, v| best.min(*v)),
+                start: firsts.map(value).fold(f64::NEG_INFINITY, f64::max),
+                best: rows.map(reached).fold(f64::INFINITY, f64::min),
             }
         };
         one.outcomes.iter().map(place).collect()
@@ -173,54 +181,27 @@ pub(super) fn names(all: &[Finished]) -> Vec<String> {
     all.iter().enumerate().map(name).collect()
 }
 
-/// The names of the solvers of all experiments, and of each the work that it takes to solve every instance.
-fn costs(all: &[Finished], placed: &[Vec<Placed>]) -> (Vec<String>, Vec<Vec<Option<f64>>>) {
-    let mut solvers: Vec<&Solver> = Vec::new();
+/// Of every experiment, the work that it takes to solve every instance.
+fn costs(all: &[Finished], placed: &[Vec<Placed>]) -> Vec<Vec<Option<f64>>> {
     let mut instances: Vec<(&Problem, u64)> = Vec::new();
-    let runs = || {
-        let pairs = all.iter().zip(placed);
-        pairs.flat_map(|(one, runs)| runs.iter().map(move |run| (&one.experiment, run)))
-    };
-    for (experiment, run) in runs() {
-        if !solvers.contains(&&experiment.solver) {
-            solvers.push(&experiment.solver);
-        }
-        let instance = (&experiment.problem, run.outcome.seed);
-        if !instances.contains(&instance) {
-            instances.push(instance);
+    for one in all {
+        for outcome in &one.outcomes {
+            let instance = (&one.experiment.problem, outcome.seed);
+            if !instances.contains(&instance) {
+                instances.push(instance);
+            }
         }
     }
-    let cost = |solver: &Solver, instance: &(&Problem, u64)| {
-        let mut same = runs().filter(|(experiment, run)| {
-            experiment.solver == *solver && (&experiment.problem, run.outcome.seed) == *instance
-        });
-        let (_, run) = same.next()?;
-        let target = run.best + SOLVED * (run.start - run.best);
-        cost_to_reach(&points(&run.outcome.trace, work, value), target)
+    let of = |(one, runs): (&Finished, &Vec<Placed>)| {
+        let cost = |(problem, seed): &(&Problem, u64)| {
+            let same = one.experiment.problem == **problem;
+            let run = runs.iter().find(|run| same && run.outcome.seed == *seed)?;
+            let target = run.best + SOLVED * (run.start - run.best);
+            cost_to_reach(&points(&run.outcome.trace, work, value), target)
+        };
+        instances.iter().map(cost).collect()
     };
-    let costs = solvers
-        .iter()
-        .map(|solver| instances.iter().map(|i| cost(solver, i)).collect());
-    let costs = costs.collect();
-    (
-        solvers
-            .iter()
-            .map(|solver| label(solver, &solvers))
-            .collect(),
-        costs,
-    )
-}
-
-/// The name of a solver, and its accuracy where others have the same name.
-fn label(solver: &Solver, all: &[&Solver]) -> String {
-    let alike = all.iter().filter(|other| other.name == solver.name).count();
-    match alike {
-        1 => solver.name.clone(),
-        _ => format!(
-            "{} (accuracy {:?}, batch {})",
-            solver.name, solver.accuracy, solver.batch
-        ),
-    }
+    all.iter().zip(placed).map(of).collect()
 }
 
 /// The figures of several experiments: what is compared is what is left above the best value that any of them found.
@@ -253,19 +234,19 @@ pub(super) fn of_comparison(all: &[Finished]) -> Result<Vec<Drawn>, Error> {
         });
         precise = precise.aligned(name, &curves.collect::<Vec<_>>());
     }
-    let (solvers, costs) = costs(all, &placed);
+    let costs = costs(all, &placed);
     let profile = Graph::new(
         "Performance profile",
         "work relative to the least of the instance",
         "share of the instances",
     )
     .log_x()
-    .profile(&solvers, &costs);
+    .profile(&names, &costs);
     let convergence = Chart::new().graph(value_graph).graph(norm_graph);
     Ok(vec![
         Drawn {
             file: "convergence.svg",
-            caption: "What is left above the best value that any run found of the same problem and seed, and the norm of the hypergradient: medians and quartiles of the seeds. Values are those that each solver computed, to its own accuracy: what is below its ± F is not known.",
+            caption: "What is left above the best value that any run is known to have reached of the same problem and seed, and the norm of the hypergradient: medians and quartiles of the seeds. Values are those that each solver computed, to its own accuracy: what is below its ± F is not known.",
             svg: convergence.to_svg()?,
         },
         Drawn {
@@ -275,7 +256,7 @@ pub(super) fn of_comparison(all: &[Finished]) -> Result<Vec<Drawn>, Error> {
         },
         Drawn {
             file: "profile.svg",
-            caption: "Of each solver, the share of the instances (problems and seeds) of which no more than a thousandth of the way is left, at a multiple of the least work.",
+            caption: "Of each experiment, the share of all instances (problems and seeds) of which no more than a thousandth of the way is left, at a multiple of the least work.",
             svg: Chart::new().graph(profile).to_svg()?,
         },
     ])

@@ -67,14 +67,26 @@ impl Outcome {
 pub struct Finished {
     /// What was run.
     pub experiment: Experiment,
-    /// The seeds that have ended, in the order of the experiment.
+    /// The seeds that have ended, in the order of the experiment: one or more.
     pub outcomes: Vec<Outcome>,
-    /// Of the crates and of the problems.
-    pub versions: Value,
+}
+
+impl Finished {
+    /// What was run in which version, by what tells problems from each other, data included.
+    pub fn versions(&self) -> Value {
+        let of_seed = |o: &Outcome| {
+            let entry =
+                json!({ "problem": o.text("problem"), "bilevel-problems": o.text("version") });
+            (o.seed.to_string(), entry)
+        };
+        Value::Object(self.outcomes.iter().map(of_seed).collect())
+    }
 }
 
 /// The name of the experiment in a folder.
 const EXPERIMENT: &str = "experiment.toml";
+/// The last file of a seed.
+const REPORT: &str = "report.json";
 
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
     if let Some(folder) = path.parent() {
@@ -94,6 +106,40 @@ fn read(path: &Path) -> Result<String, Error> {
 fn parsed(path: &Path) -> Result<Value, Error> {
     let refuse = |e: serde_json::Error| Error::invalid(path.display().to_string(), e, "JSON");
     serde_json::from_str(&read(path)?).map_err(refuse)
+}
+
+/// Whether a folder holds runs of this experiment, with whatever limits.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for runs of another one, which names the first setting that differs.
+pub fn same_runs(experiment: &Experiment, folder: &Path) -> Result<bool, Error> {
+    let folder = Folder::new(folder);
+    if !folder.has_runs() {
+        return Ok(false);
+    }
+    let there = Experiment {
+        limits: experiment.limits,
+        ..folder.experiment()?
+    };
+    if there == *experiment {
+        return Ok(true);
+    }
+    let found = format!(
+        "the folder of another experiment: {}",
+        difference(&there, experiment)?
+    );
+    let expected = "that of this one, or none: delete it, or give the experiment another name";
+    Err(Error::invalid(folder.shown(), found, expected))
+}
+
+/// The first line in which two experiments differ.
+fn difference(a: &Experiment, b: &Experiment) -> Result<String, Error> {
+    let (a, b) = (a.to_toml()?, b.to_toml()?);
+    let mut pairs = a.lines().zip(b.lines());
+    let differs = pairs.find(|(a, b)| a != b);
+    Ok(differs.map_or("it has other keys".to_owned(), |(a, b)| {
+        format!("`{a}` there, `{b}` here")
+    }))
 }
 
 impl Folder {
@@ -124,18 +170,22 @@ impl Folder {
     /// A folder of another experiment, and one whose run is to be gone on with, are refused: nothing in them is lost.
     pub(super) fn begin(&self, experiment: &Experiment) -> Result<(), Error> {
         let (path, text) = (self.file(EXPERIMENT), experiment.to_toml()?);
-        let shown = self.0.display().to_string();
+        let shown = self.shown();
         if self.has_runs() && path.exists() && read(&path)? != text {
+            let there = self.experiment()?;
+            let found = format!(
+                "the folder of another experiment: {}",
+                difference(&there, experiment)?
+            );
             let expected =
                 "a folder of its own for every experiment: give another one, or delete this one";
-            return Err(Error::invalid(
-                shown,
-                "the folder of another experiment",
-                expected,
-            ));
+            return Err(Error::invalid(shown, found, expected));
         }
         for &seed in &experiment.seeds {
-            if self.checkpoint(seed).exists() && !self.is_over(seed) {
+            let ended = self
+                .report(seed)
+                .is_some_and(|report| report["status"] != "interrupted");
+            if self.checkpoint(seed).exists() && !ended {
                 let found = format!("the folder of a run that was interrupted at seed {seed}");
                 let expected = format!("`bilevel resume {shown}`, or another folder");
                 return Err(Error::invalid(shown, found, expected));
@@ -146,7 +196,7 @@ impl Folder {
     }
 
     /// Whether a run was begun in it.
-    fn has_runs(&self) -> bool {
+    pub(super) fn has_runs(&self) -> bool {
         let holds = |folder: &Path, what: &dyn Fn(&str) -> bool| {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
             entries
@@ -159,32 +209,47 @@ impl Folder {
             })
     }
 
-    /// Whether the run of a seed has ended, and not because somebody stopped it.
-    pub(super) fn is_over(&self, seed: u64) -> bool {
-        let report = parsed(&self.of_seed(seed, "report.json"));
-        report.is_ok_and(|report| report["status"] != "interrupted")
+    /// Keeps an experiment whose limits are new.
+    pub(super) fn keep(&self, experiment: &Experiment) -> Result<(), Error> {
+        let (path, text) = (self.file(EXPERIMENT), experiment.to_toml()?);
+        if read(&path)? == text {
+            Ok(())
+        } else {
+            write(&path, &text)
+        }
     }
 
-    /// Whether the run of a seed has ended because a budget was used up.
-    pub(super) fn is_exhausted(&self, seed: u64) -> bool {
-        let report = parsed(&self.of_seed(seed, "report.json"));
-        report.is_ok_and(|report| report["status"] == "budget_exhausted")
+    pub(super) fn shown(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    /// Where and why the run of a seed ended, if it has.
+    pub(super) fn report(&self, seed: u64) -> Option<Value> {
+        parsed(&self.of_seed(seed, REPORT)).ok()
     }
 
     pub(super) fn save(&self, outcome: &Outcome) -> Result<(), Error> {
-        let report = Value::Object(outcome.report.clone());
         let seed = outcome.seed;
-        write(&self.of_seed(seed, "report.json"), &format!("{report:#}\n"))?;
         write(&self.of_seed(seed, "trace.csv"), &outcome.trace.to_csv())?;
-        let mut all = self.seconds();
+        let mut all = self.all_seconds();
         all.insert(seed.to_string(), outcome.seconds.clone());
-        write(&self.timing(), &format!("{:#}\n", json!(all)))
+        write(&self.timing(), &format!("{:#}\n", json!(all)))?;
+        // Last: a seed that has its report has all.
+        let report = Value::Object(outcome.report.clone());
+        write(&self.of_seed(seed, REPORT), &format!("{report:#}\n"))
     }
 
-    fn seconds(&self) -> BTreeMap<String, Vec<f64>> {
+    fn all_seconds(&self) -> BTreeMap<String, Vec<f64>> {
         let text = read(&self.timing()).unwrap_or_default();
         // Of another machine, or damaged: seconds are not worth an error.
         serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// The seconds of every row of the trace of a seed.
+    pub(super) fn seconds(&self, seed: u64) -> Vec<f64> {
+        self.all_seconds()
+            .remove(&seed.to_string())
+            .unwrap_or_default()
     }
 
     /// Its experiment.
@@ -195,10 +260,10 @@ impl Folder {
     /// What is in it.
     pub(super) fn load(&self) -> Result<Finished, Error> {
         let experiment = self.experiment()?;
-        let seconds = self.seconds();
+        let seconds = self.all_seconds();
         let mut outcomes = Vec::new();
         for &seed in &experiment.seeds {
-            let path = self.of_seed(seed, "report.json");
+            let path = self.of_seed(seed, REPORT);
             if !path.exists() {
                 continue;
             }
@@ -224,7 +289,6 @@ impl Folder {
         Ok(Finished {
             experiment,
             outcomes,
-            versions: parsed(&self.file("versions.json"))?,
         })
     }
 }

@@ -191,7 +191,7 @@ pub(super) fn run_page(finished: &Finished, all: &[Drawn]) -> Result<String, Err
         figure(&mut html, &drawn.svg, drawn.caption);
     }
     let settings = escaped(&experiment.to_toml()?);
-    let versions = escaped(&format!("{:#}", finished.versions));
+    let versions = escaped(&format!("{:#}", finished.versions()));
     let _ = write!(
         html,
         "<h2>Settings</h2>\n<pre>{settings}</pre>\n<h2>Versions and problems</h2>\n<pre>{versions}</pre>\n"

@@ -82,19 +82,25 @@ pub fn batch_solver<'a, O: MinibatchOracle + 'a>(
     if let Some(at) = methods.iter().position(|(known, _)| *known == name) {
         return Ok(methods.swap_remove(at).1);
     }
-    solvers::solver(name, accuracy, region).map_err(|error| match error {
+    solvers::solver(name, accuracy, region).map_err(|error| with_methods(error, name))
+}
+
+/// The refusal of a name that is no solver's, with the methods that there are too.
+pub(super) fn with_methods(error: Error, name: &str) -> Error {
+    match error {
         Error::InvalidArgument {
             argument,
             found,
             expected,
         } if found == format!("`{name}`") => {
-            let expected = match nearest(name, &METHODS) {
-                near if near.starts_with("perhaps") => format!("{near}, or {expected}"),
-                _ => expected,
+            let near = nearest(name, &METHODS);
+            let expected = match near.starts_with("perhaps") {
+                true => format!("{near}, or {expected}"),
+                false => expected,
             };
             let expected = format!("{expected}; and on batches {}", METHODS.join(", "));
             Error::invalid(argument, found, expected)
         }
         other => other,
-    })
+    }
 }

@@ -13,12 +13,16 @@ use bilevel::{
 };
 
 use super::config::{Problem, Solver};
-use super::methods::{Batches, METHODS, batch_solver};
-use super::runs::Settings;
+use super::methods::{Batches, METHODS, batch_solver, with_methods};
+use super::runs::{AnySolver, Settings};
 use super::solvers::{around, solver};
+use crate::data::DataError;
 
 /// A problem with its data, of any type.
 pub(super) trait Made: Sync {
+    /// Refuses a solver that there is not, or that is not for this problem.
+    fn check_solver(&self, solver: &Solver) -> Result<(), Error>;
+
     /// Runs a solver from the first θ, or goes on from a checkpoint.
     fn run(
         &self,
@@ -56,6 +60,11 @@ type Quality = Box<dyn Fn(&Vec<f64>) -> Result<Vec<(&'static str, f64)>, Error> 
 /// Tests of the derivatives of both levels.
 type Derivatives = Box<dyn Fn() -> CheckReport + Send + Sync>;
 
+/// A refusal of data.
+fn refused(error: DataError) -> Error {
+    Error::invalid("data", error, "data that can be read")
+}
+
 fn no_quality() -> Quality {
     Box::new(|_| Ok(Vec::new()))
 }
@@ -78,17 +87,21 @@ impl<S> Made for Whole<S>
 where
     S: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned,
 {
+    fn check_solver(&self, config: &Solver) -> Result<(), Error> {
+        if METHODS.contains(&config.name.as_str()) {
+            let found = format!("`{}`, a method on batches", config.name);
+            let expected = "one for a problem that is no sum of samples, such as `maid-lbfgs`";
+            return Err(Error::invalid("solver", found, expected));
+        }
+        chosen::<S>(config, &self.start).map(drop)
+    }
+
     fn run(
         &self,
         config: &Solver,
         _seed: u64,
         settings: &Settings<Vec<f64>>,
     ) -> Result<Report<Vec<f64>>, Error> {
-        if METHODS.contains(&config.name.as_str()) {
-            let found = format!("`{}`, a method on batches", config.name);
-            let expected = "one for a problem that is no sum of samples, such as `maid-lbfgs`";
-            return Err(Error::invalid("solver", found, expected));
-        }
         run(&*self.oracle, config, &self.start, settings)
     }
 
@@ -126,6 +139,23 @@ where
     S: LowerSolver,
     L: LinearSolver,
 {
+    fn check_solver(&self, config: &Solver) -> Result<(), Error> {
+        if !METHODS.contains(&config.name.as_str()) {
+            let chosen = chosen::<Terms>(config, &self.start).map(drop);
+            return chosen.map_err(|error| with_methods(error, &config.name));
+        }
+        let samples = self
+            .oracle
+            .lower()
+            .samples()
+            .min(self.oracle.upper().samples());
+        if !(1..=samples).contains(&config.batch) {
+            let expected = format!("at least 1 and at most {samples}, the samples that there are");
+            return Err(Error::invalid("batch", config.batch, expected));
+        }
+        Accuracy::new(config.accuracy, config.accuracy).map(drop)
+    }
+
     fn run(
         &self,
         config: &Solver,
@@ -166,6 +196,16 @@ where
     }
 }
 
+/// The solver that an experiment names.
+fn chosen<'a, S>(config: &Solver, start: &[f64]) -> Result<AnySolver<'a, &'a Any<'a, S>>, Error>
+where
+    S: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'a,
+{
+    let accuracy = Accuracy::new(config.accuracy, config.accuracy)?;
+    let region = around(start, config.half_width)?;
+    solver(&config.name, accuracy, &region)
+}
+
 fn run<S>(
     oracle: &Any<'_, S>,
     config: &Solver,
@@ -175,10 +215,7 @@ fn run<S>(
 where
     S: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned,
 {
-    let accuracy = Accuracy::new(config.accuracy, config.accuracy)?;
-    let region = around(start, config.half_width)?;
-    let solver = solver::<&Any<'_, S>>(&config.name, accuracy, &region)?;
-    solver.run(&oracle, start.to_vec(), settings)
+    chosen(config, start)?.run(&oracle, start.to_vec(), settings)
 }
 
 /// Tests both levels at θ and an x that is nothing special.

@@ -23,115 +23,179 @@ pub enum End {
     },
 }
 
+/// Which seeds are run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    /// Those that were interrupted or not begun.
+    Unfinished,
+    /// And those that had used up their budget.
+    Extended,
+}
+
 /// Runs all seeds, and leaves their files, figures and a page in the folder `out`. `say` is told every seed's end in a line.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for settings outside their ranges and a folder that holds something else; [`Error::Io`]; those of the problem.
+/// What other seeds have found by then is kept, and drawn.
 pub fn run(experiment: &Experiment, out: &Path, say: &mut dyn FnMut(&str)) -> Result<End, Error> {
     let folder = Folder::new(out);
     // Made before the folder is: what cannot be run leaves nothing behind.
-    let first = make(&experiment.problem, experiment.seeds[0])?;
+    let first = prepared(experiment)?;
     folder.begin(experiment)?;
-    go(experiment, &folder, first, false, say)
+    go(experiment, &folder, first, Which::All, say)
 }
 
 /// Goes on with the runs of a folder: the seeds that were interrupted or not begun and, where there is a new limit, those that had used
 /// up theirs.
 ///
 /// # Errors
-/// As for [`run`].
+/// As for [`run`], and for data that are not those of the runs in the folder.
 pub fn resume(out: &Path, limits: Option<Limits>, say: &mut dyn FnMut(&str)) -> Result<End, Error> {
     let folder = Folder::new(out);
     let mut experiment = folder.experiment()?;
-    if let Some(limits) = limits {
-        experiment.limits = limits;
-        write(&folder.file("experiment.toml"), &experiment.to_toml()?)?;
-    }
-    let first = make(&experiment.problem, experiment.seeds[0])?;
-    go(&experiment, &folder, first, true, say)
+    let which = match limits {
+        Some(_) => Which::Extended,
+        None => Which::Unfinished,
+    };
+    experiment.limits = limits.unwrap_or(experiment.limits);
+    let first = prepared(&experiment)?;
+    folder.keep(&experiment)?;
+    go(&experiment, &folder, first, which, say)
+}
+
+/// The problem of the first seed, where the experiment can be run.
+fn prepared(experiment: &Experiment) -> Result<Box<dyn Made>, Error> {
+    experiment.check()?;
+    let problem = make(&experiment.problem, experiment.seeds[0])?;
+    problem.check_solver(&experiment.solver)?;
+    Ok(problem)
+}
+
+/// Refuses an experiment that cannot be run: its settings, its data, its solver.
+///
+/// # Errors
+/// As for [`run`].
+pub fn verify(experiment: &Experiment) -> Result<(), Error> {
+    prepared(experiment).map(drop)
 }
 
 fn go(
     experiment: &Experiment,
     folder: &Folder,
     first: Box<dyn Made>,
-    resumed: bool,
+    which: Which,
     say: &mut dyn FnMut(&str),
 ) -> Result<End, Error> {
     let mut first = Some(first);
-    let mut identities = Map::new();
-    let mut end = End::Complete;
+    let mut end = Ok(End::Complete);
     for &seed in &experiment.seeds {
         let problem = match first.take() {
-            Some(problem) => problem,
-            None => make(&experiment.problem, seed)?,
+            Some(problem) => Ok(problem),
+            None => make(&experiment.problem, seed),
         };
-        identities.insert(seed.to_string(), problem.identity().into());
-        let checkpoint = folder.checkpoint(seed);
-        let over = folder.is_over(seed) && !(checkpoint.exists() && folder.is_exhausted(seed));
-        if resumed && over {
+        let ended =
+            problem.and_then(|problem| one(experiment, folder, &*problem, (seed, which), say));
+        match ended {
+            Ok(Status::Interrupted) => end = Ok(End::Interrupted { seed }),
+            Ok(_) => continue,
+            Err(error) => end = Err(error),
+        }
+        break;
+    }
+    // What there is is drawn, whatever happened to the rest.
+    let drawn = draw(folder);
+    let end = end?;
+    drawn.map(|()| end)
+}
+
+/// The run of one seed; its status.
+fn one(
+    experiment: &Experiment,
+    folder: &Folder,
+    problem: &dyn Made,
+    (seed, which): (u64, Which),
+    say: &mut dyn FnMut(&str),
+) -> Result<Status, Error> {
+    let checkpoint = folder.checkpoint(seed);
+    let known = folder.report(seed).filter(|_| which != Which::All);
+    let mut earlier = Vec::new();
+    if let Some(report) = known {
+        let (found, expected) = (report["problem"].as_str(), problem.identity());
+        if found != Some(&expected) {
+            let argument = format!("{}: the problem of seed {seed}", folder.shown());
+            let found = format!("`{}`", found.unwrap_or("unknown"));
+            let expected = format!("`{expected}`, as its settings and data make it now");
+            return Err(Error::invalid(argument, found, expected));
+        }
+        let exhausted = report["status"] == "budget_exhausted" && checkpoint.exists();
+        let goes_on = report["status"] == "interrupted" || (which == Which::Extended && exhausted);
+        if !goes_on {
             say(&format!(
                 "{}, seed {seed}: has ended before",
                 experiment.name
             ));
-            continue;
+            return Ok(Status::Completed);
         }
-        let clock = Clock::default();
-        let settings = Settings {
-            tolerance: experiment.tolerance,
-            limits: experiment.limits,
-            checkpoint: Some(&checkpoint),
-            resume: Some(&*checkpoint).filter(|path| resumed && path.exists()),
-            // On a terminal a bar moves instead.
-            table: !std::io::stdout().is_terminal(),
-            clock: Some(&clock),
-            ..Settings::default()
-        };
-        let report = problem.run(&experiment.solver, seed, &settings)?;
-        let outcome = outcome(seed, &report, &*problem, &clock)?;
-        folder.save(&outcome)?;
-        say(&line(&experiment.name, &outcome, report.seconds));
-        if report.status == Status::Interrupted {
-            end = End::Interrupted { seed };
-            break;
-        }
+        earlier = folder.seconds(seed);
     }
-    let versions = json!({
-        "bilevel-problems": env!("CARGO_PKG_VERSION"),
-        "problems": identities,
-    });
-    write(&folder.file("versions.json"), &format!("{versions:#}\n"))?;
-    draw(folder)?;
-    Ok(end)
+    let clock = Clock::default();
+    let settings = Settings {
+        tolerance: experiment.tolerance,
+        limits: experiment.limits,
+        checkpoint: Some(&checkpoint),
+        resume: Some(&*checkpoint).filter(|path| which != Which::All && path.exists()),
+        // On a terminal a bar moves instead.
+        table: !std::io::stdout().is_terminal(),
+        clock: Some(&clock),
+        ..Settings::default()
+    };
+    let report = problem.run(&experiment.solver, seed, &settings)?;
+    let seconds: Vec<f64> = clock
+        .rows()
+        .into_iter()
+        .map(|(seconds, _)| seconds)
+        .collect();
+    // The last row of a run that was stopped is made again when it goes on.
+    earlier.truncate(report.trace.rows().len().saturating_sub(seconds.len()));
+    earlier.extend(seconds);
+    let outcome = Outcome {
+        seed,
+        report: object(&report, problem)?,
+        trace: report.trace.clone(),
+        seconds: earlier,
+    };
+    folder.save(&outcome)?;
+    say(&line(&experiment.name, &outcome, report.seconds));
+    Ok(report.status)
 }
 
-fn outcome(
-    seed: u64,
-    report: &Report<Vec<f64>>,
-    problem: &dyn Made,
-    clock: &Clock,
-) -> Result<Outcome, Error> {
-    let mut object = match serde_json::to_value(report) {
-        Ok(Value::Object(object)) => object,
-        _ => Map::new(),
+/// `report.json`.
+fn object(report: &Report<Vec<f64>>, problem: &dyn Made) -> Result<Map<String, Value>, Error> {
+    let refuse = |e: serde_json::Error| Error::invalid("the report", e, "what JSON can hold");
+    let Value::Object(mut object) = serde_json::to_value(report).map_err(refuse)? else {
+        return Err(Error::invalid("the report", "no object", "one"));
     };
     // Seconds are the machine's.
     object.remove("seconds");
-    let quality = problem.quality(&report.theta)?;
-    let quality = quality
-        .into_iter()
-        .map(|(name, v)| (name.to_owned(), v.into()));
-    object.insert("quality".to_owned(), Value::Object(quality.collect()));
-    Ok(Outcome {
-        seed,
-        report: object,
-        trace: report.trace.clone(),
-        seconds: clock
-            .rows()
-            .into_iter()
-            .map(|(seconds, _)| seconds)
-            .collect(),
-    })
+    object.insert("problem".to_owned(), problem.identity().into());
+    object.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
+    match problem.quality(&report.theta) {
+        Ok(quality) => {
+            let quality = quality
+                .into_iter()
+                .map(|(name, v)| (name.to_owned(), v.into()));
+            object.insert("quality".to_owned(), Value::Object(quality.collect()));
+        }
+        // It is no reason to lose the run.
+        Err(error) => {
+            let warnings = object.entry("warnings").or_insert(json!([]));
+            if let Some(warnings) = warnings.as_array_mut() {
+                warnings.push(format!("not judged: {error}").into());
+            }
+        }
+    }
+    Ok(object)
 }
 
 fn line(name: &str, outcome: &Outcome, seconds: f64) -> String {
@@ -153,6 +217,10 @@ fn line(name: &str, outcome: &Outcome, seconds: f64) -> String {
 /// Writes the summary, the figures and the page of a folder.
 fn draw(folder: &Folder) -> Result<(), Error> {
     let finished = folder.load()?;
+    write(
+        &folder.file("versions.json"),
+        &format!("{:#}\n", finished.versions()),
+    )?;
     write(&folder.file("summary.csv"), &summary(&finished))?;
     let all = figures::of_run(&finished)?;
     for figure in &all {
@@ -176,16 +244,13 @@ const COLUMNS: [&str; 8] = [
 
 fn summary(finished: &Finished) -> String {
     let first = &finished.outcomes[0];
-    let names: Vec<String> = first
+    let names = first
         .quality()
-        .iter()
-        .map(|(name, _)| name.replace(',', ";"))
-        .collect();
-    let columns: Vec<&str> = COLUMNS
         .into_iter()
-        .chain(names.iter().map(String::as_str))
-        .collect();
-    let mut csv = format!("seed,{}\n", columns.join(","));
+        .map(|(name, _)| name.replace(',', ";"));
+    let names: Vec<String> = names.collect();
+    let columns = COLUMNS.into_iter().chain(names.iter().map(String::as_str));
+    let mut csv = format!("seed,{}\n", columns.collect::<Vec<_>>().join(","));
     for outcome in &finished.outcomes {
         let cell = |key: &str| match outcome.report.get(key) {
             Some(Value::String(text)) => text.clone(),
@@ -205,6 +270,7 @@ fn summary(finished: &Finished) -> String {
 /// # Errors
 /// Those of the problem.
 pub fn check(experiment: &Experiment) -> Result<CheckReport, Error> {
+    experiment.check()?;
     make(&experiment.problem, experiment.seeds[0])?.check()
 }
 

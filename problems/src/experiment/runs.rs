@@ -2,7 +2,7 @@
 
 use bilevel::run::{Observer, ProgressBar, Table, ctrl_c};
 use bilevel::{Error, Hypergradient, Iteration, Limits, Oracle, Report, Run, Solver, Step};
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -142,7 +142,7 @@ impl<O: Oracle, S: Solver<O>> Runnable<O> for S {
             .limits(settings.limits)
             .stop_on(stop_flag());
         if settings.table {
-            run = run.observe(Table::new(std::io::stdout()));
+            run = run.observe(Table::new(Lenient(std::io::stdout())));
         }
         let hidden = !settings.table || !std::io::stdout().is_terminal();
         if hidden && std::io::stderr().is_terminal() {
@@ -157,6 +157,25 @@ impl<O: Oracle, S: Solver<O>> Runnable<O> for S {
         match settings.resume {
             Some(path) => run.resume(path),
             None => run.start(theta),
+        }
+    }
+}
+
+/// A writer to a pipe: one that is closed, as by `head`, is no reason to warn.
+struct Lenient<W>(W);
+
+impl<W: Write> Write for Lenient<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
         }
     }
 }

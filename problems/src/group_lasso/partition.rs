@@ -57,13 +57,21 @@ impl Partition {
     /// # Errors
     /// [`Error::InvalidArgument`] for a size of 0, and none.
     pub fn consecutive(sizes: &[usize]) -> Result<Self, Error> {
+        let all = sizes
+            .iter()
+            .try_fold(0usize, |sum, &size| sum.checked_add(size));
+        // Features are counted in 32 bits elsewhere too, and more could not be stored.
+        let Some(all) = all.filter(|all| *all <= u32::MAX as usize) else {
+            let expected = "sizes that add up to less than 2^32";
+            return Err(Error::invalid("groups", "larger ones", expected));
+        };
         let mut end = 0;
         let group = |&size: &usize| {
             end += size;
             (end - size..end).collect()
         };
         let groups: Vec<Vec<usize>> = sizes.iter().map(group).collect();
-        Self::new(end, &groups)
+        Self::new(all, &groups)
     }
 
     /// How many groups there are.

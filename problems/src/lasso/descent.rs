@@ -93,7 +93,11 @@ impl<'a> Descent<'a> {
             // The gap falls with the square of what is left of the system. Of a solution that changes signs most is lost: more is paid for
             // the next one where this one kept them.
             let whole = self.newton(support, 0.1 * (gap / now).sqrt(), products);
-            products = if whole { 4 * products } else { FIRST_PRODUCTS };
+            products = if whole {
+                products.saturating_mul(4)
+            } else {
+                FIRST_PRODUCTS
+            };
         }
     }
 

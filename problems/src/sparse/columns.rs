@@ -70,15 +70,20 @@ impl Columns {
             variances: Vec::new(),
         };
         let n = samples as f64;
-        let sums = |power: i32| -> Vec<f64> {
-            let sum = |j| columns.fold(j, |sum, _, v| sum + v.powi(power));
-            (0..d).map(sum).collect()
+        let mean = |j| columns.fold(j, |sum, _, v| sum + v) / n;
+        columns.means = (0..d).map(mean).collect();
+        // Squares of what differs from the mean: those of the features themselves would cancel. What is not stored is 0.
+        let variance = |j: usize| {
+            let m = columns.means[j];
+            let mut stored = 0.0;
+            let squares = columns.fold(j, |sum, _, v| {
+                stored += 1.0;
+                sum + (v - m) * (v - m)
+            });
+            (squares + (n - stored) * m * m) / n
         };
-        let (means, squares) = (sums(1), sums(2));
-        columns.means = means.iter().map(|s| s / n).collect();
-        let variances = squares.iter().zip(&columns.means);
-        columns.variances = variances.map(|(s, m)| (s / n - m * m).max(0.0)).collect();
-        if squares.iter().all(|s| s.is_finite()) {
+        columns.variances = (0..d).map(variance).collect();
+        if columns.variances.iter().all(|v| v.is_finite()) {
             return Ok(columns);
         }
         let expected = "numbers whose squares are finite";

@@ -2,16 +2,12 @@
 
 use bilevel::{Error, Folds, Implicit, Oracle, Sum};
 
-use super::{Made, Terms, Whole, derivatives, no_quality};
-use crate::data::{DataError, Regression, read_regression};
+use super::{Made, Terms, Whole, derivatives, no_quality, refused};
+use crate::data::{Regression, read_regression};
 use crate::experiment::config;
 use crate::lasso::{LassoState, cross_validated_lasso};
 use crate::quadratic::Quadratic;
 use crate::ridge::cross_validated_ridge;
-
-fn refused(error: DataError) -> Error {
-    Error::invalid("data", error, "samples that can be read")
-}
 
 pub(super) fn quadratic(config: &config::Quadratic, seed: u64) -> Result<Box<dyn Made>, Error> {
     if !config.condition.is_finite() {

@@ -3,8 +3,8 @@
 use bilevel::{Error, ImplicitState, Oracle, Trust};
 use std::path::PathBuf;
 
-use super::{Made, Quality, Terms, Whole, derivatives};
-use crate::data::{DataError, PHOTOGRAPHS, photograph, read_pngs, resized};
+use super::{Made, Quality, Terms, Whole, derivatives, refused};
+use crate::data::{PHOTOGRAPHS, photograph, read_pngs, resized};
 use crate::experiment::config;
 use crate::imaging::{Experts, Image, foe_denoising, tv_denoising};
 
@@ -12,10 +12,6 @@ use crate::imaging::{Experts, Image, foe_denoising, tv_denoising};
 const HELD_OUT: (&str, u64) = ("camera", 1 << 32);
 /// The held-out photograph is denoised to this accuracy in the root mean square over its pixels.
 const QUALITY_ACCURACY: f64 = 1e-3;
-
-fn refused(error: DataError) -> Error {
-    Error::invalid("images", error, "images that can be read")
-}
 
 /// Clean and noisy images to learn from, and the photograph that is held out.
 struct Pairs {

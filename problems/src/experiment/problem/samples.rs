@@ -4,10 +4,10 @@ use bilevel::lower::Lbfgs;
 use bilevel::{Error, Implicit, Oracle, Trust};
 use std::path::Path;
 
-use super::{Made, Sampled};
+use super::{Made, Sampled, refused};
 use crate::data::{
-    CsvFormat, DataError, Features, Labels, Table, digits, fashion_mnist, read_csv,
-    read_idx_folder, read_libsvm,
+    CsvFormat, Features, Labels, Table, digits, fashion_mnist, read_csv, read_idx_folder,
+    read_libsvm,
 };
 use crate::experiment::config;
 use crate::hyper_cleaning::{HyperCleaning, corrupt, hyper_cleaning};
@@ -19,10 +19,6 @@ const DIGITS: usize = 1000;
 const NARROW: usize = 256;
 /// Models are judged at lower-level solutions of this accuracy.
 const QUALITY_ACCURACY: f64 = 1e-2;
-
-fn refused(error: DataError) -> Error {
-    Error::invalid("data", error, "samples that can be read")
-}
 
 fn read(
     path: &Path,
