@@ -14,7 +14,8 @@ fn program(name: &str) -> &'static Path {
         folder.pop();
         folder.pop();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", name]);
+        // With the features of the whole workspace, as the tests: with others all of it would be compiled again.
+        build.args(["build", "--quiet", "--workspace", "--example", name]);
         if folder.ends_with("release") {
             build.arg("--release");
         }
