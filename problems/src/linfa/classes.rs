@@ -53,14 +53,7 @@ pub(super) fn with_intercept(features: &[f64], columns: usize) -> Vec<f64> {
 pub(super) fn scores(classes: usize, weights: &[f64], row: impl Iterator<Item = f64>) -> Vec<f64> {
     let c = outputs(classes);
     let mut scores = vec![0.0; c];
-    let row: Vec<f64> = row.collect();
-    // As products of arrays do: linfa's `predict` has no other way to refuse.
-    assert_eq!(
-        (row.len() + 1) * c,
-        weights.len(),
-        "a sample has another number of features than those that the model was fitted to"
-    );
-    for (x, weights) in row.into_iter().chain([1.0]).zip(weights.chunks_exact(c)) {
+    for (x, weights) in row.chain([1.0]).zip(weights.chunks_exact(c)) {
         scores
             .iter_mut()
             .zip(weights)
