@@ -1,12 +1,13 @@
 //! Denoising of images.
 
-use bilevel::{Error, ImplicitState, Oracle, Trust};
+use bilevel::lower::LowerSolver;
+use bilevel::{Error, Implicit, ImplicitState, LowerLevel, Oracle, Sum, Trust};
 use std::path::PathBuf;
 
 use super::{Made, Quality, Terms, Whole, derivatives, refused};
 use crate::data::{PHOTOGRAPHS, photograph, read_pngs, resized};
 use crate::experiment::config;
-use crate::imaging::{Experts, Image, foe_denoising, tv_denoising};
+use crate::imaging::{Experts, Image, SquaredError, Weights, foe_denoising, tv_denoising};
 
 /// The photograph that no problem learns from, and the stream of its noise.
 const HELD_OUT: (&str, u64) = ("camera", 1 << 32);
@@ -70,44 +71,28 @@ where
     })
 }
 
-pub(super) fn tv(config: &config::Tv, seed: u64) -> Result<Box<dyn Made>, Error> {
-    let pairs = Pairs::new(&config.images, config.size, config.sigma, seed)?;
-    let weights = crate::imaging::Weights::Global;
-    let make =
-        |clean: &[_], noisy: &[_], trust| tv_denoising(clean, noisy, config.norm, weights, trust);
-    let oracle = make(&pairs.clean, &pairs.noisy, config.trust)?;
-    let (clean, noisy) = &pairs.test;
-    let test = make(
-        std::slice::from_ref(clean),
-        std::slice::from_ref(noisy),
-        Trust::Unknown,
-    )?;
-    let first = make(&pairs.clean[..1], &pairs.noisy[..1], Trust::Unknown)?;
-    let theta = config.theta;
-    Ok(Box::new(Whole::<Terms> {
-        oracle: Box::new(oracle),
-        start: theta.to_vec(),
-        quality: quality(test, pairs.test),
-        derivatives: Some(Box::new(move || {
-            let term = &first.terms()[0];
-            derivatives(term.lower(), term.upper(), &theta)
-        })),
-    }))
-}
+/// The oracle of several images.
+type Restored<P, S> = Sum<Implicit<P, SquaredError<f64>, S>>;
 
-pub(super) fn foe(config: &config::Foe, seed: u64) -> Result<Box<dyn Made>, Error> {
-    let pairs = Pairs::new(&config.images, config.size, config.sigma, seed)?;
-    let experts = Experts::new(config.filters, config.filter_size)?.zero_mean();
-    let make = |clean: &[_], noisy: &[_], trust| foe_denoising(clean, noisy, &experts, trust);
-    let oracle = make(&pairs.clean, &pairs.noisy, config.trust)?;
+/// The problem that `make` makes of clean and noisy images, from a first θ.
+fn learned<P, S>(
+    pairs: Pairs,
+    trust: Trust,
+    theta: Vec<f64>,
+    make: impl Fn(&[Image<f64>], &[Image<f64>], Trust) -> Result<Restored<P, S>, Error>,
+) -> Result<Box<dyn Made>, Error>
+where
+    P: LowerLevel<Theta = Vec<f64>, X = Vec<f64>> + 'static,
+    S: LowerSolver + 'static,
+{
+    let oracle = make(&pairs.clean, &pairs.noisy, trust)?;
+    let first = make(&pairs.clean[..1], &pairs.noisy[..1], Trust::Unknown)?;
     let (clean, noisy) = &pairs.test;
     let test = make(
         std::slice::from_ref(clean),
         std::slice::from_ref(noisy),
         Trust::Unknown,
     )?;
-    let first = make(&pairs.clean[..1], &pairs.noisy[..1], Trust::Unknown)?;
-    let theta = experts.dct();
     Ok(Box::new(Whole::<Terms> {
         oracle: Box::new(oracle),
         start: theta.clone(),
@@ -117,4 +102,22 @@ pub(super) fn foe(config: &config::Foe, seed: u64) -> Result<Box<dyn Made>, Erro
             derivatives(term.lower(), term.upper(), &theta)
         })),
     }))
+}
+
+pub(super) fn tv(config: &config::Tv, seed: u64) -> Result<Box<dyn Made>, Error> {
+    let pairs = Pairs::new(&config.images, config.size, config.sigma, seed)?;
+    learned(
+        pairs,
+        config.trust,
+        config.theta.to_vec(),
+        |clean, noisy, trust| tv_denoising(clean, noisy, config.norm, Weights::Global, trust),
+    )
+}
+
+pub(super) fn foe(config: &config::Foe, seed: u64) -> Result<Box<dyn Made>, Error> {
+    let pairs = Pairs::new(&config.images, config.size, config.sigma, seed)?;
+    let experts = Experts::new(config.filters, config.filter_size)?.zero_mean();
+    learned(pairs, config.trust, experts.dct(), |clean, noisy, trust| {
+        foe_denoising(clean, noisy, &experts, trust)
+    })
 }
