@@ -56,7 +56,7 @@ fn every_solver_has_a_line_and_a_curve_and_one_that_fails_its_reason() {
 #[test]
 fn all_problems_and_solvers_run_and_threads_do_not_matter() {
     let folder = tempfile::tempdir().unwrap();
-    let all = "maid,maid-lbfgs,maid-bb,maid-non-monotone,maid-diagonal,maid-goal-oriented,hoag-exponential,derivative-free,random,grid,tpe,argmin-lbfgs,argmin-nelder-mead,argmin-swarm";
+    let all = "maid,maid-lbfgs,maid-extrapolating,maid-bb,maid-non-monotone,maid-diagonal,maid-goal-oriented,hoag-exponential,derivative-free,random,grid,tpe,argmin-lbfgs,argmin-nelder-mead,argmin-swarm";
     let patches: &[&str] = &["--patches", "2", "--patch-size", "16"];
     let experts: &[&str] = &["--filters", "2", "--filter-size", "3"];
     let experts = &[patches, experts].concat()[..];

@@ -33,6 +33,7 @@ fn monotone() -> Vec<Maid> {
     vec![
         Maid::default(),
         Maid::lbfgs(),
+        Maid::extrapolating(),
         Maid::barzilai_borwein(),
         with(TrialStep::Long),
         with(TrialStep::Short),
@@ -161,6 +162,7 @@ fn names_tell_the_parts() {
     let names: Vec<String> = [
         Maid::default(),
         Maid::lbfgs(),
+        Maid::extrapolating(),
         Maid::barzilai_borwein(),
         Maid::non_monotone(),
         Maid::diagonal(),
@@ -174,12 +176,47 @@ fn names_tell_the_parts() {
         [
             "MAID",
             "MAID, L-BFGS",
+            "MAID, L-BFGS, extrapolating",
             "MAID, BB",
             "MAID, BB, non-monotone",
             "MAID, diagonal",
             "MAID, L-BFGS, goal-oriented"
         ]
     );
+}
+
+#[test]
+fn a_step_that_was_too_short_goes_on_to_the_minimum_along_its_direction() {
+    let problem = Quadratic::random(20, 3, 30.0, 4);
+    let first = |extrapolate| {
+        let mut maid = first_accuracy(Maid::default(), 1e-8);
+        maid.line_search.initial_step = Some(1e-3);
+        maid.line_search.extrapolate = extrapolate;
+        let run = Run::new(&oracle(&problem), maid).max_iterations(1);
+        let report = run.start(vec![2.0, -2.0, 2.0]).unwrap();
+        let rows = report.trace.rows();
+        (rows[0].clone(), rows[1].value.value)
+    };
+    let (short, after_short) = first(false);
+    let (long, after_long) = first(true);
+    assert_eq!((short.trials, short.step), (1, Some(1e-3)));
+    // Along −z the quadratic has its minimum at ‖z‖²/⟨z, Hz⟩, with H z from two exact gradients.
+    let theta = &short.theta;
+    let z = problem.gradient(theta);
+    let there: Vec<f64> = theta.iter().zip(&z).map(|(t, z)| t - z).collect();
+    let along: f64 = problem
+        .gradient(&there)
+        .iter()
+        .zip(&z)
+        .map(|(there, z)| z * (z - there))
+        .sum();
+    let least = z.norm().powi(2) / along;
+    let step = long.step.unwrap();
+    // The last step is the minimum of a parabola that is exact, or short of it by less than what is worth another trial.
+    assert!(step > least / 3.0 && step < 1.001 * least, "{step} {least}");
+    assert!(after_long < after_short && long.trials > 1);
+    // Four times as far at a time at most.
+    assert!(long.trials as f64 >= (step / 1e-3).log(4.0), "{long:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! TV denoising, from gradients and from a loss.
 
 use super::super::*;
-use bilevel::problem::autodiff::{Number, Scalar};
+use bilevel::problem::autodiff::{Number, Parts, Scalar};
 use bilevel::simd::dispatch;
 use bilevel_problems::imaging::Image;
 use std::sync::Arc;
@@ -114,38 +114,45 @@ impl<E: Real> Gradients for Tv<E> {
     fn gradient<S: Number>(&self, _batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
         let (weight, nu2) = (theta[0].exp(), theta[1].times(2.0).exp());
         let cols = self.cols;
-        let mut room = vec![S::default(); 3 * cols + 1];
-        let (across, down) = room.split_at_mut(cols + 1); // the first flux is that through the left border
-        let (above, below) = down.split_at_mut(cols);
+        // Two rows of the image, with a column more, and what flows through the borders of a row: across, from above, and below.
+        let (mut here, mut next) = (Parts::new(cols + 1), Parts::new(cols + 1));
+        let (mut above, mut below) = (Parts::new(cols), Parts::new(cols));
+        let mut across = Parts::new(cols + 1); // the first is the left border of the image
         let last = x.len() - cols;
         dispatch(
             #[inline(always)]
             || {
-                above.fill(S::default());
+                next.copy_from(&x[..cols]);
                 for first in (0..x.len()).step_by(cols) {
-                    let row = &x[first..first + cols];
+                    std::mem::swap(&mut here, &mut next);
                     // The last row is its own neighbour.
-                    let next = &x[(first + cols).min(last)..][..cols];
-                    // Whole registers: the last column, whose right neighbour is none, is written again below.
-                    let right = &x[first + 1..(first + cols + 1).min(x.len())];
-                    let flux = across[1..].iter_mut().zip(below.iter_mut());
-                    for ((a, b), ((&x, &r), &n)) in flux.zip(row.iter().zip(right).zip(next)) {
-                        let (h, v) = (r - x, n - x);
-                        let scale = weight * (h * h + v * v + nu2).inverse_sqrt();
-                        (*a, *b) = (scale * h, scale * v);
+                    next.copy_from(&x[(first + cols).min(last)..][..cols]);
+                    let (row, right, under) = (
+                        here.part(0..cols),
+                        here.part(1..cols + 1),
+                        next.part(0..cols),
+                    );
+                    let (mut a, mut b) = (across.part_mut(1..cols + 1), below.part_mut(0..cols));
+                    for k in 0..cols {
+                        let (h, v) = (right.get(k) - row.get(k), under.get(k) - row.get(k));
+                        let scale = weight * (h.squared() + v.squared() + nu2).inverse_sqrt();
+                        a.set(k, scale * h);
+                        b.set(k, scale * v);
                     }
-                    let v = next[cols - 1] - row[cols - 1];
-                    across[cols] = S::default();
-                    below[cols - 1] = weight * (v * v + nu2).inverse_sqrt() * v;
+                    // Once more in the last column, which has no right neighbour.
+                    let v = under.get(cols - 1) - row.get(cols - 1);
+                    a.set(cols - 1, S::default());
+                    b.set(cols - 1, weight * (v.squared() + nu2).inverse_sqrt() * v);
+                    let (row, a, b) =
+                        (here.part(0..cols), above.part(0..cols), below.part(0..cols));
+                    let (left, right) = (across.part(0..cols), across.part(1..cols + 1));
                     let noisy = &self.noisy[first..first + cols];
-                    let terms = row.iter().zip(noisy).zip(across.windows(2));
-                    let terms = terms.zip(above.iter_mut().zip(below.iter()));
-                    for (out, (((x, y), across), (above, below))) in
-                        out[first..first + cols].iter_mut().zip(terms)
+                    for (k, (out, y)) in out[first..first + cols].iter_mut().zip(noisy).enumerate()
                     {
-                        *out = x.plus(-y.to_f64()) + across[0] - across[1] + *above - *below;
-                        *above = *below;
+                        let through = left.get(k) - right.get(k) + a.get(k) - b.get(k);
+                        *out = row.get(k).plus(-y.to_f64()) + through;
                     }
+                    std::mem::swap(&mut above, &mut below);
                 }
             },
         );

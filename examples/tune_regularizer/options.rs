@@ -61,8 +61,8 @@ pub(crate) struct Options {
     /// cross-entropy once a temperature has been fitted to the scores.
     #[arg(long, value_enum, default_value_t = MeasureName::CrossEntropy)]
     pub(crate) measure: MeasureName,
-    /// The solver of the upper level: maid-lbfgs, hoag-quadratic, tpe, …; a name that is none lists them all.
-    #[arg(long, default_value = "maid-lbfgs")]
+    /// The solver of the upper level: maid-extrapolating, hoag-quadratic, tpe, …; a name that is none lists them all.
+    #[arg(long, default_value = "maid-extrapolating")]
     pub(crate) solver: String,
     /// How the training run is differentiated. `auto` goes forward for one hyperparameter, which costs 3.5 trainings, and backwards for
     /// more, which costs 4 to 5 however many there are.

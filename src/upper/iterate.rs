@@ -252,7 +252,8 @@ impl<T: Vector, S> Iterate<T, S> {
         (penalty(&self.theta) - penalty(there) - z.dot(&s), s.norm())
     }
 
-    /// Tries steps from warm starts at θ and moves to the first that is accepted. Its α, the trials and their work go into `row`.
+    /// Tries steps from warm starts at θ and moves to the first that is accepted, or further where the rule extrapolates. Its α, the trials
+    /// and their work go into `row`.
     ///
     /// A trial at which the problem is not defined or not finite is a step too long, not an error.
     pub(crate) fn search<O: Oracle<Theta = T, State = S>>(
@@ -280,37 +281,27 @@ impl<T: Vector, S> Iterate<T, S> {
                 oracle.reset_trial(&self.oracle, &mut trial);
             }
             let promised = self.place(rule, &z.gradient, &aim, alpha, terms.share, &mut candidate);
-            row.trials += 1;
-            let Evaluation { value, work, .. } =
-                match oracle.value(&candidate, terms.epsilon, &mut trial) {
-                    Ok(evaluation) => evaluation,
-                    Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => {
-                        alpha *= rule.shrink;
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                };
-            row.work += work;
-            let penalty = rule.constraint.penalty(&candidate);
-            let computed = value.value + penalty;
-            // Below the reference, too, where values are not bounds: a decrease that drowns in rounding is none.
-            let (there, accepted) = match terms.judge {
-                Judge::Computed => (
-                    computed,
-                    computed < reference && computed <= reference - promised,
-                ),
-                Judge::Bounds => {
-                    let upper = value.upper + penalty;
-                    (upper, upper - reference <= -promised)
-                }
-                Judge::GoalOriented => {
-                    let work = &mut row.work;
-                    let error = oracle.correction(&candidate, &self.oracle, &trial, work);
-                    let there = computed - error;
-                    (there, there < reference && there <= reference - promised)
-                }
+            let at = (&candidate, &mut trial);
+            let Some(tried) = self.look(rule, oracle, at, (reference, promised), terms, row)?
+            else {
+                alpha *= rule.shrink;
+                continue;
             };
-            if accepted && promised > 0.0 {
+            if tried.accepted {
+                if rule.extrapolate && i == 0 {
+                    let mut best = (alpha, tried, candidate, trial);
+                    self.go_on(
+                        rule,
+                        oracle,
+                        z,
+                        &aim,
+                        (here, reference),
+                        terms,
+                        &mut best,
+                        row,
+                    )?;
+                    (alpha, _, candidate, trial) = best;
+                }
                 oracle.end_trial(&mut self.oracle, trial, true);
                 self.past.commit(rule.acceptance, here);
                 self.memory
@@ -323,19 +314,18 @@ impl<T: Vector, S> Iterate<T, S> {
                 row.step = Some(alpha);
                 return Ok(Searched::Moved);
             }
+            let change = tried.change(z, here, terms);
             if terms.judge == Judge::Bounds {
-                let width = (there - computed) + (z.value.value - here);
-                let seen = reference - there + width;
+                let width = (tried.there - tried.computed) + (z.value.value - here);
+                let seen = reference - tried.there + width;
                 if seen > promised && width.is_finite() {
                     ended = Searched::TooWide(width / (seen - promised));
                     if terms.blames_bounds {
                         break;
                     }
                 }
-                alpha = rule.shorter(alpha, promised / terms.share, computed - z.value.value);
-            } else {
-                alpha = rule.shorter(alpha, promised / terms.share, there - here);
             }
+            alpha = rule.shorter(alpha, promised / terms.share, change);
         }
         oracle.end_trial(&mut self.oracle, trial, false);
         if matches!(ended, Searched::Failed) && aim.p.is_some() {
@@ -343,5 +333,103 @@ impl<T: Vector, S> Iterate<T, S> {
             self.memory.clear();
         }
         Ok(ended)
+    }
+
+    /// Evaluates a trial and judges it; `None` where the problem is not defined or not finite.
+    fn look<O: Oracle<Theta = T, State = S>>(
+        &self,
+        rule: &Backtracking,
+        oracle: &O,
+        (candidate, trial): (&T, &mut S),
+        (reference, promised): (f64, f64),
+        terms: &Terms,
+        row: &mut Iteration,
+    ) -> Result<Option<Tried>, Error> {
+        row.trials += 1;
+        let Evaluation { value, work, .. } = match oracle.value(candidate, terms.epsilon, trial) {
+            Ok(evaluation) => evaluation,
+            Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        row.work += work;
+        let penalty = rule.constraint.penalty(candidate);
+        let computed = value.value + penalty;
+        // Below the reference, too, where values are not bounds: a decrease that drowns in rounding is none.
+        let (there, accepted) = match terms.judge {
+            Judge::Computed => (
+                computed,
+                computed < reference && computed <= reference - promised,
+            ),
+            Judge::Bounds => {
+                let upper = value.upper + penalty;
+                (upper, upper - reference <= -promised)
+            }
+            Judge::GoalOriented => {
+                let work = &mut row.work;
+                let error = oracle.correction(candidate, &self.oracle, trial, work);
+                let there = computed - error;
+                (there, there < reference && there <= reference - promised)
+            }
+        };
+        Ok(Some(Tried {
+            computed,
+            there,
+            promised,
+            accepted: accepted && promised > 0.0,
+        }))
+    }
+
+    /// From an accepted trial on to longer ones, as long as the parabola through the last of them has its minimum further out, and they are
+    /// accepted and better.
+    #[allow(clippy::too_many_arguments)] // a part of the search
+    fn go_on<O: Oracle<Theta = T, State = S>>(
+        &self,
+        rule: &Backtracking,
+        oracle: &O,
+        z: &Hypergradient<T>,
+        aim: &Aim<T>,
+        (here, reference): (f64, f64),
+        terms: &Terms,
+        best: &mut (f64, Tried, T, S),
+        row: &mut Iteration,
+    ) -> Result<(), Error> {
+        while row.trials < terms.trials {
+            let (alpha, tried, _, state) = &*best;
+            let promise = tried.promised / terms.share;
+            let change = tried.change(z, here, terms);
+            let Some(longer) = rule.longer(*alpha, promise, change) else {
+                break;
+            };
+            let mut candidate = self.theta.clone();
+            let promised = self.place(rule, &z.gradient, aim, longer, terms.share, &mut candidate);
+            let mut trial = oracle.begin_trial(state);
+            let at = (&candidate, &mut trial);
+            let there = self.look(rule, oracle, at, (reference, promised), terms, row)?;
+            match there {
+                Some(there) if there.accepted && there.there < tried.there => {
+                    *best = (longer, there, candidate, trial);
+                }
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A trial: the computed value, the one that is compared, and the share of Δ that had to be seen.
+struct Tried {
+    computed: f64,
+    there: f64,
+    promised: f64,
+    accepted: bool,
+}
+
+impl Tried {
+    /// F(θ⁺) − F(θ), as an estimate.
+    fn change<T>(&self, z: &Hypergradient<T>, here: f64, terms: &Terms) -> f64 {
+        match terms.judge {
+            Judge::Bounds => self.computed - z.value.value,
+            _ => self.there - here,
+        }
     }
 }

@@ -46,6 +46,9 @@ use crate::vector::Vector;
 const SAFEGUARD: f64 = 1e3;
 /// The alternating rule takes the short step where it is below this share of the long one.
 const ALTERNATE_BELOW: f64 = 0.5;
+/// An extrapolated step is at least the first and at most the second of these times as long as the one before it. At a third of the way a
+/// parabola has brought more than half of what it has to give: another trial would bring less than its share.
+const EXTRAPOLATE: (f64, f64) = (3.0, 4.0);
 /// An interpolated step is at least this share of the one that failed.
 const INTERPOLATE_AT_LEAST: f64 = 1e-3;
 
@@ -71,6 +74,9 @@ pub struct Backtracking {
     /// After a failed trial, whether to go to the minimum of the parabola through F(θ), its slope and F(θ⁺), where that is shorter
     /// than ρα (default false).
     pub interpolate: bool,
+    /// After a first trial that was accepted, whether to go further, up to four times as far at a time, where that parabola has its minimum
+    /// there, and as long as the values fall (default false): pays where a value costs much less than a hypergradient, as through a training.
+    pub extrapolate: bool,
     /// R (default monotone).
     pub acceptance: Acceptance,
     /// V (default bounds).
@@ -90,6 +96,7 @@ impl Default for Backtracking {
             first: FirstStep::default(),
             trial: TrialStep::default(),
             interpolate: false,
+            extrapolate: false,
             acceptance: Acceptance::default(),
             values: Values::default(),
             constraint: Constraint::default(),
@@ -220,14 +227,29 @@ impl Backtracking {
     /// The step after one of α failed, with the promise Δ of the failed one and the change of the computed value.
     pub(crate) fn shorter(&self, alpha: f64, promise: f64, change: f64) -> f64 {
         let rho = if self.interpolate {
-            // The parabola c(t) = −Δt + (change + Δ)t² on t = α⁺/α.
-            let t = 0.5 * promise / (change + promise);
+            let t = least(promise, change);
             t.clamp(INTERPOLATE_AT_LEAST, self.shrink)
         } else {
             self.shrink
         };
         alpha * if rho.is_nan() { self.shrink } else { rho }
     }
+
+    /// The step after one of α was accepted, where the parabola has its minimum far beyond it, as one that bends down has.
+    pub(crate) fn longer(&self, alpha: f64, promise: f64, change: f64) -> Option<f64> {
+        let (at_least, at_most) = EXTRAPOLATE;
+        let t = if change + promise > 0.0 {
+            least(promise, change)
+        } else {
+            at_most
+        };
+        (t >= at_least).then(|| alpha * t.min(at_most))
+    }
+}
+
+/// The minimum of the parabola −Δt + (change + Δ)t², which has the slope and both values of F on t = α⁺/α.
+fn least(promise: f64, change: f64) -> f64 {
+    0.5 * promise / (change + promise)
 }
 
 /// The values before the current one, as far as the acceptance needs them.

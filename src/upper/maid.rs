@@ -99,6 +99,14 @@ impl Maid {
         maid
     }
 
+    /// [`lbfgs`](Maid::lbfgs) that goes on along a direction while that pays: the first choice where a value costs a fraction of a
+    /// hypergradient, as through a training run. Monotone and certified.
+    pub fn extrapolating() -> Self {
+        let mut maid = Maid::lbfgs();
+        maid.line_search.extrapolate = true;
+        maid
+    }
+
     /// MAID with Barzilai–Borwein trial steps. Monotone and certified.
     pub fn barzilai_borwein() -> Self {
         let mut maid = Maid::eager();
@@ -271,6 +279,9 @@ impl<O: Oracle> Solver<O> for Maid {
         }
         if self.line_search.acceptance != Acceptance::Monotone {
             name.push_str(", non-monotone");
+        }
+        if self.line_search.extrapolate {
+            name.push_str(", extrapolating");
         }
         if self.line_search.values == Values::GoalOriented {
             name.push_str(", goal-oriented");

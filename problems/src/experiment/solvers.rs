@@ -85,6 +85,7 @@ fn known<'a, O: Oracle + 'a>(
     vec![
         ("maid", maid(Maid::default())),
         ("maid-lbfgs", maid(Maid::lbfgs())),
+        ("maid-extrapolating", maid(Maid::extrapolating())),
         ("maid-bb", maid(Maid::barzilai_borwein())),
         ("maid-non-monotone", maid(Maid::non_monotone())),
         ("maid-diagonal", maid(Maid::diagonal())),

@@ -89,6 +89,7 @@ impl<E: Element> MulAssign for Dual<E> {
 }
 
 impl<E: Real> Scalar for Dual<E> {
+    type Real = E;
     #[inline(always)]
     fn constant(value: f64) -> Self {
         Dual::new(E::constant(value), E::default())
@@ -129,14 +130,13 @@ impl<E: Real> Scalar for Dual<E> {
     fn sum_each<const K: usize, const M: usize>(
         x: [&[Self]; K],
         data: [&[f64]; M],
-        phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+        phi: impl Fn([Jet<K, Self::Real>; K], [f64; M]) -> Jet<K, Self::Real>,
     ) -> Self {
         jet::sum_of_numbers(x, data, phi)
     }
 }
 
 impl<E: Real> Number for Dual<E> {
-    type Real = E;
     #[inline(always)]
     fn real(value: E) -> Self {
         Dual::new(value, E::default())

@@ -3,24 +3,62 @@
 use std::array::from_fn;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use super::number::{Number, misfit};
+use super::number::{Number, Real, misfit};
 use super::scalar::Scalar;
 use crate::simd::dispatch;
+use crate::vector::Element;
 
-/// A value, its gradient and its Hessian in K numbers.
+/// A value, its gradient and its Hessian in K numbers, all of type E.
 #[derive(Debug, Clone, Copy)]
-pub struct Jet<const K: usize> {
-    value: f64,
-    gradient: [f64; K],
-    hessian: [[f64; K]; K],
+pub struct Jet<const K: usize, E = f64> {
+    value: E,
+    gradient: [E; K],
+    hessian: [[E; K]; K],
 }
 
-impl<const K: usize> Jet<K> {
+impl<const K: usize, E: Real> Jet<K, E> {
     /// The k-th of the numbers.
     #[inline(always)]
-    fn variable(value: f64, k: usize) -> Self {
-        let mut jet = Jet::constant(value);
-        jet.gradient[k] = 1.0;
+    fn variable(value: E, k: usize) -> Self {
+        let mut jet = Jet::still(value);
+        jet.gradient[k] = E::constant(1.0);
+        jet
+    }
+
+    /// A number that depends on none.
+    #[inline(always)]
+    fn still(value: E) -> Self {
+        Jet {
+            value,
+            gradient: [E::default(); K],
+            hessian: [[E::default(); K]; K],
+        }
+    }
+
+    /// φ of it, by φ, φ' and φ''.
+    #[inline(always)]
+    fn through(self, [value, slope, curve]: [E; 3]) -> Self {
+        let mut jet = Jet::still(value);
+        for k in 0..K {
+            jet.gradient[k] = slope * self.gradient[k];
+            for l in 0..K {
+                let product = self.gradient[k] * self.gradient[l];
+                jet.hessian[k][l] = slope * self.hessian[k][l] + curve * product;
+            }
+        }
+        jet
+    }
+
+    /// c · self.
+    #[inline(always)]
+    fn scaled(self, c: E) -> Self {
+        let mut jet = Jet::still(c * self.value);
+        for k in 0..K {
+            jet.gradient[k] = c * self.gradient[k];
+            for l in 0..K {
+                jet.hessian[k][l] = c * self.hessian[k][l];
+            }
+        }
         jet
     }
 
@@ -29,12 +67,12 @@ impl<const K: usize> Jet<K> {
     fn of_two(
         self,
         other: Self,
-        value: f64,
-        [a, b]: [f64; 2],
-        curve: impl Fn(usize, usize) -> f64,
+        value: E,
+        [a, b]: [E; 2],
+        curve: impl Fn(usize, usize) -> E,
     ) -> Self {
         let (p, q) = (self, other);
-        let mut jet = Jet::constant(value);
+        let mut jet = Jet::still(value);
         for k in 0..K {
             jet.gradient[k] = a * p.gradient[k] + b * q.gradient[k];
             for l in 0..K {
@@ -45,23 +83,25 @@ impl<const K: usize> Jet<K> {
     }
 }
 
-impl<const K: usize> Add for Jet<K> {
+impl<const K: usize, E: Real> Add for Jet<K, E> {
     type Output = Self;
     #[inline(always)]
     fn add(self, b: Self) -> Self {
-        self.of_two(b, self.value + b.value, [1.0, 1.0], |_, _| 0.0)
+        let one = E::constant(1.0);
+        self.of_two(b, self.value + b.value, [one, one], |_, _| E::default())
     }
 }
 
-impl<const K: usize> Sub for Jet<K> {
+impl<const K: usize, E: Real> Sub for Jet<K, E> {
     type Output = Self;
     #[inline(always)]
     fn sub(self, b: Self) -> Self {
-        self.of_two(b, self.value - b.value, [1.0, -1.0], |_, _| 0.0)
+        let one = E::constant(1.0);
+        self.of_two(b, self.value - b.value, [one, -one], |_, _| E::default())
     }
 }
 
-impl<const K: usize> Mul for Jet<K> {
+impl<const K: usize, E: Real> Mul for Jet<K, E> {
     type Output = Self;
     #[allow(clippy::suspicious_arithmetic_impl)] // the product rule has a sum
     #[inline(always)]
@@ -77,82 +117,85 @@ impl<const K: usize> Mul for Jet<K> {
     }
 }
 
-impl<const K: usize> Div for Jet<K> {
+impl<const K: usize, E: Real> Div for Jet<K, E> {
     type Output = Self;
     #[inline(always)]
     fn div(self, b: Self) -> Self {
-        let inverse = 1.0 / b.value;
+        let inverse = E::constant(1.0) / b.value;
         let slope = -inverse * inverse;
-        let mut quotient = self * b.chain([inverse, slope, -2.0 * slope * inverse]);
+        let mut quotient = self * b.through([inverse, slope, -(slope + slope) * inverse]);
         quotient.value = self.value / b.value;
         quotient
     }
 }
 
-impl<const K: usize> Neg for Jet<K> {
+impl<const K: usize, E: Real> Neg for Jet<K, E> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        self.times(-1.0)
+        self.scaled(E::constant(-1.0))
     }
 }
 
-impl<const K: usize> AddAssign for Jet<K> {
+impl<const K: usize, E: Real> AddAssign for Jet<K, E> {
     #[inline(always)]
     fn add_assign(&mut self, b: Self) {
         *self = *self + b;
     }
 }
 
-impl<const K: usize> SubAssign for Jet<K> {
+impl<const K: usize, E: Real> SubAssign for Jet<K, E> {
     #[inline(always)]
     fn sub_assign(&mut self, b: Self) {
         *self = *self - b;
     }
 }
 
-impl<const K: usize> MulAssign for Jet<K> {
+impl<const K: usize, E: Real> MulAssign for Jet<K, E> {
     #[inline(always)]
     fn mul_assign(&mut self, b: Self) {
         *self = *self * b;
     }
 }
 
-impl<const K: usize> Scalar for Jet<K> {
+impl<const K: usize, E: Real> Scalar for Jet<K, E> {
+    type Real = E;
+
     #[inline(always)]
     fn constant(value: f64) -> Self {
-        Jet {
-            value,
-            gradient: [0.0; K],
-            hessian: [[0.0; K]; K],
-        }
+        Jet::still(E::constant(value))
     }
     #[inline(always)]
     fn value(self) -> f64 {
-        self.value
+        self.value.to_f64()
     }
     #[inline(always)]
     fn chain(self, [value, slope, curve]: [f64; 3]) -> Self {
-        let mut jet = Jet::constant(value);
-        for k in 0..K {
-            jet.gradient[k] = slope * self.gradient[k];
-            for l in 0..K {
-                let product = self.gradient[k] * self.gradient[l];
-                jet.hessian[k][l] = slope * self.hessian[k][l] + curve * product;
-            }
-        }
-        jet
+        self.through([E::constant(value), E::constant(slope), E::constant(curve)])
     }
     #[inline(always)]
     fn plus(self, c: f64) -> Self {
         Jet {
-            value: self.value + c,
+            value: self.value + E::constant(c),
             ..self
         }
     }
     #[inline(always)]
     fn times(self, c: f64) -> Self {
-        self.chain([c * self.value, c, 0.0])
+        self.scaled(E::constant(c))
+    }
+    /// In the type itself: a loop over it is vectorised.
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        let root = Element::sqrt(self.value);
+        let slope = E::constant(0.5) / root;
+        self.through([root, slope, E::constant(-0.5) * slope / self.value])
+    }
+    #[inline(always)]
+    fn inverse_sqrt(self) -> Self {
+        let r = E::constant(1.0) / Element::sqrt(self.value);
+        let slope = E::constant(-0.5) * r * (r * r);
+        self.through([r, slope, E::constant(-1.5) * slope * (r * r)])
     }
     fn mat_vec(w: &[Self], x: &[Self], out: &mut [Self]) {
         rows(w, x, out, |a, b| a * b);
@@ -163,7 +206,7 @@ impl<const K: usize> Scalar for Jet<K> {
     fn sum_each<const N: usize, const M: usize>(
         x: [&[Self]; N],
         data: [&[f64]; M],
-        phi: impl Fn([Jet<N>; N], [f64; M]) -> Jet<N>,
+        phi: impl Fn([Jet<N, E>; N], [f64; M]) -> Jet<N, E>,
     ) -> Self {
         let Some(n) = common_len(x.map(<[Self]>::len), data.map(<[f64]>::len)) else {
             return Jet::constant(f64::NAN);
@@ -174,12 +217,12 @@ impl<const K: usize> Scalar for Jet<K> {
             let jets = from_fn(|m| Jet::variable(at[m].value, m));
             let inner = phi(jets, data.map(|d| entry(d, i)));
             // Its Taylor polynomial, of which derivatives up to the second are right.
-            let steps = at.map(|x| x.plus(-x.value));
-            total += Jet::constant(inner.value);
+            let steps = at.map(|x| x - Jet::still(x.value));
+            total += Jet::still(inner.value);
             for m in 0..N {
-                total += steps[m].times(inner.gradient[m]);
+                total += steps[m].scaled(inner.gradient[m]);
                 for l in 0..N {
-                    total += (steps[m] * steps[l]).times(0.5 * inner.hessian[m][l]);
+                    total += (steps[m] * steps[l]).scaled(E::constant(0.5) * inner.hessian[m][l]);
                 }
             }
         }
@@ -200,7 +243,7 @@ fn rows<S: Scalar, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D
 }
 
 /// Entries that are worked on together: all that is known of them stays in the first-level cache.
-const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 128;
 
 /// How far slices of these lengths go, of which those of one entry count for every i; `None` where they do not fit.
 pub(super) fn common_len<const K: usize, const M: usize>(
@@ -232,7 +275,7 @@ pub(super) type Block<S, const K: usize> = [[S; BLOCK]; K];
 pub(super) fn sum_of_numbers<S: Number, const K: usize, const M: usize>(
     x: [&[S]; K],
     data: [&[f64]; M],
-    phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+    phi: impl Fn([Jet<K, S::Real>; K], [f64; M]) -> Jet<K, S::Real>,
 ) -> S {
     let Some(n) = common_len(x.map(<[S]>::len), data.map(<[f64]>::len)) else {
         return S::constant(f64::NAN);
@@ -250,7 +293,7 @@ pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
     n: usize,
     mut fetch: impl FnMut(usize, usize, &mut Block<S, K>),
     data: [&[f64]; M],
-    phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+    phi: impl Fn([Jet<K, S::Real>; K], [f64; M]) -> Jet<K, S::Real>,
     mut keep: impl FnMut(usize, usize, &Block<S, K>),
 ) -> S {
     let mut points = [[S::default(); BLOCK]; K];
@@ -274,7 +317,7 @@ pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
                     );
                     let jets = from_fn(
                         #[inline(always)]
-                        |k| Jet::variable(at[k].value(), k),
+                        |k| Jet::variable(at[k].real_part(), k),
                     );
                     let constants = from_fn(
                         #[inline(always)]
@@ -296,12 +339,12 @@ pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
 
 /// A value with the tangent that a gradient gives it.
 #[inline(always)]
-fn along<S: Number, const K: usize>(value: f64, gradient: [f64; K], at: [S; K]) -> S {
+fn along<S: Number, const K: usize>(value: S::Real, gradient: [S::Real; K], at: [S; K]) -> S {
     let mut tangent = S::Real::default();
     for k in 0..K {
-        tangent += S::Real::constant(gradient[k]) * at[k].tangent();
+        tangent += gradient[k] * at[k].tangent();
     }
-    S::with_tangent(S::Real::constant(value), tangent)
+    S::with_tangent(value, tangent)
 }
 
 /// The sum of the entries, in lanes.

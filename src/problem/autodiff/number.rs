@@ -17,8 +17,6 @@ const LANES: usize = 16;
 /// A [`Scalar`] that holds its value: `f64`, `f32`, or a [`Dual`] number of either. A tape can be over it, and gradients
 /// that are written once are evaluated in it.
 pub trait Number: Scalar + Default + Send + Sync + 'static {
-    /// `f64` or `f32`.
-    type Real: Real;
     /// This real number, without a tangent.
     fn real(value: Self::Real) -> Self;
     /// The value without the tangent.
@@ -258,6 +256,7 @@ thread_local! {
 macro_rules! real {
     ($type:ty, $tape:ident, $dual_tape:ident, $room:ident, $dual_room:ident, $f64:expr, $f32:expr, $same:ident) => {
         impl Scalar for $type {
+            type Real = $type;
             #[inline(always)]
             fn constant(value: f64) -> Self {
                 value as $type
@@ -288,14 +287,13 @@ macro_rules! real {
             fn sum_each<const K: usize, const M: usize>(
                 x: [&[Self]; K],
                 data: [&[f64]; M],
-                phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+                phi: impl Fn([Jet<K, Self::Real>; K], [f64; M]) -> Jet<K, Self::Real>,
             ) -> Self {
                 jet::sum_of_numbers(x, data, phi)
             }
         }
 
         impl Number for $type {
-            type Real = $type;
             #[inline(always)]
             fn real(value: $type) -> Self {
                 value

@@ -1,6 +1,7 @@
 //! [`Scalar`]: what a formula is written in, so that it can be evaluated and differentiated.
 
 use super::jet::Jet;
+use super::number::Real;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -21,6 +22,8 @@ pub trait Scalar:
     + SubAssign
     + MulAssign
 {
+    /// The type that it computes in, `f64` or `f32`.
+    type Real: Real;
     /// This number, without derivatives.
     fn constant(value: f64) -> Self;
     /// The value, without derivatives.
@@ -195,7 +198,7 @@ pub trait Scalar:
     fn sum_each<const K: usize, const M: usize>(
         x: [&[Self]; K],
         data: [&[f64]; M],
-        phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+        phi: impl Fn([Jet<K, Self::Real>; K], [f64; M]) -> Jet<K, Self::Real>,
     ) -> Self;
     /// outᵢ ← s xᵢ.
     fn scaled(x: &[Self], s: Self, out: &mut [Self]) {

@@ -107,7 +107,8 @@ enum Kind<S> {
         x: Span,
         slopes: u32,
     },
-    /// Σᵢ φ(x₀ᵢ, x₁ᵢ, …), one result, with the slices from `spans` on and their slopes one after the other.
+    /// Σᵢ φ(x₀ᵢ, x₁ᵢ, …), one result, with the slices from `spans` on; their slopes a block of each after the other, then those of slices of
+    /// one entry.
     SumEach {
         spans: u32,
         count: u32,
@@ -144,6 +145,15 @@ impl Span {
     fn range(self) -> Range<usize> {
         let first = self.first as usize;
         first..first + self.len as usize
+    }
+
+    /// At most `size` of its places, from the one at `start` on, which is below its length.
+    fn part(self, start: u32, size: usize) -> Self {
+        Span {
+            first: self.first + start,
+            len: (self.len - start).min(size as u32),
+            ..self
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use crate::problem::autodiff::number::{self, Number};
 use crate::problem::autodiff::scalar::Scalar;
 
 impl<S: Number> Scalar for Var<S> {
+    type Real = S::Real;
+
     fn constant(value: f64) -> Self {
         Var::constant_number(S::constant(value))
     }
@@ -155,7 +157,7 @@ impl<S: Number> Scalar for Var<S> {
     fn sum_each<const K: usize, const M: usize>(
         x: [&[Self]; K],
         data: [&[f64]; M],
-        phi: impl Fn([Jet<K>; K], [f64; M]) -> Jet<K>,
+        phi: impl Fn([Jet<K, Self::Real>; K], [f64; M]) -> Jet<K, Self::Real>,
     ) -> Self {
         let lens = x.map(<[Self]>::len);
         let Some(n) = jet::common_len(lens, data.map(<[f64]>::len)) else {
@@ -168,8 +170,6 @@ impl<S: Number> Scalar for Var<S> {
                 let span = side.span(x);
                 side.spans.push(span);
             }
-            let end = at + lens.iter().sum::<usize>();
-            side.slopes.resize(end, S::default());
             (first, at)
         });
         let fetch = |start: usize, len: usize, points: &mut Block<S, K>| {
@@ -186,20 +186,24 @@ impl<S: Number> Scalar for Var<S> {
                 }
             });
         };
-        let keep = |start: usize, len: usize, derivatives: &Block<S, K>| {
+        // The slopes block by block, which the way back meets in the cache; then those of the slices of one entry.
+        let mut of_ones = [S::default(); K];
+        let keep = |_start: usize, len: usize, derivatives: &Block<S, K>| {
             S::with_tape(|Tape { side, .. }| {
-                let mut rest = &mut side.slopes[at..];
-                for (derivatives, len_of_all) in derivatives.iter().zip(lens) {
-                    let part;
-                    (part, rest) = std::mem::take(&mut rest).split_at_mut(len_of_all);
-                    match part {
-                        [one] => *one += jet::lane_sum(&derivatives[..len]),
-                        _ => part[start..start + len].copy_from_slice(&derivatives[..len]),
+                let each = derivatives.iter().zip(lens).zip(&mut of_ones);
+                for ((derivatives, len_of_all), of_one) in each {
+                    match len_of_all {
+                        1 => *of_one += jet::lane_sum(&derivatives[..len]),
+                        _ => side.slopes.extend_from_slice(&derivatives[..len]),
                     }
                 }
             });
         };
         let total = jet::sum_each(n, fetch, data, phi, keep);
+        S::with_tape(|Tape { side, .. }| {
+            let ones = of_ones.iter().zip(lens).filter(|&(_, len)| len == 1);
+            side.slopes.extend(ones.map(|(&slope, _)| slope));
+        });
         let kind = Kind::SumEach {
             spans: first as u32,
             count: K as u32,
