@@ -192,7 +192,8 @@ fn a_step_that_was_too_short_goes_on_to_the_minimum_along_its_direction() {
         let mut maid = first_accuracy(Maid::default(), 1e-8);
         maid.line_search.initial_step = Some(1e-3);
         maid.line_search.extrapolate = extrapolate;
-        let run = Run::new(&oracle(&problem), maid).max_iterations(1);
+        let oracle = oracle(&problem);
+        let run = Run::new(&oracle, maid).max_iterations(1);
         let report = run.start(vec![2.0, -2.0, 2.0]).unwrap();
         let rows = report.trace.rows();
         (rows[0].clone(), rows[1].value.value)

@@ -292,6 +292,12 @@ fn long_sums_agree_with_their_terms() {
         S::sum(&terms)
     }
     close(&[at_once(&x, &data)], &[one_by_one(&x, &data)], 1e-13);
+    let single: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+    close(
+        &[at_once(&single, &data).into()],
+        &[at_once(&x, &data)],
+        1e-4,
+    );
     let (value, gradient) = swept(&dual(&x, &v), |x| at_once(x, &data));
     let (expected, slopes) = swept(&dual(&x, &v), |x| one_by_one(x, &data));
     close(&[value.re, value.eps], &[expected.re, expected.eps], 1e-12);

@@ -184,6 +184,12 @@ impl<const K: usize, E: Real> Scalar for Jet<K, E> {
     fn times(self, c: f64) -> Self {
         self.scaled(E::constant(c))
     }
+    /// A slope for each number, where the product rule takes two.
+    #[inline(always)]
+    fn squared(self) -> Self {
+        let x = self.value;
+        self.through([x * x, x + x, E::constant(2.0)])
+    }
     /// In the type itself: a loop over it is vectorised.
     #[inline(always)]
     fn sqrt(self) -> Self {
@@ -243,7 +249,7 @@ fn rows<S: Scalar, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D
 }
 
 /// Entries that are worked on together: all that is known of them stays in the first-level cache.
-pub(super) const BLOCK: usize = 128;
+const BLOCK: usize = 128;
 
 /// How far slices of these lengths go, of which those of one entry count for every i; `None` where they do not fit.
 pub(super) fn common_len<const K: usize, const M: usize>(

@@ -204,6 +204,18 @@ pub(super) fn add_transposed<S: Number>(w: &[S], y: &[S], x: &mut [S]) {
     }
 }
 
+/// The first of x ← these + `more`.
+pub(super) fn add_to<S: Number>(x: &mut [S], more: &[S]) {
+    dispatch(
+        #[inline(always)]
+        || {
+            for (x, &more) in x.iter_mut().zip(more) {
+                *x += more;
+            }
+        },
+    );
+}
+
 /// x ← x + y · slopes.
 pub(super) fn add_scaled<S: Number>(x: &mut [S], y: S, slopes: &[S]) {
     dispatch(

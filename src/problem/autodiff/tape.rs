@@ -107,8 +107,7 @@ enum Kind<S> {
         x: Span,
         slopes: u32,
     },
-    /// Σᵢ φ(x₀ᵢ, x₁ᵢ, …), one result, with the slices from `spans` on; their slopes a block of each after the other, then those of slices of
-    /// one entry.
+    /// Σᵢ φ(x₀ᵢ, x₁ᵢ, …), one result, with what the slices cover from `spans` on and its slopes one after the other.
     SumEach {
         spans: u32,
         count: u32,
@@ -146,15 +145,14 @@ impl Span {
         let first = self.first as usize;
         first..first + self.len as usize
     }
+}
 
-    /// At most `size` of its places, from the one at `start` on, which is below its length.
-    fn part(self, start: u32, size: usize) -> Self {
-        Span {
-            first: self.first + start,
-            len: (self.len - start).min(size as u32),
-            ..self
-        }
-    }
+/// Where the slopes of a sum along slices go.
+#[derive(Clone, Copy)]
+struct SlopesAlong<S, const K: usize> {
+    /// Of each slice, the place of its first slope.
+    of_slices: [usize; K],
+    kind: Kind<S>,
 }
 
 /// How far a tape was written at some moment.
@@ -334,6 +332,48 @@ impl<S: Number> Side<S> {
             first: at,
             len,
             listed: true,
+        }
+    }
+}
+
+impl<S: Number> Side<S> {
+    /// Room for the slopes of a sum along slices, zeros. Slices that overlap, as neighbours in an image do, share it: the way back then meets
+    /// each number once.
+    fn slopes_along<const K: usize>(&mut self, slices: [Span; K]) -> SlopesAlong<S, K> {
+        let (first, at) = (self.spans.len(), self.slopes.len());
+        let may_overlap = |span: &Span| !span.listed && span.len != 1;
+        let candidates = || slices.iter().filter(|span| may_overlap(span));
+        let (start, end) = candidates().fold((u32::MAX, 0), |(start, end), span| {
+            (start.min(span.first), end.max(span.first + span.len))
+        });
+        let overlap = u64::from(end.saturating_sub(start))
+            < candidates().map(|span| u64::from(span.len)).sum::<u64>();
+        let mut next = at;
+        if overlap {
+            let len = end - start;
+            next += len as usize;
+            self.spans.push(Span {
+                first: start,
+                len,
+                listed: false,
+            });
+        }
+        let of_slices = slices.map(|span| {
+            if overlap && may_overlap(&span) {
+                return at + (span.first - start) as usize;
+            }
+            self.spans.push(span);
+            next += span.len as usize;
+            next - span.len as usize
+        });
+        self.slopes.resize(next, S::default());
+        SlopesAlong {
+            of_slices,
+            kind: Kind::SumEach {
+                spans: first as u32,
+                count: (self.spans.len() - first) as u32,
+                slopes: at as u32,
+            },
         }
     }
 }

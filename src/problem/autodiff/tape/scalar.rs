@@ -159,22 +159,17 @@ impl<S: Number> Scalar for Var<S> {
         data: [&[f64]; M],
         phi: impl Fn([Jet<K, Self::Real>; K], [f64; M]) -> Jet<K, Self::Real>,
     ) -> Self {
-        let lens = x.map(<[Self]>::len);
-        let Some(n) = jet::common_len(lens, data.map(<[f64]>::len)) else {
+        let Some(n) = jet::common_len(x.map(<[Self]>::len), data.map(<[f64]>::len)) else {
             return Self::constant(f64::NAN);
         };
         // The tape is borrowed for a moment a block, and free while the formula is called.
-        let (first, at) = S::with_tape(|Tape { side, .. }| {
-            let (first, at) = (side.spans.len(), side.slopes.len());
-            for x in x {
-                let span = side.span(x);
-                side.spans.push(span);
-            }
-            (first, at)
+        let (spans, slopes) = S::with_tape(|Tape { side, .. }| {
+            let spans = x.map(|x| side.span(x));
+            (spans, side.slopes_along(spans))
         });
         let fetch = |start: usize, len: usize, points: &mut Block<S, K>| {
             S::with_tape(|Tape { line, side }| {
-                for (point, &span) in points.iter_mut().zip(&side.spans[first..]) {
+                for (point, span) in points.iter_mut().zip(spans) {
                     if span.listed && span.len > 1 {
                         let places = &side.places[span.range()][start..start + len];
                         for (point, &place) in point.iter_mut().zip(places) {
@@ -186,30 +181,19 @@ impl<S: Number> Scalar for Var<S> {
                 }
             });
         };
-        // The slopes block by block, which the way back meets in the cache; then those of the slices of one entry.
-        let mut of_ones = [S::default(); K];
-        let keep = |_start: usize, len: usize, derivatives: &Block<S, K>| {
+        let keep = |start: usize, len: usize, derivatives: &Block<S, K>| {
             S::with_tape(|Tape { side, .. }| {
-                let each = derivatives.iter().zip(lens).zip(&mut of_ones);
-                for ((derivatives, len_of_all), of_one) in each {
-                    match len_of_all {
-                        1 => *of_one += jet::lane_sum(&derivatives[..len]),
-                        _ => side.slopes.extend_from_slice(&derivatives[..len]),
+                let each = derivatives.iter().zip(slopes.of_slices).zip(spans);
+                for ((derivatives, at), span) in each {
+                    match span.len {
+                        1 => side.slopes[at] += jet::lane_sum(&derivatives[..len]),
+                        _ => number::add_to(&mut side.slopes[at + start..], &derivatives[..len]),
                     }
                 }
             });
         };
         let total = jet::sum_each(n, fetch, data, phi, keep);
-        S::with_tape(|Tape { side, .. }| {
-            let ones = of_ones.iter().zip(lens).filter(|&(_, len)| len == 1);
-            side.slopes.extend(ones.map(|(&slope, _)| slope));
-        });
-        let kind = Kind::SumEach {
-            spans: first as u32,
-            count: K as u32,
-            slopes: at as u32,
-        };
-        S::with_tape(|tape| tape.line.push(total, kind))
+        S::with_tape(|tape| tape.line.push(total, slopes.kind))
     }
 
     fn log_sum_exp(x: &[Self]) -> Self {

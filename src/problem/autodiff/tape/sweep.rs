@@ -1,7 +1,6 @@
 //! The way back over a tape.
 
 use super::{Kind, Line, Mark, Side, Span, Tape, gathered};
-use crate::problem::autodiff::jet::BLOCK;
 use crate::problem::autodiff::number::{self, Number};
 use crate::problem::autodiff::rows::Rows;
 
@@ -93,22 +92,12 @@ impl<S: Number> Tape<S> {
                     count,
                     slopes: at,
                 } => {
-                    let spans = &spans[first as usize..(first + count) as usize];
                     let mut slopes = &slopes[at as usize..];
-                    let mut add = |span: Span| {
-                        let of_span;
-                        (of_span, slopes) = slopes.split_at(span.len as usize);
-                        spread(before, places, left, span, |x| {
-                            number::add_scaled(x, y, of_span);
-                        });
-                    };
-                    let long = || spans.iter().filter(|span| span.len != 1);
-                    let len = long().next().map_or(0, |span| span.len);
-                    for start in (0..len).step_by(BLOCK) {
-                        long().for_each(|span| add(span.part(start, BLOCK)));
+                    for &x in &spans[first as usize..(first + count) as usize] {
+                        let of_x;
+                        (of_x, slopes) = slopes.split_at(x.len as usize);
+                        spread(before, places, left, x, |x| number::add_scaled(x, y, of_x));
                     }
-                    let ones = spans.iter().filter(|span| span.len == 1);
-                    ones.for_each(|&span| add(span));
                 }
                 Kind::Scaled { x, s } => {
                     let (factor, y) = (values[s as usize], &after[..x.len as usize]);
