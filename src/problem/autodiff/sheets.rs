@@ -4,10 +4,9 @@ use std::any::Any;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::number::Number;
+use super::number::{self, Number};
 use super::tape::{Tape, Var};
 use crate::parallel;
-use crate::simd::dispatch;
 
 /// Parts of a batch, at most.
 const PARTS: usize = 16;
@@ -148,17 +147,12 @@ pub fn value<S: Number>(sheets: &[Sheet<S>]) -> S {
 
 /// out ← the sum of the adjoints of x (`group` 0) or θ (1) of all sheets.
 pub fn gather<S: Number>(sheets: &[Sheet<S>], group: usize, out: &mut [S]) {
-    out.fill(S::default());
-    for sheet in sheets {
-        let more = sheet.adjoints()[group];
-        dispatch(
-            #[inline(always)]
-            || {
-                for (out, &more) in out.iter_mut().zip(more) {
-                    *out += more;
-                }
-            },
-        );
+    let Some((first, others)) = sheets.split_first() else {
+        return out.fill(S::default());
+    };
+    out.copy_from_slice(first.adjoints()[group]);
+    for sheet in others {
+        number::add_to(out, sheet.adjoints()[group]);
     }
 }
 
