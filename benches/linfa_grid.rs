@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)] // a benchmark may panic
 
 use bilevel::Folds;
+use bilevel::folds::hold_out;
 use bilevel_problems::data::{Labels, Table, read_libsvm};
 use bilevel_problems::linfa::{Penalty, TunedLogistic};
 use linfa::Dataset;
@@ -120,9 +121,9 @@ fn tuned(train: &Data, test: &Data, penalty: Penalty) {
 
 fn compare(name: &str, data: &Data) {
     let n = data.targets.len();
-    // Every fifth sample is for the test; standardised by the others.
-    let (test, train): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| i % 5 == 0);
-    let (mut train, mut test) = (at(data, &train), at(data, &test));
+    // A fifth of the samples is for the test, drawn by chance: ijcnn1 is a series in time. Standardised by the others.
+    let split = hold_out(n, 0.2, 1).unwrap();
+    let (mut train, mut test) = (at(data, &split.train), at(data, &split.validation));
     let mean = train.records.mean_axis(Axis(0)).unwrap();
     let deviation = train.records.std_axis(Axis(0), 0.0);
     let deviation = deviation.mapv(|s| if s > 0.0 { s } else { 1.0 });

@@ -69,8 +69,8 @@ pub trait Oracle: Send + Sync {
         0.0
     }
 
-    /// A state that [`value`](Oracle::value) can be called with as it could be with `state`. What only hypergradients need may be
-    /// left out.
+    /// A state that [`value`](Oracle::value) can be called with as it could be with `state`, which may be that of a trial itself. What only
+    /// hypergradients need may be left out.
     fn begin_trial(&self, state: &Self::State) -> Self::State {
         state.clone()
     }

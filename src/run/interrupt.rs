@@ -11,7 +11,7 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// A flag that the first Ctrl-C sets, for [`Run::stop_on`](super::Run::stop_on); the second one ends the process at once.
 ///
 /// # Errors
-/// [`Error::Setup`] when a handler is installed already.
+/// [`Error::Setup`] when a handler is installed already, and where the signal is ignored, as in what a script runs in the background.
 pub fn ctrl_c() -> Result<Arc<AtomicBool>, Error> {
     let flag = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&flag);

@@ -11,7 +11,7 @@ use crate::oracle::Oracle;
 use crate::upper::Iteration;
 use crate::vector::Vector;
 
-/// A trial step is at most this many times as long as the last step, where that is remembered: beyond, its curvature says little.
+/// A first trial step is at most this many times as long as the last step, where that is remembered: beyond, its curvature says little.
 const REACH: f64 = 10.0;
 /// A step along which no positive curvature was seen is followed by one this many times as long.
 const EXPAND: f64 = 2.0;
@@ -393,24 +393,28 @@ impl<T: Vector, S> Iterate<T, S> {
         best: &mut (f64, Tried, T, S),
         row: &mut Iteration,
     ) -> Result<(), Error> {
-        while row.trials < terms.trials {
-            let (alpha, tried, _, state) = &*best;
+        let mut candidate = self.theta.clone();
+        // The first of this search was the one that was accepted.
+        for _ in 1..terms.trials {
+            let (alpha, tried, theta, state) = &mut *best;
             let promise = tried.promised / terms.share;
             let change = tried.change(z, here, terms);
             let Some(longer) = rule.longer(*alpha, promise, change) else {
                 break;
             };
-            let mut candidate = self.theta.clone();
             let promised = self.place(rule, &z.gradient, aim, longer, terms.share, &mut candidate);
+            if candidate.to_f64() == theta.to_f64() {
+                break; // a corner of what θ is constrained to
+            }
             let mut trial = oracle.begin_trial(state);
             let at = (&candidate, &mut trial);
             let there = self.look(rule, oracle, at, (reference, promised), terms, row)?;
-            match there {
-                Some(there) if there.accepted && there.there < tried.there => {
-                    *best = (longer, there, candidate, trial);
-                }
-                _ => break,
-            }
+            let better = there.filter(|there| there.accepted && there.there < tried.there);
+            // What it learned is part of the best one from here on, as that will be of θ.
+            oracle.end_trial(state, trial, better.is_some());
+            let Some(better) = better else { break };
+            (*alpha, *tried) = (longer, better);
+            std::mem::swap(theta, &mut candidate);
         }
         Ok(())
     }

@@ -100,7 +100,7 @@ impl Maid {
     }
 
     /// [`lbfgs`](Maid::lbfgs) that goes on along a direction while that pays: the first choice where a value costs a fraction of a
-    /// hypergradient, as through a training run. Monotone and certified.
+    /// hypergradient, as through a training run. Monotone, and certified where the oracle is.
     pub fn extrapolating() -> Self {
         let mut maid = Maid::lbfgs();
         maid.line_search.extrapolate = true;

@@ -311,6 +311,26 @@ fn long_sums_agree_with_their_terms() {
     );
 }
 
+/// Two slices that overlap, and one apart from them: what lies between has no part in the sum.
+#[test]
+fn slices_with_a_gap_between_them_give_the_derivatives_of_their_terms() {
+    let x: Vec<f64> = (0..25).map(|k| (0.7 * k as f64).sin()).collect();
+    let v: Vec<f64> = (0..25).map(|k| (0.2 * k as f64).cos()).collect();
+    let (_, gradient) = swept(&dual(&x, &v), |x| {
+        let slices = [&x[..10], &x[2..12], &x[15..]];
+        Scalar::sum_each(slices, [], |[a, b, c], []| (a * b + c).sin())
+    });
+    let (_, expected) = swept(&dual(&x, &v), |x| {
+        let terms: Vec<_> = (0..10)
+            .map(|i| (x[i] * x[i + 2] + x[i + 15]).sin())
+            .collect();
+        Scalar::sum(&terms)
+    });
+    let parts = |of: &[Dual<f64>]| -> Vec<f64> { of.iter().flat_map(|d| [d.re, d.eps]).collect() };
+    close(&parts(&gradient), &parts(&expected), 1e-13);
+    assert_eq!(parts(&gradient[12..15]), [0.0; 6]);
+}
+
 /// The tape is free while a function of the user's is called: it may look at numbers on it.
 #[test]
 fn functions_along_slices_may_read_the_tape() {

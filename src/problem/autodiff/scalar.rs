@@ -181,7 +181,7 @@ pub trait Scalar:
         }
     }
     /// Σᵢ φ(aᵢ, bᵢ, …) along K slices, for a formula of K numbers and of data: one step of the tape, in one pass. A slice of one entry
-    /// counts for every i. The formula is vectorised where it is marked `#[inline(always)]` and free of choices.
+    /// counts for every i. φ, φ' and φ'' have to be in the range of the type, which in `f32` ends at 10³⁸. The formula is vectorised where it is marked `#[inline(always)]` and free of choices.
     ///
     /// ```
     /// use bilevel::problem::autodiff::Scalar;

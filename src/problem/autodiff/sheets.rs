@@ -145,7 +145,7 @@ pub fn value<S: Number>(sheets: &[Sheet<S>]) -> S {
     value
 }
 
-/// out ← the sum of the adjoints of x (`group` 0) or θ (1) of all sheets.
+/// out, of the length of x or θ, ← the sum of the adjoints of x (`group` 0) or θ (1) of all sheets.
 pub fn gather<S: Number>(sheets: &[Sheet<S>], group: usize, out: &mut [S]) {
     let Some((first, others)) = sheets.split_first() else {
         return out.fill(S::default());

@@ -337,8 +337,8 @@ impl<S: Number> Side<S> {
 }
 
 impl<S: Number> Side<S> {
-    /// Room for the slopes of a sum along slices, zeros. Slices that overlap, as neighbours in an image do, share it: the way back then meets
-    /// each number once.
+    /// Room for the slopes of a sum along slices, zeros. Slices that overlap, as neighbours in an image do, share it, with zeros for what
+    /// lies between them: the way back then meets each number once.
     fn slopes_along<const K: usize>(&mut self, slices: [Span; K]) -> SlopesAlong<S, K> {
         let (first, at) = (self.spans.len(), self.slopes.len());
         let may_overlap = |span: &Span| !span.listed && span.len != 1;
