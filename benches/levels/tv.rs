@@ -1,7 +1,7 @@
 //! TV denoising, from gradients and from a loss.
 
 use super::super::*;
-use bilevel::problem::autodiff::{Number, Parts, Scalar};
+use bilevel::problem::autodiff::{Number, Part, PartMut, Parts, Scalar, parts};
 use bilevel::simd::dispatch;
 use bilevel_problems::imaging::Image;
 use std::sync::Arc;
@@ -45,6 +45,13 @@ impl<E: Real> Tv<E> {
         };
         (right, below)
     }
+}
+
+/// The gradient of `weight` √(h² + v² + ν²) in h and v.
+#[inline(always)]
+fn flux<S: Number>(h: S, v: S, weight: S, nu2: S) -> (S, S) {
+    let scale = weight * (h.squared() + v.squared() + nu2).inverse_sqrt();
+    (scale * h, scale * v)
 }
 
 impl<E: Real> SampleLoss for Tv<E> {
@@ -111,51 +118,75 @@ impl<E: Real> Gradients for Tv<E> {
         self.loss(x, theta, 0)
     }
 
-    fn gradient<S: Number>(&self, _batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
+    fn gradient<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
+        parts::apart(x, out, |x, out| {
+            self.gradient_apart(batch, x, theta, out);
+        });
+    }
+
+    fn gradient_apart<S: Number>(
+        &self,
+        _batch: Batch<'_>,
+        x: Part<'_, S>,
+        theta: &[S],
+        mut out: PartMut<'_, S>,
+    ) -> bool {
         let (weight, nu2) = (theta[0].exp(), theta[1].times(2.0).exp());
-        let cols = self.cols;
-        // Two rows of the image, with a column more, and what flows through the borders of a row: across, from above, and below.
-        let (mut here, mut next) = (Parts::new(cols + 1), Parts::new(cols + 1));
-        let (mut above, mut below) = (Parts::new(cols), Parts::new(cols));
-        let mut across = Parts::new(cols + 1); // the first is the left border of the image
-        let last = x.len() - cols;
+        let (cols, all) = (self.cols, x.len());
+        let most = BAND * cols;
+        // What flows through the borders of the pixels of a band: to the right, behind the left border of the image; and downwards, behind
+        // that of the row above.
+        let (mut across, mut down) = (Parts::new(most + 1), Parts::new(cols + most));
         dispatch(
             #[inline(always)]
             || {
-                next.copy_from(&x[..cols]);
-                for first in (0..x.len()).step_by(cols) {
-                    std::mem::swap(&mut here, &mut next);
-                    // The last row is its own neighbour.
-                    next.copy_from(&x[(first + cols).min(last)..][..cols]);
-                    let (row, right, under) = (
-                        here.part(0..cols),
-                        here.part(1..cols + 1),
-                        next.part(0..cols),
-                    );
-                    let (mut a, mut b) = (across.part_mut(1..cols + 1), below.part_mut(0..cols));
-                    for k in 0..cols {
-                        let (h, v) = (right.get(k) - row.get(k), under.get(k) - row.get(k));
-                        let scale = weight * (h.squared() + v.squared() + nu2).inverse_sqrt();
-                        a.set(k, scale * h);
-                        b.set(k, scale * v);
+                for first in (0..all).step_by(most) {
+                    let len = most.min(all - first);
+                    let here = x.part(first..first + len);
+                    let (mut a, mut d) =
+                        (across.part_mut(1..len + 1), down.part_mut(cols..cols + len));
+                    // Those that have a row below; the last pixel of a row takes the next one for its neighbour.
+                    let upper = len.min(all - cols - first);
+                    let right = x.part(first + 1..(first + len + 1).min(all));
+                    let under = x.part(first + cols..first + cols + upper);
+                    for k in 0..upper {
+                        let (h, v) = flux(
+                            right.get(k) - here.get(k),
+                            under.get(k) - here.get(k),
+                            weight,
+                            nu2,
+                        );
+                        a.set(k, h);
+                        d.set(k, v);
                     }
-                    // Once more in the last column, which has no right neighbour.
-                    let v = under.get(cols - 1) - row.get(cols - 1);
-                    a.set(cols - 1, S::default());
-                    b.set(cols - 1, weight * (v.squared() + nu2).inverse_sqrt() * v);
-                    let (row, a, b) =
-                        (here.part(0..cols), above.part(0..cols), below.part(0..cols));
-                    let (left, right) = (across.part(0..cols), across.part(1..cols + 1));
-                    let noisy = &self.noisy[first..first + cols];
-                    for (k, (out, y)) in out[first..first + cols].iter_mut().zip(noisy).enumerate()
-                    {
-                        let through = left.get(k) - right.get(k) + a.get(k) - b.get(k);
-                        *out = row.get(k).plus(-y.to_f64()) + through;
+                    let zero = S::default();
+                    for k in upper..right.len() {
+                        a.set(k, flux(right.get(k) - here.get(k), zero, weight, nu2).0);
+                        d.set(k, zero);
                     }
-                    std::mem::swap(&mut above, &mut below);
+                    // The last column, once more.
+                    for k in (cols - 1..len).step_by(cols) {
+                        a.set(k, zero);
+                        let v = if k < upper {
+                            under.get(k) - here.get(k)
+                        } else {
+                            zero
+                        };
+                        d.set(k, flux(zero, v, weight, nu2).1);
+                    }
+                    let (left, right) = (across.part(0..len), across.part(1..len + 1));
+                    let (above, below) = (down.part(0..len), down.part(cols..cols + len));
+                    let noisy = &self.noisy[first..first + len];
+                    let mut out = out.part_mut(first..first + len);
+                    for k in 0..len {
+                        let through = left.get(k) - right.get(k) + above.get(k) - below.get(k);
+                        out.set(k, here.get(k).plus(-noisy[k].to_f64()) + through);
+                    }
+                    down.copy_within(len..len + cols, 0);
                 }
             },
         );
+        true
     }
 
     fn gradient_theta<S: Number>(&self, _batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {

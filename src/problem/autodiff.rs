@@ -62,7 +62,7 @@ pub use gradients::{Gradients, Lower, Upper};
 pub use jet::Jet;
 pub use loss::{SampleLoss, Taped};
 pub use number::{Number, Real};
-pub use parts::Parts;
+pub use parts::{Part, PartMut, Parts};
 pub use rows::Rows;
 pub use scalar::Scalar;
 pub use sheets::{Sheet, Sheets};

@@ -1,4 +1,4 @@
-//! [`Parts`]: numbers whose values and tangents lie apart, for what a gradient computes on its way.
+//! [`Parts`]: numbers whose values and tangents lie apart.
 
 use std::ops::Range;
 
@@ -7,27 +7,35 @@ use super::number::Number;
 /// Numbers of which the values lie side by side, and the tangents of dual ones in another place.
 ///
 /// In a slice of dual numbers each value has its tangent beside it, and a loop spends as many instructions on taking them apart and together
-/// again as on the formula. What is needed more than once on the way, such as the rows of an image that a difference is taken of, is better
-/// kept so. Numbers without a tangent take no room for one.
+/// again as on the formula. What a gradient needs more than once on its way is better kept so. Numbers without a tangent take no room for
+/// one.
 ///
 /// ```
-/// use bilevel::problem::autodiff::{Number, Parts};
+/// use bilevel::problem::autodiff::{Number, Part, PartMut, Parts};
 ///
-/// /// out ← the differences of neighbours, squared.
-/// fn squared_differences<S: Number>(x: &[S], out: &mut Parts<S>) {
-///     let mut kept = Parts::new(x.len());
-///     kept.copy_from(x);
-///     let n = x.len() - 1;
-///     let (here, right, mut out) = (kept.part(0..n), kept.part(1..n + 1), out.part_mut(0..n));
+/// /// out ← Dᵀ of the differences of neighbours, squared.
+/// fn example<S: Number>(x: Part<'_, S>, out: &mut PartMut<'_, S>) {
+///     let n = x.len();
+///     // What flows through the left border of each number, and through the right one of the last.
+///     let mut flux = Parts::new(n + 1);
+///     let (here, right) = (x.part(0..n - 1), x.part(1..n));
+///     let mut between = flux.part_mut(1..n);
+///     for k in 0..n - 1 {
+///         between.set(k, (right.get(k) - here.get(k)).squared());
+///     }
+///     let (left, right) = (flux.part(0..n), flux.part(1..n + 1));
 ///     for k in 0..n {
-///         out.set(k, (right.get(k) - here.get(k)).squared());
+///         out.set(k, left.get(k) - right.get(k));
 ///     }
 /// }
 /// # use bilevel::problem::autodiff::{Dual, Scalar};
-/// # let mut out = Parts::new(2);
-/// # squared_differences(&[Dual::new(1.0, 0.0), Dual::new(3.0, 1.0), Dual::new(4.0, 0.0)], &mut out);
-/// # assert_eq!(out.part(0..2).get(0), Dual::new(4.0, 4.0));
-/// # assert_eq!(out.part(0..2).get(1), Dual::new(1.0, -2.0));
+/// # let mut x = Parts::new(3);
+/// # let numbers = [Dual::new(1.0, 0.0), Dual::new(3.0, 1.0), Dual::new(4.0, 0.0)];
+/// # (0..3).for_each(|k| x.part_mut(0..3).set(k, numbers[k]));
+/// # let mut out = Parts::new(3);
+/// # example(x.part(0..3), &mut out.part_mut(0..3));
+/// # let out = [0, 1, 2].map(|k| out.part(0..3).get(k));
+/// # assert_eq!(out, [Dual::new(-4.0, -4.0), Dual::new(3.0, 6.0), Dual::new(1.0, -2.0)]);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Parts<S: Number> {
@@ -88,17 +96,37 @@ impl<S: Number> Parts<S> {
         }
     }
 
-    /// The first of them ← these.
+    /// Those from `to` on ← those in a range, as they were before.
     #[inline(always)]
-    pub fn copy_from(&mut self, numbers: &[S]) {
-        let mut part = self.part_mut(0..numbers.len());
-        for (k, &number) in numbers.iter().enumerate() {
-            part.set(k, number);
-        }
+    pub fn copy_within(&mut self, range: Range<usize>, to: usize) {
+        self.values.copy_within(range.clone(), to);
+        self.tangents.copy_within(of_tangents::<S>(range), to);
     }
 }
 
-impl<S: Number> Part<'_, S> {
+impl<'a, S: Number> Part<'a, S> {
+    /// These values with these tangents, as many, which numbers that have none ignore.
+    pub(super) fn new(values: &'a [S::Real], tangents: &'a [S::Real]) -> Self {
+        let tangents = &tangents[of_tangents::<S>(0..values.len())];
+        Part { values, tangents }
+    }
+
+    /// How many these are.
+    #[inline(always)]
+    #[allow(clippy::len_without_is_empty)] // nobody asks
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Those in a range of these, which has to lie within them.
+    #[inline(always)]
+    pub fn part(&self, range: Range<usize>) -> Part<'a, S> {
+        Part {
+            values: &self.values[range.clone()],
+            tangents: &self.tangents[of_tangents::<S>(range)],
+        }
+    }
+
     /// The k-th of these.
     #[inline(always)]
     pub fn get(&self, k: usize) -> S {
@@ -110,7 +138,22 @@ impl<S: Number> Part<'_, S> {
     }
 }
 
-impl<S: Number> PartMut<'_, S> {
+impl<'a, S: Number> PartMut<'a, S> {
+    /// These values with these tangents, as many, which numbers that have none ignore.
+    pub(super) fn new(values: &'a mut [S::Real], tangents: &'a mut [S::Real]) -> Self {
+        let tangents = &mut tangents[of_tangents::<S>(0..values.len())];
+        PartMut { values, tangents }
+    }
+
+    /// Those in a range of these, which has to lie within them.
+    #[inline(always)]
+    pub fn part_mut(&mut self, range: Range<usize>) -> PartMut<'_, S> {
+        PartMut {
+            values: &mut self.values[range.clone()],
+            tangents: &mut self.tangents[of_tangents::<S>(range)],
+        }
+    }
+
     /// The k-th of these ← `number`.
     #[inline(always)]
     pub fn set(&mut self, k: usize, number: S) {
@@ -118,5 +161,22 @@ impl<S: Number> PartMut<'_, S> {
         if dual::<S>() {
             self.tangents[k] = number.tangent();
         }
+    }
+}
+
+/// Calls `f` with x and room for as many results, both in parts, and out ← the results. Real numbers are not copied.
+pub fn apart<S: Number>(x: &[S], out: &mut [S], f: impl FnOnce(Part<'_, S>, PartMut<'_, S>)) {
+    if let (Some(x), Some(out)) = (S::as_reals(x), S::as_reals_mut(out)) {
+        return f(Part::new(x, &[]), PartMut::new(out, &mut []));
+    }
+    let (mut from, mut to) = (Parts::new(x.len()), Parts::new(out.len()));
+    let mut all = from.part_mut(0..x.len());
+    for (k, &x) in x.iter().enumerate() {
+        all.set(k, x);
+    }
+    f(from.part(0..x.len()), to.part_mut(0..out.len()));
+    let results = to.part(0..out.len());
+    for (k, out) in out.iter_mut().enumerate() {
+        *out = results.get(k);
     }
 }
