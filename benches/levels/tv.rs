@@ -1,13 +1,13 @@
 //! TV denoising, from gradients and from a loss.
 
 use super::super::*;
-use bilevel::problem::autodiff::{Number, Part, PartMut, Parts, Scalar, parts};
+use bilevel::problem::autodiff::{Number, Part, PartMut, Parts, Scalar, parts, sheets};
 use bilevel::simd::dispatch;
 use bilevel_problems::imaging::Image;
 use std::sync::Arc;
 
 /// Rows of a band.
-const BAND: usize = 8;
+const BAND: usize = 16;
 
 #[derive(Clone)]
 pub(crate) struct Tv<E> {
@@ -61,48 +61,50 @@ impl<E: Real> SampleLoss for Tv<E> {
     fn hyperparameters(&self) -> usize {
         2
     }
+    /// The mean is over bands: the tape is emptied behind each, and what is on it stays in a cache.
     fn samples(&self) -> usize {
-        1
+        self.rows.div_ceil(BAND)
     }
 
-    fn loss<S: Scalar>(&self, x: &[S], theta: &[S], _image: usize) -> S {
-        let nu2 = theta[1].times(2.0).exp();
-        let (cols, len) = (self.cols, x.len());
-        let (mut variation, mut squares) = (Vec::new(), Vec::new());
-        // Bands, which stay in a cache: all of their pixels have neighbours below, and the last of a row takes part with 0.
-        for first in (0..len).step_by(BAND * cols) {
-            let end = (first + BAND * cols).min(len);
-            squares.push(S::sum_each(
-                [&x[first..end]],
-                [&self.wide[first..end]],
-                #[inline(always)]
-                |[x], [y]| x.plus(-y).squared().times(0.5),
-            ));
-            let end = end.min(len - cols);
-            variation.push(S::sum_each(
-                [
-                    &x[first..end],
-                    &x[first + 1..end + 1],
-                    &x[first + cols..end + cols],
-                    &[nu2],
-                ],
-                [&self.inner[..end - first]],
-                #[inline(always)]
-                |[x, right, below, nu2], [inner]| {
-                    let (h, v) = ((right - x).times(inner), below - x);
-                    (h.squared() + v.squared() + nu2).sqrt()
-                },
-            ));
-        }
-        let last = &x[len - cols..];
-        variation.push(S::sum_each(
-            [&last[..cols - 1], &last[1..], &[nu2]],
-            [],
+    fn loss<S: Scalar>(&self, x: &[S], theta: &[S], band: usize) -> S {
+        let (weight, nu2) = (theta[0].exp(), theta[1].times(2.0).exp());
+        let (cols, all) = (self.cols, x.len());
+        let first = band * BAND * cols;
+        let end = (first + BAND * cols).min(all);
+        let squares = S::sum_each(
+            [&x[first..end]],
+            [&self.wide[first..end]],
             #[inline(always)]
-            |[x, right, nu2], []| ((right - x).squared() + nu2).sqrt(),
-        ));
-        variation.push(theta[1].exp());
-        theta[0].exp() * S::sum(&variation) + S::sum(&squares)
+            |[x], [y]| x.plus(-y).squared().times(0.5),
+        );
+        // Those that have a row below; the last of a row takes part with 0 across.
+        let upper = end.min(all - cols);
+        let mut variation = S::sum_each(
+            [
+                &x[first..upper],
+                &x[first + 1..upper + 1],
+                &x[first + cols..upper + cols],
+                &[nu2],
+            ],
+            [&self.inner[..upper - first]],
+            #[inline(always)]
+            |[x, right, below, nu2], [inner]| {
+                let (h, v) = ((right - x).times(inner), below - x);
+                (h.squared() + v.squared() + nu2).sqrt()
+            },
+        );
+        if end == all {
+            let last = &x[all - cols..];
+            variation += theta[1].exp();
+            variation += S::sum_each(
+                [&last[..cols - 1], &last[1..], &[nu2]],
+                [],
+                #[inline(always)]
+                |[x, right, nu2], []| ((right - x).squared() + nu2).sqrt(),
+            );
+        }
+        let bands = SampleLoss::samples(self) as f64;
+        (weight * variation + squares).times(bands)
     }
 }
 
@@ -115,7 +117,9 @@ impl<E: Real> Gradients for Tv<E> {
     }
 
     fn value<S: Number>(&self, _batch: Batch<'_>, x: &[S], theta: &[S]) -> S {
-        self.loss(x, theta, 0)
+        let bands = SampleLoss::samples(self);
+        let sum = sheets::sum(bands, |band| self.loss(x, theta, band));
+        sum.times(1.0 / bands as f64)
     }
 
     fn gradient<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {

@@ -274,6 +274,24 @@ pub(super) fn copy<T: Copy>(x: &[T], start: usize, len: usize, block: &mut [T; B
     }
 }
 
+/// The same of data, in another type.
+fn convert<E: Real>(data: &[f64], start: usize, len: usize, block: &mut [E; BLOCK]) {
+    if let Some(data) = E::same(data) {
+        return copy(data, start, len, block);
+    }
+    match data {
+        &[one] => block.fill(E::from_f64(one)),
+        _ => dispatch(
+            #[inline(always)]
+            || {
+                for (to, &d) in block.iter_mut().zip(&data[start..start + len]) {
+                    *to = E::from_f64(d);
+                }
+            },
+        ),
+    }
+}
+
 /// Numbers of K slices that are worked on together.
 pub(super) type Block<S, const K: usize> = [[S; BLOCK]; K];
 
@@ -303,7 +321,8 @@ pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
     mut keep: impl FnMut(usize, usize, &Block<S, K>),
 ) -> S {
     let mut points = [[S::default(); BLOCK]; K];
-    let mut constants = [[0.0; BLOCK]; M];
+    // In the type itself, so that registers are filled with it.
+    let mut constants = [[S::Real::default(); BLOCK]; M];
     let mut terms = [S::default(); BLOCK];
     let mut derivatives = [[S::default(); BLOCK]; K];
     let mut total = S::default();
@@ -311,7 +330,7 @@ pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
         let len = (n - start).min(BLOCK);
         fetch(start, len, &mut points);
         for (constant, data) in constants.iter_mut().zip(data) {
-            copy(data, start, len, constant);
+            convert(data, start, len, constant);
         }
         dispatch(
             #[inline(always)]
@@ -327,7 +346,7 @@ pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
                     );
                     let constants = from_fn(
                         #[inline(always)]
-                        |m| constants[m][i],
+                        |m| constants[m][i].to_f64(),
                     );
                     let jet = phi(jets, constants);
                     terms[i] = along(jet.value, jet.gradient, at);
