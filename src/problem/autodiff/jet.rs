@@ -248,9 +248,6 @@ fn rows<S: Scalar, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D
     }
 }
 
-/// Entries that are worked on together: all that is known of them stays in the first-level cache.
-const BLOCK: usize = 128;
-
 /// How far slices of these lengths go, of which those of one entry count for every i; `None` where they do not fit.
 pub(super) fn common_len<const K: usize, const M: usize>(
     lens: [usize; K],
@@ -267,33 +264,30 @@ fn entry<T: Copy>(x: &[T], i: usize) -> T {
 }
 
 /// block ← the entries from `start` on, or the only one throughout.
-pub(super) fn copy<T: Copy>(x: &[T], start: usize, len: usize, block: &mut [T; BLOCK]) {
+pub(super) fn copy<T: Copy>(x: &[T], start: usize, block: &mut [T]) {
     match x {
         &[one] => block.fill(one),
-        _ => block[..len].copy_from_slice(&x[start..start + len]),
+        _ => block.copy_from_slice(&x[start..start + block.len()]),
     }
 }
 
 /// The same of data, in another type.
-fn convert<E: Real>(data: &[f64], start: usize, len: usize, block: &mut [E; BLOCK]) {
+fn convert<E: Real>(data: &[f64], start: usize, block: &mut [E]) {
     if let Some(data) = E::same(data) {
-        return copy(data, start, len, block);
+        return copy(data, start, block);
     }
     match data {
         &[one] => block.fill(E::from_f64(one)),
         _ => dispatch(
             #[inline(always)]
             || {
-                for (to, &d) in block.iter_mut().zip(&data[start..start + len]) {
+                for (to, &d) in block.iter_mut().zip(&data[start..]) {
                     *to = E::from_f64(d);
                 }
             },
         ),
     }
 }
-
-/// Numbers of K slices that are worked on together.
-pub(super) type Block<S, const K: usize> = [[S; BLOCK]; K];
 
 /// Σᵢ φ(x₀ᵢ, x₁ᵢ, …) of numbers.
 pub(super) fn sum_of_numbers<S: Number, const K: usize, const M: usize>(
@@ -304,21 +298,33 @@ pub(super) fn sum_of_numbers<S: Number, const K: usize, const M: usize>(
     let Some(n) = common_len(x.map(<[S]>::len), data.map(<[f64]>::len)) else {
         return S::constant(f64::NAN);
     };
-    let fetch = |start: usize, len: usize, points: &mut Block<S, K>| {
-        for (point, x) in points.iter_mut().zip(x) {
-            copy(x, start, len, point);
-        }
-    };
+    let fetch = |k: usize, start: usize, numbers: &mut [S]| copy(x[k], start, numbers);
     sum_each(n, fetch, data, phi, |_, _, _| {})
 }
 
-/// Σᵢ φ(x₀ᵢ, x₁ᵢ, …) of n terms, block by block: `fetch` gets the numbers from one on, and `keep` is given the derivatives of the terms.
+/// Σᵢ φ(x₀ᵢ, x₁ᵢ, …) of n terms, block by block: `fetch` gets numbers of the k-th slice from one on, and `keep` is given the derivatives of the
+/// terms in them.
 pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
     n: usize,
-    mut fetch: impl FnMut(usize, usize, &mut Block<S, K>),
+    fetch: impl FnMut(usize, usize, &mut [S]),
     data: [&[f64]; M],
     phi: impl Fn([Jet<K, S::Real>; K], [f64; M]) -> Jet<K, S::Real>,
-    mut keep: impl FnMut(usize, usize, &Block<S, K>),
+    keep: impl FnMut(usize, usize, &[S]),
+) -> S {
+    // All that is known of a block stays in the first-level cache, and a short sum does not pay for the room of a long one.
+    match (n, size_of::<S>()) {
+        (..=16, _) => blocks::<S, K, M, 16>(n, fetch, data, phi, keep),
+        (_, ..=8) => blocks::<S, K, M, 256>(n, fetch, data, phi, keep),
+        _ => blocks::<S, K, M, 128>(n, fetch, data, phi, keep),
+    }
+}
+
+fn blocks<S: Number, const K: usize, const M: usize, const BLOCK: usize>(
+    n: usize,
+    mut fetch: impl FnMut(usize, usize, &mut [S]),
+    data: [&[f64]; M],
+    phi: impl Fn([Jet<K, S::Real>; K], [f64; M]) -> Jet<K, S::Real>,
+    mut keep: impl FnMut(usize, usize, &[S]),
 ) -> S {
     let mut points = [[S::default(); BLOCK]; K];
     // In the type itself, so that registers are filled with it.
@@ -328,14 +334,17 @@ pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
     let mut total = S::default();
     for start in (0..n).step_by(BLOCK) {
         let len = (n - start).min(BLOCK);
-        fetch(start, len, &mut points);
-        for (constant, data) in constants.iter_mut().zip(data) {
-            convert(data, start, len, constant);
+        for (k, points) in points.iter_mut().enumerate() {
+            fetch(k, start, &mut points[..len]);
+        }
+        for (constants, data) in constants.iter_mut().zip(data) {
+            convert(data, start, &mut constants[..len]);
         }
         dispatch(
             #[inline(always)]
             || {
-                for i in 0..len {
+                // Within the arrays, for the compiler too: with a check in the loop the last numbers would be done one by one.
+                for i in 0..len.min(BLOCK) {
                     let at: [S; K] = from_fn(
                         #[inline(always)]
                         |k| points[k][i],
@@ -356,7 +365,9 @@ pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
                 }
             },
         );
-        keep(start, len, &derivatives);
+        for (k, derivatives) in derivatives.iter().enumerate() {
+            keep(k, start, &derivatives[..len]);
+        }
         total += lane_sum(&terms[..len]);
     }
     total

@@ -1,7 +1,7 @@
 //! Functions of recorded scalars: a step each.
 
-use super::{Kind, Tape, Var, gathered};
-use crate::problem::autodiff::jet::{self, Block, Jet};
+use super::{Kind, Span, Tape, Var, gathered};
+use crate::problem::autodiff::jet::{self, Jet};
 use crate::problem::autodiff::number::{self, Number};
 use crate::problem::autodiff::scalar::Scalar;
 
@@ -162,34 +162,29 @@ impl<S: Number> Scalar for Var<S> {
         let Some(n) = jet::common_len(x.map(<[Self]>::len), data.map(<[f64]>::len)) else {
             return Self::constant(f64::NAN);
         };
-        // The tape is borrowed for a moment a block, and free while the formula is called.
+        // The tape is borrowed for a moment at a time, and free while the formula is called.
         let (spans, slopes) = S::with_tape(|Tape { side, .. }| {
             let spans = x.map(|x| side.span(x));
             (spans, side.slopes_along(spans))
         });
-        let fetch = |start: usize, len: usize, points: &mut Block<S, K>| {
+        let fetch = |k: usize, start: usize, numbers: &mut [S]| {
+            let span: Span = spans[k];
             S::with_tape(|Tape { line, side }| {
-                for (point, span) in points.iter_mut().zip(spans) {
-                    if span.listed && span.len > 1 {
-                        let places = &side.places[span.range()][start..start + len];
-                        for (point, &place) in point.iter_mut().zip(places) {
-                            *point = line.values[place as usize];
-                        }
-                    } else {
-                        jet::copy(&line.values[span.range()], start, len, point);
+                if span.listed && span.len > 1 {
+                    let places = &side.places[span.range()][start..];
+                    for (number, &place) in numbers.iter_mut().zip(places) {
+                        *number = line.values[place as usize];
                     }
+                } else {
+                    jet::copy(&line.values[span.range()], start, numbers);
                 }
             });
         };
-        let keep = |start: usize, len: usize, derivatives: &Block<S, K>| {
-            S::with_tape(|Tape { side, .. }| {
-                let each = derivatives.iter().zip(slopes.of_slices).zip(spans);
-                for ((derivatives, at), span) in each {
-                    match span.len {
-                        1 => side.slopes[at] += jet::lane_sum(&derivatives[..len]),
-                        _ => number::add_to(&mut side.slopes[at + start..], &derivatives[..len]),
-                    }
-                }
+        let keep = |k: usize, start: usize, derivatives: &[S]| {
+            let at = slopes.of_slices[k];
+            S::with_tape(|Tape { side, .. }| match spans[k].len {
+                1 => side.slopes[at] += jet::lane_sum(derivatives),
+                _ => number::add_to(&mut side.slopes[at + start..], derivatives),
             });
         };
         let total = jet::sum_each(n, fetch, data, phi, keep);
