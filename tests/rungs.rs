@@ -8,6 +8,8 @@ mod agreement;
 mod common;
 
 mod rungs {
+    #[path = "../../benches/levels/tv.rs"]
+    mod banded;
     mod deblurring;
     mod foe;
     mod imaging;

@@ -1,7 +1,10 @@
 //! TV denoising, from gradients and from a loss.
 
-use super::super::*;
-use bilevel::problem::autodiff::{Number, Part, PartMut, Parts, Scalar, parts, sheets};
+use bilevel::problem::autodiff::{
+    Gradients, Number, Part, PartMut, Parts, Real, SampleLoss, Scalar,
+};
+use bilevel::problem::autodiff::{parts, sheets};
+use bilevel::problem::minibatch::Batch;
 use bilevel::simd::dispatch;
 use bilevel_problems::imaging::Image;
 use std::sync::Arc;

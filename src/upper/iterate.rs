@@ -6,10 +6,13 @@ use super::constraint::Reduced;
 use super::direction::{Curvature, Direction, Memory};
 use super::line_search::{Backtracking, Past, Values};
 use crate::error::Error;
-use crate::hypergradient::{Accuracy, Evaluation, Hypergradient, Trust};
+use crate::hypergradient::{Accuracy, Hypergradient, Trust};
 use crate::oracle::Oracle;
 use crate::upper::Iteration;
 use crate::vector::Vector;
+use search::{Found, Search};
+
+mod search;
 
 /// A first trial step is at most this many times as long as the last step, where that is remembered: beyond, its curvature says little.
 const REACH: f64 = 10.0;
@@ -225,25 +228,6 @@ impl<T: Vector, S> Iterate<T, S> {
         }
     }
 
-    /// candidate ← P_α(θ − αp); returns `share`·Δ of that step.
-    fn place(
-        &self,
-        rule: &Backtracking,
-        z: &T,
-        aim: &Aim<T>,
-        alpha: f64,
-        share: f64,
-        candidate: &mut T,
-    ) -> f64 {
-        candidate.copy_from(&self.theta);
-        candidate.axpy(-alpha, aim.p.as_ref().unwrap_or(z));
-        if rule.constraint.is_none() {
-            return share * alpha * aim.steepness * aim.length;
-        }
-        rule.constraint.project(alpha, candidate);
-        share * self.promise(rule, z, candidate).0
-    }
-
     /// Δ(s) and ‖s‖ of the step s to `there`.
     fn promise(&self, rule: &Backtracking, z: &T, there: &T) -> (f64, f64) {
         let mut s = there.clone();
@@ -265,175 +249,45 @@ impl<T: Vector, S> Iterate<T, S> {
         terms: &Terms,
         row: &mut Iteration,
     ) -> Result<Searched, Error> {
-        let mut alpha = aim.alpha;
-        self.step.get_or_insert(alpha);
+        self.step.get_or_insert(aim.alpha);
         let here = match terms.judge {
             Judge::Computed => z.value.value,
             Judge::Bounds => z.value.lower,
             Judge::GoalOriented => z.goal_oriented,
         };
-        let reference = self.past.reference(rule.acceptance, here);
-        let mut candidate = self.theta.clone();
-        let mut trial = oracle.begin_trial(&self.oracle);
-        let mut ended = Searched::Failed;
-        for i in 0..terms.trials {
-            if i > 0 {
-                oracle.reset_trial(&self.oracle, &mut trial);
-            }
-            let promised = self.place(rule, &z.gradient, &aim, alpha, terms.share, &mut candidate);
-            let at = (&candidate, &mut trial);
-            let Some(tried) = self.look(rule, oracle, at, (reference, promised), terms, row)?
-            else {
-                alpha *= rule.shrink;
-                continue;
-            };
-            if tried.accepted {
-                if rule.extrapolate && i == 0 {
-                    let mut best = (alpha, tried, candidate, trial);
-                    self.go_on(
-                        rule,
-                        oracle,
-                        z,
-                        &aim,
-                        (here, reference),
-                        terms,
-                        &mut best,
-                        row,
-                    )?;
-                    (alpha, _, candidate, trial) = best;
-                }
-                oracle.end_trial(&mut self.oracle, trial, true);
+        let search = Search {
+            from: self,
+            rule,
+            oracle,
+            z,
+            aim: &aim,
+            terms,
+            here,
+            reference: self.past.reference(rule.acceptance, here),
+        };
+        let (found, trial) = search.run(row)?;
+        oracle.end_trial(&mut self.oracle, trial, matches!(found, Found::Step { .. }));
+        match found {
+            Found::Step { alpha, theta } => {
                 self.past.commit(rule.acceptance, here);
                 self.memory
                     .commit(rule.direction, &z.gradient, aim.curvature);
-                let theta = std::mem::replace(&mut self.theta, candidate);
+                let before = std::mem::replace(&mut self.theta, theta);
                 if rule.remembers() {
-                    self.last = Some((theta, z.gradient.clone(), z.error_bound));
+                    self.last = Some((before, z.gradient.clone(), z.error_bound));
                 }
                 self.step = Some(rule.growth * alpha);
                 row.step = Some(alpha);
-                return Ok(Searched::Moved);
+                Ok(Searched::Moved)
             }
-            let change = tried.change(z, here, terms);
-            if terms.judge == Judge::Bounds {
-                let width = (tried.there - tried.computed) + (z.value.value - here);
-                let seen = reference - tried.there + width;
-                if seen > promised && width.is_finite() {
-                    ended = Searched::TooWide(width / (seen - promised));
-                    if terms.blames_bounds {
-                        break;
-                    }
+            Found::TooWide(factor) => Ok(Searched::TooWide(factor)),
+            Found::Nothing => {
+                if aim.p.is_some() {
+                    // The memory may be of another region: forget it.
+                    self.memory.clear();
                 }
+                Ok(Searched::Failed)
             }
-            alpha = rule.shorter(alpha, promised / terms.share, change);
-        }
-        oracle.end_trial(&mut self.oracle, trial, false);
-        if matches!(ended, Searched::Failed) && aim.p.is_some() {
-            // The memory may be of another region: forget it.
-            self.memory.clear();
-        }
-        Ok(ended)
-    }
-
-    /// Evaluates a trial and judges it; `None` where the problem is not defined or not finite.
-    fn look<O: Oracle<Theta = T, State = S>>(
-        &self,
-        rule: &Backtracking,
-        oracle: &O,
-        (candidate, trial): (&T, &mut S),
-        (reference, promised): (f64, f64),
-        terms: &Terms,
-        row: &mut Iteration,
-    ) -> Result<Option<Tried>, Error> {
-        row.trials += 1;
-        let Evaluation { value, work, .. } = match oracle.value(candidate, terms.epsilon, trial) {
-            Ok(evaluation) => evaluation,
-            Err(Error::NotFinite { .. } | Error::InvalidArgument { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        row.work += work;
-        let penalty = rule.constraint.penalty(candidate);
-        let computed = value.value + penalty;
-        // Below the reference, too, where values are not bounds: a decrease that drowns in rounding is none.
-        let (there, accepted) = match terms.judge {
-            Judge::Computed => (
-                computed,
-                computed < reference && computed <= reference - promised,
-            ),
-            Judge::Bounds => {
-                let upper = value.upper + penalty;
-                (upper, upper - reference <= -promised)
-            }
-            Judge::GoalOriented => {
-                let work = &mut row.work;
-                let error = oracle.correction(candidate, &self.oracle, trial, work);
-                let there = computed - error;
-                (there, there < reference && there <= reference - promised)
-            }
-        };
-        Ok(Some(Tried {
-            computed,
-            there,
-            promised,
-            accepted: accepted && promised > 0.0,
-        }))
-    }
-
-    /// From an accepted trial on to longer ones, as long as the parabola through the last of them has its minimum further out, and they are
-    /// accepted and better.
-    #[allow(clippy::too_many_arguments)] // a part of the search
-    fn go_on<O: Oracle<Theta = T, State = S>>(
-        &self,
-        rule: &Backtracking,
-        oracle: &O,
-        z: &Hypergradient<T>,
-        aim: &Aim<T>,
-        (here, reference): (f64, f64),
-        terms: &Terms,
-        best: &mut (f64, Tried, T, S),
-        row: &mut Iteration,
-    ) -> Result<(), Error> {
-        let mut candidate = self.theta.clone();
-        // The first of this search was the one that was accepted.
-        for _ in 1..terms.trials {
-            let (alpha, tried, theta, state) = &mut *best;
-            let promise = tried.promised / terms.share;
-            let change = tried.change(z, here, terms);
-            let Some(longer) = rule.longer(*alpha, promise, change) else {
-                break;
-            };
-            let promised = self.place(rule, &z.gradient, aim, longer, terms.share, &mut candidate);
-            if candidate.to_f64() == theta.to_f64() {
-                break; // a corner of what θ is constrained to
-            }
-            let mut trial = oracle.begin_trial(state);
-            let at = (&candidate, &mut trial);
-            let there = self.look(rule, oracle, at, (reference, promised), terms, row)?;
-            let better = there.filter(|there| there.accepted && there.there < tried.there);
-            // What it learned is part of the best one from here on, as that will be of θ.
-            oracle.end_trial(state, trial, better.is_some());
-            let Some(better) = better else { break };
-            (*alpha, *tried) = (longer, better);
-            std::mem::swap(theta, &mut candidate);
-        }
-        Ok(())
-    }
-}
-
-/// A trial: the computed value, the one that is compared, and the share of Δ that had to be seen.
-struct Tried {
-    computed: f64,
-    there: f64,
-    promised: f64,
-    accepted: bool,
-}
-
-impl Tried {
-    /// F(θ⁺) − F(θ), as an estimate.
-    fn change<T>(&self, z: &Hypergradient<T>, here: f64, terms: &Terms) -> f64 {
-        match terms.judge {
-            Judge::Bounds => self.computed - z.value.value,
-            _ => self.there - here,
         }
     }
 }

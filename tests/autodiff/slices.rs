@@ -268,47 +268,49 @@ fn nothing_panics_for_numbers_that_are_not_finite() {
     }
 }
 
-/// Several blocks of terms, of slices that lie side by side, that do not, and of one entry, with data of both kinds.
+fn parts(of: &[Dual<f64>]) -> Vec<f64> {
+    of.iter().flat_map(|d| [d.re, d.eps]).collect()
+}
+
+/// Less than a block of terms and several, of slices that lie side by side, that do not, and of one entry, with data of both kinds.
 #[test]
 fn long_sums_agree_with_their_terms() {
-    const N: usize = 300;
-    let x: Vec<f64> = (0..=N).map(|k| (0.7 * k as f64).sin()).collect();
-    let v: Vec<f64> = (0..=N).map(|k| (0.2 * k as f64).cos()).collect();
-    let data: Vec<f64> = (0..N).map(|k| (0.1 * k as f64).cos()).collect();
     fn at_once<S: Scalar>(x: &[S], data: &[f64]) -> S {
-        let backwards: Vec<S> = x[..N].iter().rev().copied().collect();
-        let slices: [&[S]; 4] = [&x[..N], &x[1..], &backwards, &x[5..6]];
+        let n = data.len();
+        let backwards: Vec<S> = x[..n].iter().rev().copied().collect();
+        let slices: [&[S]; 4] = [&x[..n], &x[1..], &backwards, &x[5..6]];
         S::sum_each(slices, [data, &[0.5]], |[a, b, c, d], [e, f]| {
             (a.times(e) * b + c.squared() * d).plus(f).sin()
         })
     }
     fn one_by_one<S: Scalar>(x: &[S], data: &[f64]) -> S {
-        let terms: Vec<S> = (0..N)
+        let n = data.len();
+        let terms: Vec<S> = (0..n)
             .map(|i| {
-                let (a, b, c, d) = (x[i], x[i + 1], x[N - 1 - i], x[5]);
+                let (a, b, c, d) = (x[i], x[i + 1], x[n - 1 - i], x[5]);
                 (a.times(data[i]) * b + c.squared() * d).plus(0.5).sin()
             })
             .collect();
         S::sum(&terms)
     }
-    close(&[at_once(&x, &data)], &[one_by_one(&x, &data)], 1e-13);
-    let single: Vec<f32> = x.iter().map(|&x| x as f32).collect();
-    close(
-        &[at_once(&single, &data).into()],
-        &[at_once(&x, &data)],
-        1e-4,
-    );
-    let (value, gradient) = swept(&dual(&x, &v), |x| at_once(x, &data));
-    let (expected, slopes) = swept(&dual(&x, &v), |x| one_by_one(x, &data));
-    close(&[value.re, value.eps], &[expected.re, expected.eps], 1e-12);
-    let parts = |of: &[Dual<f64>]| -> Vec<f64> { of.iter().flat_map(|d| [d.re, d.eps]).collect() };
-    close(&parts(&gradient), &parts(&slopes), 1e-12);
-    let (_, again) = swept(&x, |x| at_once(x, &data));
-    close(
-        &again,
-        &gradient.iter().map(|d| d.re).collect::<Vec<_>>(),
-        1e-13,
-    );
+    for n in [6, 16, 17, 128, 129, 300, 513] {
+        let x: Vec<f64> = (0..=n).map(|k| (0.7 * k as f64).sin()).collect();
+        let v: Vec<f64> = (0..=n).map(|k| (0.2 * k as f64).cos()).collect();
+        let data: Vec<f64> = (0..n).map(|k| (0.1 * k as f64).cos()).collect();
+        close(&[at_once(&x, &data)], &[one_by_one(&x, &data)], 1e-13);
+        let (value, gradient) = swept(&dual(&x, &v), |x| at_once(x, &data));
+        let (expected, slopes) = swept(&dual(&x, &v), |x| one_by_one(x, &data));
+        close(&[value.re, value.eps], &[expected.re, expected.eps], 1e-12);
+        close(&parts(&gradient), &parts(&slopes), 1e-12);
+        let values: Vec<f64> = gradient.iter().map(|d| d.re).collect();
+        let (_, again) = swept(&x, |x| at_once(x, &data));
+        close(&again, &values, 1e-13);
+        let single: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+        let (sum, again) = swept(&single, |x| at_once(x, &data));
+        close(&[sum.into()], &[value.re], 1e-4);
+        let again: Vec<f64> = again.iter().map(|&a| a.into()).collect();
+        close(&again, &values, 1e-5);
+    }
 }
 
 /// Two slices that overlap, and one apart from them: what lies between has no part in the sum.
@@ -326,7 +328,6 @@ fn slices_with_a_gap_between_them_give_the_derivatives_of_their_terms() {
             .collect();
         Scalar::sum(&terms)
     });
-    let parts = |of: &[Dual<f64>]| -> Vec<f64> { of.iter().flat_map(|d| [d.re, d.eps]).collect() };
     close(&parts(&gradient), &parts(&expected), 1e-13);
     assert_eq!(parts(&gradient[12..15]), [0.0; 6]);
 }

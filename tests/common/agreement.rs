@@ -252,9 +252,11 @@ impl Points {
         let (by_hand, taped) = lowers::<X::Entry, _>(mine);
         none(name, "gradients", self.lower_differences(shipped, &by_hand));
         none(name, "loss", self.lower_differences(shipped, &taped));
-        // ∇θg, which a lower level that is no finite sum does not have.
-        let between = self.batch_lower_differences(&by_hand, &taped);
-        none(name, "gradients and loss", between);
+        // ∇θg, which a lower level that is no finite sum does not have; where the loss is not in more parts than the gradients.
+        if by_hand.samples() == taped.samples() {
+            let between = self.batch_lower_differences(&by_hand, &taped);
+            none(name, "gradients and loss", between);
+        }
     }
 
     /// The same for a finite sum, on all samples and on batches.

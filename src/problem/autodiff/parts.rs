@@ -13,8 +13,8 @@ use super::number::Number;
 /// ```
 /// use bilevel::problem::autodiff::{Number, Part, PartMut, Parts};
 ///
-/// /// out ← Dᵀ of the differences of neighbours, squared.
-/// fn example<S: Number>(x: Part<'_, S>, out: &mut PartMut<'_, S>) {
+/// /// out ← the gradient of ⅓ Σₖ (xₖ₊₁ − xₖ)³.
+/// fn gradient<S: Number>(x: Part<'_, S>, out: &mut PartMut<'_, S>) {
 ///     let n = x.len();
 ///     // What flows through the left border of each number, and through the right one of the last.
 ///     let mut flux = Parts::new(n + 1);
@@ -33,7 +33,7 @@ use super::number::Number;
 /// # let numbers = [Dual::new(1.0, 0.0), Dual::new(3.0, 1.0), Dual::new(4.0, 0.0)];
 /// # (0..3).for_each(|k| x.part_mut(0..3).set(k, numbers[k]));
 /// # let mut out = Parts::new(3);
-/// # example(x.part(0..3), &mut out.part_mut(0..3));
+/// # gradient(x.part(0..3), &mut out.part_mut(0..3));
 /// # let out = [0, 1, 2].map(|k| out.part(0..3).get(k));
 /// # assert_eq!(out, [Dual::new(-4.0, -4.0), Dual::new(3.0, 6.0), Dual::new(1.0, -2.0)]);
 /// ```

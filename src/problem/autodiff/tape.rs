@@ -334,9 +334,7 @@ impl<S: Number> Side<S> {
             listed: true,
         }
     }
-}
 
-impl<S: Number> Side<S> {
     /// Room for the slopes of a sum along slices, zeros. Slices that overlap, as neighbours in an image do, share it, with zeros for what
     /// lies between them: the way back then meets each number once.
     fn slopes_along<const K: usize>(&mut self, slices: [Span; K]) -> SlopesAlong<S, K> {

@@ -111,9 +111,7 @@ impl<S: Number> Tape<S> {
                 }
                 Kind::Added { a, b } => {
                     for x in [a, b] {
-                        spread(before, places, left, x, |x| {
-                            x.iter_mut().zip(after.iter()).for_each(|(x, &y)| *x += y);
-                        });
+                        spread(before, places, left, x, |x| number::add_to(x, after));
                     }
                 }
                 Kind::Multiplied { a, b } => {
