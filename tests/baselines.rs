@@ -9,8 +9,8 @@ use bilevel::run::{JsonLines, Table};
 use bilevel::tpe::Tpe;
 use bilevel::{
     Accuracy, Bounded, Budget, DerivativeFree, Error, Evaluation, GridSearch, Hypergradient,
-    Implicit, Limits, Oracle, RandomSearch, Region, Report, Run, SolveStatus, Solver, Status,
-    Trust, UpperLevel, Work,
+    Implicit, ImplicitState, Limits, Maid, Oracle, RandomSearch, Region, Report, Run, SolveStatus,
+    Solver, Status, Trust, UpperLevel, Work,
 };
 use bilevel_problems::imaging::{Norm, TvOracle, Weights, tv_denoising};
 use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
@@ -641,6 +641,31 @@ fn points_outside_the_domain_are_passed_over_and_a_theta_outside_is_an_error() {
             .start(vec![1.0; 2])
             .is_err()
     );
+}
+
+/// The first step is accepted, four times as far the problem is not defined.
+#[test]
+fn an_extrapolation_out_of_the_domain_keeps_the_step_that_was_accepted() {
+    const STEP: f64 = 1e-3;
+    let mut problems = (0..20).map(|seed| Quadratic::random(20, 2, 10.0, seed));
+    let problem = problems.find(|p| p.optimum()[0] > 0.1).unwrap();
+    let mut theta = vec![0.0, problem.optimum()[1]];
+    for _ in 0..50 {
+        theta[0] = 2.5 * STEP * problem.gradient(&theta)[0];
+    }
+    let mut maid = Maid::with_accuracy(1e-8);
+    maid.line_search.initial_step = Some(STEP);
+    maid.line_search.extrapolate = true;
+    let run = |oracle: &dyn Oracle<Theta = Vec<f64>, State = ImplicitState<Vec<f64>>>| {
+        let run = Run::new(&oracle, maid.clone()).max_iterations(1);
+        run.start(theta.clone()).unwrap()
+    };
+    let whole = run(&oracle(&problem));
+    let half = run(&HalfSpace(oracle(&problem)));
+    let (whole, half) = (&whole.trace.rows()[..2], &half.trace.rows()[..2]);
+    assert!(whole[0].step > Some(3.0 * STEP), "{:?}", whole[0]);
+    assert_eq!((half[0].trials, half[0].step), (2, Some(STEP)));
+    assert!(problem.value(&half[1].theta) < problem.value(&theta));
 }
 
 #[test]

@@ -47,13 +47,22 @@ fn non_monotone() -> Vec<Maid> {
         maid.line_search.acceptance = acceptance;
         maid
     };
-    vec![Maid::non_monotone(), with(Acceptance::Max { memory: 5 })]
+    let mut going_on = Maid::non_monotone();
+    going_on.line_search.extrapolate = true;
+    vec![
+        Maid::non_monotone(),
+        with(Acceptance::Max { memory: 5 }),
+        going_on,
+    ]
 }
 
 fn all() -> Vec<Maid> {
     let mut all = monotone();
     all.extend(non_monotone());
     all.push(Maid::goal_oriented());
+    let mut going_on = Maid::goal_oriented();
+    going_on.line_search.extrapolate = true;
+    all.push(going_on);
     all
 }
 
@@ -221,6 +230,47 @@ fn a_step_that_was_too_short_goes_on_to_the_minimum_along_its_direction() {
         (long.trials - 1) as f64 >= (step / 1e-3).log(4.0),
         "{long:?}"
     );
+}
+
+/// From steps that are far too short, so that every first search goes on: under constraints the minimum lies where they end.
+#[test]
+fn what_an_extrapolation_accepts_is_feasible_and_decreases_the_exact_objective() {
+    for constraint in constraints() {
+        for values in [Values::Bounds, Values::GoalOriented] {
+            for seed in 0..3 {
+                let problem = Quadratic::random(20, 3, 30.0, seed);
+                let mut maid = first_accuracy(with_constraint(Maid::default(), &constraint), 1e-8);
+                maid.line_search.initial_step = Some(1e-3);
+                maid.line_search.extrapolate = true;
+                maid.line_search.values = values;
+                let report = Run::new(&oracle(&problem), maid)
+                    .tolerance(1e-5)
+                    .start(vec![2.0, -2.0, 2.0])
+                    .unwrap();
+                let case = format!("{constraint:?} {values:?} seed {seed}\n{report}");
+                assert_eq!(report.status, Status::Converged, "{case}");
+                let rows = report.trace.rows();
+                assert!(
+                    rows[0].trials > 1 && rows[0].step > Some(3e-3),
+                    "{:?}",
+                    rows[0]
+                );
+                let value = |r: &Iteration| problem.value(&r.theta) + constraint.penalty(&r.theta);
+                for pair in rows.windows(2) {
+                    assert_feasible(&constraint, &pair[1].theta);
+                    let (from, to) = (value(&pair[0]), value(&pair[1]));
+                    // Estimates err by what is of second order in the accuracy.
+                    let room = match values {
+                        Values::GoalOriented => pair[1].accuracy.epsilon.powi(2),
+                        _ => 4.0 * f64::EPSILON * from,
+                    };
+                    assert!(to < from + room, "{from} {to} {case}");
+                }
+                let error = common::distance(&report.theta, &solution(&problem, &constraint));
+                assert!(error <= 1e-4, "{error:e} {case}");
+            }
+        }
+    }
 }
 
 #[test]
