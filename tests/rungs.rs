@@ -16,6 +16,7 @@ mod rungs {
     mod least_squares;
     mod linear_models;
     mod mistakes;
+    mod ridge;
     mod spectrum;
     mod sure;
     mod tikhonov;
