@@ -650,6 +650,7 @@ fn an_extrapolation_out_of_the_domain_keeps_the_step_that_was_accepted() {
     let mut problems = (0..20).map(|seed| Quadratic::random(20, 2, 10.0, seed));
     let problem = problems.find(|p| p.optimum()[0] > 0.1).unwrap();
     let mut theta = vec![0.0, problem.optimum()[1]];
+    // θ₁ = 2.5 α ∂F/∂θ₁ < 0: a step α stays inside, one of 4α does not.
     for _ in 0..50 {
         theta[0] = 2.5 * STEP * problem.gradient(&theta)[0];
     }

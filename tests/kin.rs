@@ -232,7 +232,7 @@ fn a_step_that_was_too_short_goes_on_to_the_minimum_along_its_direction() {
     );
 }
 
-/// From steps that are far too short, so that every first search goes on: under constraints the minimum lies where they end.
+/// From steps that are far too short, so that every first search goes on, into the border of what is feasible too.
 #[test]
 fn what_an_extrapolation_accepts_is_feasible_and_decreases_the_exact_objective() {
     for constraint in constraints() {
@@ -260,15 +260,33 @@ fn what_an_extrapolation_accepts_is_feasible_and_decreases_the_exact_objective()
                     assert_feasible(&constraint, &pair[1].theta);
                     let (from, to) = (value(&pair[0]), value(&pair[1]));
                     // Estimates err by what is of second order in the accuracy.
-                    let room = match values {
-                        Values::GoalOriented => pair[1].accuracy.epsilon.powi(2),
-                        _ => 4.0 * f64::EPSILON * from,
+                    let estimated = match values {
+                        Values::GoalOriented => pair[0].accuracy.epsilon.powi(2),
+                        _ => 0.0,
                     };
+                    let room = estimated + 4.0 * f64::EPSILON * from;
                     assert!(to < from + room, "{from} {to} {case}");
                 }
                 let error = common::distance(&report.theta, &solution(&problem, &constraint));
                 assert!(error <= 1e-4, "{error:e} {case}");
             }
+        }
+    }
+}
+
+#[test]
+fn all_kin_extrapolate_where_they_are_told_to() {
+    let problem = Quadratic::random(20, 3, 30.0, 4);
+    for maid in all() {
+        let mut maid = first_accuracy(maid, 1e-8);
+        maid.line_search.initial_step = Some(1e-3);
+        for extrapolate in [false, true] {
+            maid.line_search.extrapolate = extrapolate;
+            let oracle = oracle(&problem);
+            let run = Run::new(&oracle, maid.clone()).max_iterations(1);
+            let report = run.start(vec![2.0, -2.0, 2.0]).unwrap();
+            let row = &report.trace.rows()[0];
+            assert_eq!(row.step > Some(3e-3), extrapolate, "{report}\n{row:?}");
         }
     }
 }

@@ -1,9 +1,8 @@
-//! TV denoising, from gradients and from a loss.
+//! TV denoising, from gradients and from a loss; tested by `tests/rungs/tv.rs`.
 
 use bilevel::problem::autodiff::{
-    Gradients, Number, Part, PartMut, Parts, Real, SampleLoss, Scalar,
+    Gradients, Number, Part, PartMut, Parts, Real, SampleLoss, Scalar, parts, sheets,
 };
-use bilevel::problem::autodiff::{parts, sheets};
 use bilevel::problem::minibatch::Batch;
 use bilevel::simd::dispatch;
 use bilevel_problems::imaging::Image;
@@ -185,9 +184,9 @@ impl<E: Real> Gradients for Tv<E> {
                     let (above, below) = (down.part(0..len), down.part(cols..cols + len));
                     let noisy = &self.noisy[first..first + len];
                     let mut out = out.part_mut(first..first + len);
-                    for k in 0..len {
+                    for (k, y) in noisy.iter().enumerate() {
                         let through = left.get(k) - right.get(k) + above.get(k) - below.get(k);
-                        out.set(k, here.get(k).plus(-noisy[k].to_f64()) + through);
+                        out.set(k, here.get(k).plus(-y.to_f64()) + through);
                     }
                     down.copy_within(len..len + cols, 0);
                 }

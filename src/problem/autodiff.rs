@@ -44,7 +44,7 @@
 //! # Ok::<(), bilevel::Error>(())
 //! ```
 //!
-//! The gradient of an image, short beside what it reads, is twice as fast in dual numbers with its [values and tangents apart](parts).
+//! A gradient that is short beside what it reads, as that of an image, is faster in dual numbers with [values and tangents apart](parts).
 //!
 //! A loss that is NaN ends the run with an error that names the sample. Derivatives are those of the code that ran: a branch on
 //! [`Scalar::value`] is differentiated along the side that was taken.

@@ -293,7 +293,7 @@ fn long_sums_agree_with_their_terms() {
             .collect();
         S::sum(&terms)
     }
-    for n in [6, 16, 17, 128, 129, 300, 513] {
+    for n in [6, 16, 17, 128, 129, 256, 257, 513] {
         let x: Vec<f64> = (0..=n).map(|k| (0.7 * k as f64).sin()).collect();
         let v: Vec<f64> = (0..=n).map(|k| (0.2 * k as f64).cos()).collect();
         let data: Vec<f64> = (0..n).map(|k| (0.1 * k as f64).cos()).collect();
@@ -306,11 +306,43 @@ fn long_sums_agree_with_their_terms() {
         let (_, again) = swept(&x, |x| at_once(x, &data));
         close(&again, &values, 1e-13);
         let single: Vec<f32> = x.iter().map(|&x| x as f32).collect();
-        let (sum, again) = swept(&single, |x| at_once(x, &data));
-        close(&[sum.into()], &[value.re], 1e-4);
+        close(&[at_once(&single, &data).into()], &[value.re], 1e-4);
+        let pairs = x
+            .iter()
+            .zip(&v)
+            .map(|(&x, &v)| Dual::new(x as f32, v as f32));
+        let (sum, again) = swept(&pairs.collect::<Vec<_>>(), |x| at_once(x, &data));
+        close(
+            &[sum.re.into(), sum.eps.into()],
+            &[value.re, value.eps],
+            1e-4,
+        );
+        let again: Vec<f64> = again
+            .iter()
+            .flat_map(|d| [d.re.into(), d.eps.into()])
+            .collect();
+        close(&again, &parts(&gradient), 1e-5);
+        let (_, again) = swept(&single, |x| at_once(x, &data));
         let again: Vec<f64> = again.iter().map(|&a| a.into()).collect();
         close(&again, &values, 1e-5);
     }
+}
+
+/// Data are numbers of the type that a formula is computed in, in a sum within a sum too.
+#[test]
+fn data_are_rounded_to_the_type_of_the_numbers() {
+    let large = [1e8, 2e8, 3e8];
+    let next = large.map(|d| d + 1.0);
+    fn differences<S: Scalar>(x: &[S], a: &[f64], b: &[f64]) -> S {
+        S::sum_each([x], [a, b], |[x], [a, b]| x.times(b - a))
+    }
+    assert_eq!(differences(&[1.0; 3], &large, &next), 3.0);
+    assert_eq!(differences(&[1f32; 3], &large, &next), 0.0);
+    fn within<S: Scalar>(x: &[S], a: &[f64], b: &[f64]) -> S {
+        S::sum_each([x], [], |[x], []| differences(&[x; 3], a, b))
+    }
+    assert_eq!(within(&[1.0; 2], &large, &next), 6.0);
+    assert_eq!(within(&[1f32; 2], &large, &next), 0.0);
 }
 
 /// Two slices that overlap, and one apart from them: what lies between has no part in the sum.

@@ -242,6 +242,38 @@ impl Points {
         })
     }
 
+    /// The same where the loss is a mean over more parts than the gradients, which are compared on all of them.
+    pub(crate) fn lower_in_parts<X: Made>(
+        &self,
+        name: &str,
+        shipped: &impl LowerLevel<Theta = Vec<f64>, X = X>,
+        mine: &(impl Gradients + SampleLoss + Clone),
+    ) {
+        let (by_hand, taped) = self.lower_alone::<X, _>(name, shipped, mine);
+        let between = self.each(|notes, seed| {
+            let (n, theta) = (by_hand.start().len(), self.theta(seed));
+            let [x, v] = [0, 10].map(|k| Vec::made(&random(n, seed + k)));
+            let of_a = on_batch(&by_hand, Batch::all(by_hand.samples()), &x, &theta, &v);
+            let of_b = on_batch(&taped, Batch::all(taped.samples()), &x, &theta, &v);
+            for ((what, a), (_, b)) in of_a.iter().zip(&of_b) {
+                notes.compare(what, a, b);
+            }
+        });
+        none(name, "gradients and loss", between);
+    }
+
+    fn lower_alone<X: Made, G: Gradients + SampleLoss + Clone>(
+        &self,
+        name: &str,
+        shipped: &impl LowerLevel<Theta = Vec<f64>, X = X>,
+        mine: &G,
+    ) -> Lowers<G, X::Entry> {
+        let (by_hand, taped) = lowers::<X::Entry, _>(mine);
+        none(name, "gradients", self.lower_differences(shipped, &by_hand));
+        none(name, "loss", self.lower_differences(shipped, &taped));
+        (by_hand, taped)
+    }
+
     /// Asserts that a shipped lower level agrees with both rungs.
     pub(crate) fn lower<X: Made>(
         &self,
@@ -249,14 +281,10 @@ impl Points {
         shipped: &impl LowerLevel<Theta = Vec<f64>, X = X>,
         mine: &(impl Gradients + SampleLoss + Clone),
     ) {
-        let (by_hand, taped) = lowers::<X::Entry, _>(mine);
-        none(name, "gradients", self.lower_differences(shipped, &by_hand));
-        none(name, "loss", self.lower_differences(shipped, &taped));
-        // ∇θg, which a lower level that is no finite sum does not have; where the loss is not in more parts than the gradients.
-        if by_hand.samples() == taped.samples() {
-            let between = self.batch_lower_differences(&by_hand, &taped);
-            none(name, "gradients and loss", between);
-        }
+        let (by_hand, taped) = self.lower_alone::<X, _>(name, shipped, mine);
+        // ∇θg, which a lower level that is no finite sum does not have.
+        let between = self.batch_lower_differences(&by_hand, &taped);
+        none(name, "gradients and loss", between);
     }
 
     /// The same for a finite sum, on all samples and on batches.
@@ -308,9 +336,10 @@ impl Points {
     }
 }
 
-fn lowers<E: Real, G: Gradients + SampleLoss + Clone>(
-    mine: &G,
-) -> (Lower<G, E>, Lower<Taped<G>, E>) {
+/// A level from its gradients, and from its loss.
+type Lowers<G, E> = (Lower<G, E>, Lower<Taped<G>, E>);
+
+fn lowers<E: Real, G: Gradients + SampleLoss + Clone>(mine: &G) -> Lowers<G, E> {
     (
         Lower::new(mine.clone()),
         Lower::new(Taped::new(mine.clone())),

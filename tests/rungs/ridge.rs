@@ -154,14 +154,14 @@ impl LeaveOneOut {
 fn solved<S: Scalar>(mut a: Vec<Vec<S>>, mut b: Vec<S>) -> Vec<S> {
     let d = b.len();
     for k in 0..d {
-        for i in k + 1..d {
-            let factor = a[i][k] / a[k][k];
-            for j in k..d {
-                let change = factor * a[k][j];
-                a[i][j] -= change;
-            }
-            let change = factor * b[k];
-            b[i] -= change;
+        let (upper, lower) = a.split_at_mut(k + 1);
+        let pivot = &upper[k];
+        let (above, below) = b.split_at_mut(k + 1);
+        for (row, right) in lower.iter_mut().zip(below) {
+            let factor = row[k] / pivot[k];
+            let rest = row.iter_mut().zip(pivot).skip(k);
+            rest.for_each(|(entry, &of_pivot)| *entry -= factor * of_pivot);
+            *right -= factor * above[k];
         }
     }
     for k in (0..d).rev() {

@@ -142,11 +142,11 @@ fn tv_denoising_in_bands_agrees() {
         let noisy = noise(rows, cols, 1);
         let shipped = TvDenoising::new(&noisy, Norm::Isotropic).unwrap();
         let points = Points::around(&[-1.0; 2]);
-        points.lower(&format!("{rows}×{cols}"), &shipped, &Banded::new(&noisy));
+        points.lower_in_parts(&format!("{rows}×{cols}"), &shipped, &Banded::new(&noisy));
         let single = noisy.cast::<f32>();
         let shipped = TvDenoising::new(&single, Norm::Isotropic).unwrap();
         let name = format!("{rows}×{cols} in f32");
         let mine = Banded::new(&single);
-        points.within(1e-4).lower(&name, &shipped, &mine);
+        points.within(1e-4).lower_in_parts(&name, &shipped, &mine);
     }
 }

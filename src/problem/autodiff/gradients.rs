@@ -43,10 +43,13 @@ pub trait Gradients: Send + Sync {
     fn value<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S]) -> S;
     /// out ← the derivative of [`value`](Gradients::value) in x.
     fn gradient<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]);
-    /// The same with values and tangents apart: returns true where it wrote `out`, and false by default, where it is not given.
+    /// out ← that in θ.
+    fn gradient_theta<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]);
+    /// [`gradient`](Gradients::gradient) with values and tangents apart: returns true where it wrote `out`, and false by default, where it is not
+    /// given.
     ///
-    /// A gradient that is short beside what it reads, as that of an image, makes products with A and B u that are half as long again or twice as
-    /// fast so, for x and v are read where they are. Write it here then, and `gradient` by [`apart`](super::parts::apart).
+    /// A gradient that is short beside what it reads, as that of an image, makes products with A and B u half again to twice as fast so, for x
+    /// and v are read where they are. Write it here then, and `gradient` by [`apart`](super::parts::apart).
     fn gradient_apart<S: Number>(
         &self,
         batch: Batch<'_>,
@@ -57,8 +60,6 @@ pub trait Gradients: Send + Sync {
         let _ = (batch, x, theta, out);
         false
     }
-    /// out ← that in θ.
-    fn gradient_theta<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]);
     /// Both derivatives and the value. Override it where one pass gives all.
     fn gradients<S: Number>(
         &self,
@@ -234,7 +235,7 @@ impl<G: Gradients, E: Real> Level<G, E> {
         self.with(theta, |room| self.tangents(batch, x, Some(v), room, out));
     }
 
-    /// out ← the tangents of ∇ₓg at x + vε and θ.
+    /// out ← the tangents of ∇ₓg at x + vε and θ, at x itself where v is `None`.
     fn tangents(
         &self,
         batch: Batch<'_>,
@@ -247,6 +248,7 @@ impl<G: Gradients, E: Real> Level<G, E> {
             room.zeros.resize(x.len(), E::default());
             &room.zeros
         });
+        // Not with a vector of another length, which has no place in it.
         if v.len() == x.len() && out.len() == x.len() {
             room.values.resize(x.len(), E::default());
             let (at, to) = (Part::new(x, v), PartMut::new(&mut room.values, out));
@@ -440,12 +442,17 @@ impl<G: Gradients, E: Real> MinibatchLower for Lower<G, E> {
                 by_theta,
                 ..
             } = room;
+            let given = self.gradients();
             along(x, v, point);
-            by_x.resize(x.len(), Dual::default());
-            self.gradients()
-                .gradients(batch, point, theta, by_x, by_theta);
-            copy(by_x, out.gradient, |d| d.re);
-            copy(by_x, out.hvp, |d| d.eps);
+            let (at, to) = (Part::new(x, v), PartMut::new(out.gradient, out.hvp));
+            if given.gradient_apart(batch, at, theta, to) {
+                given.gradient_theta(batch, point, theta, by_theta);
+            } else {
+                by_x.resize(x.len(), Dual::default());
+                given.gradients(batch, point, theta, by_x, by_theta);
+                copy(by_x, out.gradient, |d| d.re);
+                copy(by_x, out.hvp, |d| d.eps);
+            }
             copy(by_theta, out.cross, |d| d.eps.value());
         });
     }

@@ -3,7 +3,7 @@
 use std::array::from_fn;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use super::number::{Number, Real, misfit};
+use super::number::{self, Number, Real, misfit};
 use super::scalar::Scalar;
 use crate::simd::dispatch;
 use crate::vector::Element;
@@ -221,7 +221,8 @@ impl<const K: usize, E: Real> Scalar for Jet<K, E> {
         for i in 0..n {
             let at = x.map(|x| entry(x, i));
             let jets = from_fn(|m| Jet::variable(at[m].value, m));
-            let inner = phi(jets, data.map(|d| entry(d, i)));
+            // Rounded to the type, as in a sum of numbers.
+            let inner = phi(jets, data.map(|d| E::from_f64(entry(d, i)).to_f64()));
             // Its Taylor polynomial, of which derivatives up to the second are right.
             let steps = at.map(|x| x - Jet::still(x.value));
             total += Jet::still(inner.value);
@@ -271,24 +272,6 @@ pub(super) fn copy<T: Copy>(x: &[T], start: usize, block: &mut [T]) {
     }
 }
 
-/// The same of data, in another type.
-fn convert<E: Real>(data: &[f64], start: usize, block: &mut [E]) {
-    if let Some(data) = E::same(data) {
-        return copy(data, start, block);
-    }
-    match data {
-        &[one] => block.fill(E::from_f64(one)),
-        _ => dispatch(
-            #[inline(always)]
-            || {
-                for (to, &d) in block.iter_mut().zip(&data[start..]) {
-                    *to = E::from_f64(d);
-                }
-            },
-        ),
-    }
-}
-
 /// Σᵢ φ(x₀ᵢ, x₁ᵢ, …) of numbers.
 pub(super) fn sum_of_numbers<S: Number, const K: usize, const M: usize>(
     x: [&[S]; K],
@@ -302,8 +285,8 @@ pub(super) fn sum_of_numbers<S: Number, const K: usize, const M: usize>(
     sum_each(n, fetch, data, phi, |_, _, _| {})
 }
 
-/// Σᵢ φ(x₀ᵢ, x₁ᵢ, …) of n terms, block by block: `fetch` gets numbers of the k-th slice from one on, and `keep` is given the derivatives of the
-/// terms in them.
+/// Σᵢ φ(x₀ᵢ, x₁ᵢ, …) of n terms, block by block: by `fetch(k, start, to)` the entries of the k-th slice from `start` on go `to` a block, and
+/// `keep(k, start, slopes)` is given the derivatives of the terms in them.
 pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
     n: usize,
     fetch: impl FnMut(usize, usize, &mut [S]),
@@ -311,7 +294,8 @@ pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
     phi: impl Fn([Jet<K, S::Real>; K], [f64; M]) -> Jet<K, S::Real>,
     keep: impl FnMut(usize, usize, &[S]),
 ) -> S {
-    // All that is known of a block stays in the first-level cache, and a short sum does not pay for the room of a long one.
+    // What is known of a block stays in the first-level cache where the formula is of a few numbers, and a short sum does not pay for the room of
+    // a long one.
     match (n, size_of::<S>()) {
         (..=16, _) => blocks::<S, K, M, 16>(n, fetch, data, phi, keep),
         (_, ..=8) => blocks::<S, K, M, 256>(n, fetch, data, phi, keep),
@@ -319,6 +303,7 @@ pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
     }
 }
 
+/// The same with blocks of this many entries.
 fn blocks<S: Number, const K: usize, const M: usize, const BLOCK: usize>(
     n: usize,
     mut fetch: impl FnMut(usize, usize, &mut [S]),
@@ -338,7 +323,10 @@ fn blocks<S: Number, const K: usize, const M: usize, const BLOCK: usize>(
             fetch(k, start, &mut points[..len]);
         }
         for (constants, data) in constants.iter_mut().zip(data) {
-            convert(data, start, &mut constants[..len]);
+            match data {
+                &[one] => constants[..len].fill(S::Real::from_f64(one)),
+                _ => number::convert(&data[start..], &mut constants[..len]),
+            }
         }
         dispatch(
             #[inline(always)]

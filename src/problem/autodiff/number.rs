@@ -230,17 +230,21 @@ pub(super) fn add_scaled<S: Number>(x: &mut [S], y: S, slopes: &[S]) {
 
 /// Appends data in the numbers of S.
 pub(super) fn extend<S: Number>(to: &mut Vec<S::Real>, data: &[f64]) {
-    if let Some(data) = S::Real::same(data) {
-        return to.extend_from_slice(data);
-    }
     let first = to.len();
     to.resize(first + data.len(), S::Real::default());
-    let to = &mut to[first..];
+    convert(data, &mut to[first..]);
+}
+
+/// to ← the first of the data, rounded to another type where it is one.
+pub(super) fn convert<E: Real>(data: &[f64], to: &mut [E]) {
+    if let Some(data) = E::same(data) {
+        return to.copy_from_slice(&data[..to.len()]);
+    }
     dispatch(
         #[inline(always)]
         || {
             for (to, &d) in to.iter_mut().zip(data) {
-                *to = S::Real::from_f64(d);
+                *to = E::from_f64(d);
             }
         },
     );

@@ -1,4 +1,5 @@
-//! [`Parts`]: numbers whose values and tangents lie apart.
+//! [`Part`], [`PartMut`] and [`Parts`]: numbers whose values and tangents lie apart, for
+//! [`Gradients::gradient_apart`](super::Gradients::gradient_apart).
 
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ use super::number::Number;
 /// use bilevel::problem::autodiff::{Number, Part, PartMut, Parts};
 ///
 /// /// out ← the gradient of ⅓ Σₖ (xₖ₊₁ − xₖ)³.
-/// fn gradient<S: Number>(x: Part<'_, S>, out: &mut PartMut<'_, S>) {
+/// fn gradient<S: Number>(x: Part<'_, S>, mut out: PartMut<'_, S>) {
 ///     let n = x.len();
 ///     // What flows through the left border of each number, and through the right one of the last.
 ///     let mut flux = Parts::new(n + 1);
@@ -33,7 +34,7 @@ use super::number::Number;
 /// # let numbers = [Dual::new(1.0, 0.0), Dual::new(3.0, 1.0), Dual::new(4.0, 0.0)];
 /// # (0..3).for_each(|k| x.part_mut(0..3).set(k, numbers[k]));
 /// # let mut out = Parts::new(3);
-/// # gradient(x.part(0..3), &mut out.part_mut(0..3));
+/// # gradient(x.part(0..3), out.part_mut(0..3));
 /// # let out = [0, 1, 2].map(|k| out.part(0..3).get(k));
 /// # assert_eq!(out, [Dual::new(-4.0, -4.0), Dual::new(3.0, 6.0), Dual::new(1.0, -2.0)]);
 /// ```
@@ -43,14 +44,14 @@ pub struct Parts<S: Number> {
     tangents: Vec<S::Real>,
 }
 
-/// Some of them, to be read.
+/// Numbers to be read: some of [`Parts`], or those of two slices, such as x and v.
 #[derive(Debug, Clone, Copy)]
 pub struct Part<'a, S: Number> {
     values: &'a [S::Real],
     tangents: &'a [S::Real],
 }
 
-/// Some of them, to be written.
+/// Numbers to be written, likewise.
 #[derive(Debug)]
 pub struct PartMut<'a, S: Number> {
     values: &'a mut [S::Real],
@@ -81,10 +82,7 @@ impl<S: Number> Parts<S> {
     /// Those in a range, which has to lie within them.
     #[inline(always)]
     pub fn part(&self, range: Range<usize>) -> Part<'_, S> {
-        Part {
-            values: &self.values[range.clone()],
-            tangents: &self.tangents[of_tangents::<S>(range)],
-        }
+        Part::new(&self.values, &self.tangents).part(range)
     }
 
     /// The same, to be written.
@@ -100,12 +98,15 @@ impl<S: Number> Parts<S> {
     #[inline(always)]
     pub fn copy_within(&mut self, range: Range<usize>, to: usize) {
         self.values.copy_within(range.clone(), to);
-        self.tangents.copy_within(of_tangents::<S>(range), to);
+        if dual::<S>() {
+            self.tangents.copy_within(range, to);
+        }
     }
 }
 
 impl<'a, S: Number> Part<'a, S> {
     /// These values with these tangents, as many, which numbers that have none ignore.
+    #[inline(always)]
     pub(super) fn new(values: &'a [S::Real], tangents: &'a [S::Real]) -> Self {
         let tangents = &tangents[of_tangents::<S>(0..values.len())];
         Part { values, tangents }
@@ -164,7 +165,8 @@ impl<'a, S: Number> PartMut<'a, S> {
     }
 }
 
-/// Calls `f` with x and room for as many results, both in parts, and out ← the results. Real numbers are not copied.
+/// Calls `f` with x and room for as many results, both in parts, and out ← the results: real numbers where they are, dual ones by copies, for which
+/// memory is asked in each call.
 pub fn apart<S: Number>(x: &[S], out: &mut [S], f: impl FnOnce(Part<'_, S>, PartMut<'_, S>)) {
     if let (Some(x), Some(out)) = (S::as_reals(x), S::as_reals_mut(out)) {
         return f(Part::new(x, &[]), PartMut::new(out, &mut []));
@@ -178,5 +180,26 @@ pub fn apart<S: Number>(x: &[S], out: &mut [S], f: impl FnOnce(Part<'_, S>, Part
     let results = to.part(0..out.len());
     for (k, out) in out.iter_mut().enumerate() {
         *out = results.get(k);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::autodiff::Dual;
+
+    fn shifted<S: Number + PartialEq>(number: impl Fn(f64) -> S) {
+        let mut parts = Parts::new(4);
+        (0..4).for_each(|k| parts.part_mut(0..4).set(k, number(k as f64)));
+        parts.copy_within(0..3, 1);
+        let now: Vec<S> = (0..4).map(|k| parts.part(0..4).get(k)).collect();
+        assert!(now == [0.0, 0.0, 1.0, 2.0].map(number), "{now:?}");
+    }
+
+    #[test]
+    fn parts_are_copied_with_their_tangents_and_without() {
+        shifted(|k| k);
+        shifted(|k| k as f32);
+        shifted(|k| Dual::new(k, -k));
     }
 }

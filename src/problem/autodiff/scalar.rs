@@ -181,7 +181,11 @@ pub trait Scalar:
         }
     }
     /// Σᵢ φ(aᵢ, bᵢ, …) along K slices, for a formula of K numbers and of data: one step of the tape, in one pass. A slice of one entry
-    /// counts for every i. φ, φ' and φ'' have to be in the range of the type, which in `f32` ends at 10³⁸. The formula is vectorised where it is marked `#[inline(always)]` and free of choices.
+    /// counts for every i.
+    ///
+    /// The formula is vectorised where it is marked `#[inline(always)]` and free of choices. In `f32` the data are rounded to it before the
+    /// formula gets them, so differences of large numbers are better taken beforehand; φ, φ' and φ'' have to be in its range, which ends at
+    /// 10³⁸.
     ///
     /// ```
     /// use bilevel::problem::autodiff::Scalar;

@@ -1,6 +1,6 @@
 //! Functions of recorded scalars: a step each.
 
-use super::{Kind, Span, Tape, Var, gathered};
+use super::{Kind, Tape, Var, gathered};
 use crate::problem::autodiff::jet::{self, Jet};
 use crate::problem::autodiff::number::{self, Number};
 use crate::problem::autodiff::scalar::Scalar;
@@ -168,9 +168,9 @@ impl<S: Number> Scalar for Var<S> {
             (spans, side.slopes_along(spans))
         });
         let fetch = |k: usize, start: usize, numbers: &mut [S]| {
-            let span: Span = spans[k];
+            let span = spans[k];
             S::with_tape(|Tape { line, side }| {
-                if span.listed && span.len > 1 {
+                if span.listed {
                     let places = &side.places[span.range()][start..];
                     for (number, &place) in numbers.iter_mut().zip(places) {
                         *number = line.values[place as usize];
