@@ -8,9 +8,9 @@
 #![allow(clippy::unwrap_used)] // a benchmark may panic
 
 use bilevel::upper::Constraint;
-use bilevel::{Folds, Maid, Oracle, Run, Sum};
-use bilevel_problems::data::{Features, Labels, Table, read_libsvm};
-use bilevel_problems::lasso::{Lasso, Shrinkage};
+use bilevel::{Folds, Maid, Mean, Oracle, Run};
+use bilevel_problems::data::{Features, LabelledData, Labels, read_libsvm};
+use bilevel_problems::linear::lasso::{Lasso, Shrinkage};
 use std::path::Path;
 use std::time::Instant;
 
@@ -20,10 +20,10 @@ const POINTS: usize = 100;
 const RANGE: f64 = 1000.0;
 const EPSILON: f64 = 1e-4;
 
-fn compare(name: &str, samples: &Table<f64>) {
+fn compare(name: &str, samples: &LabelledData<f64>) {
     let folds = Folds::stratified(samples.labels(), FOLDS, 0).unwrap();
     let clock = Instant::now();
-    let oracle: Sum<Lasso> = folds
+    let oracle: Mean<Lasso> = folds
         .oracle(|fold| {
             let (train, validation) = samples.split(&fold)?;
             Lasso::of_classes(&train, &validation, Shrinkage::Lasso)
@@ -114,7 +114,7 @@ fn main() {
         unreachable!("it was made sparse");
     };
     let columns = 1 + counts.columns.iter().copied().max().unwrap() as usize;
-    let news = Table::sparse(columns, counts, halves, 2).unwrap();
+    let news = LabelledData::sparse(columns, counts, halves, 2).unwrap();
     println!(
         "20news: {} samples, {} features, {} classes",
         news.samples(),

@@ -8,8 +8,8 @@
 #![allow(clippy::unwrap_used)] // a benchmark may panic
 
 use bilevel::Folds;
-use bilevel::folds::hold_out;
-use bilevel_problems::data::{Labels, Table, read_libsvm};
+use bilevel::oracle::folds::hold_out;
+use bilevel_problems::data::{LabelledData, Labels, read_libsvm};
 use bilevel_problems::linfa::{Penalty, TunedLogistic};
 use linfa::Dataset;
 use linfa::traits::{Fit, Predict};
@@ -143,7 +143,7 @@ fn compare(name: &str, data: &Data) {
     tuned(&train, &test, Penalty::PerFeature);
 }
 
-fn dense(table: &Table<f64>) -> Data {
+fn dense(table: &LabelledData<f64>) -> Data {
     let (n, d) = (table.samples(), table.columns());
     let bilevel_problems::data::Features::Dense(values) = table.to_dense().features().clone()
     else {

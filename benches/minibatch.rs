@@ -5,9 +5,9 @@
 
 use bilevel::Element;
 use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
-use bilevel_problems::data::Table;
-use bilevel_problems::hyper_cleaning::HyperCleaning;
-use bilevel_problems::logistic::{LogisticRegression, Penalty};
+use bilevel_problems::data::LabelledData;
+use bilevel_problems::linear::hyper_cleaning::HyperCleaning;
+use bilevel_problems::linear::logistic::{LogisticRegression, Penalty};
 use std::time::Instant;
 
 /// Entries that depend on their place alone, about uniform in (−1, 1).
@@ -16,10 +16,10 @@ fn entry(i: usize) -> f64 {
     (bits >> 11) as f64 / (1u64 << 52) as f64 - 1.0
 }
 
-fn table(samples: usize, columns: usize, classes: usize) -> Table<f64> {
+fn table(samples: usize, columns: usize, classes: usize) -> LabelledData<f64> {
     let features = (0..samples * columns).map(entry).collect();
     let labels = (0..samples).map(|i| (i * 7 % classes) as u32).collect();
-    Table::dense(columns, features, labels, classes).unwrap()
+    LabelledData::dense(columns, features, labels, classes).unwrap()
 }
 
 /// The median and the shortest time of a call on batches of 64, in microseconds.

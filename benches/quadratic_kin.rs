@@ -16,9 +16,10 @@ mod least_squares;
 
 use bilevel::plot::{Axis, Figure, Panel};
 use bilevel::{
-    GradientDescent, Hoag, Implicit, Law, Limits, Maid, Oracle, Run, Solver, Trace, Trust,
+    GradientDescent, Hoag, Implicit, Limits, Maid, Oracle, Run, Solver, ToleranceSchedule, Trace,
+    Trust,
 };
-use bilevel_problems::quadratic::Quadratic;
+use bilevel_problems::synthetic::quadratic::Quadratic;
 use least_squares::{Data, Lower, Upper};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -119,8 +120,15 @@ fn table<O: Oracle<Theta = Vec<f64>>>(
         let drawn = maid != Maid::goal_oriented() && maid != Maid::diagonal();
         keep(row(certified, maid), drawn);
     }
-    for law in [Law::Exponential, Law::Quadratic, Law::Cubic] {
-        keep(row(unbounded, Hoag::new(law)), law == Law::Quadratic);
+    for law in [
+        ToleranceSchedule::Exponential,
+        ToleranceSchedule::Quadratic,
+        ToleranceSchedule::Cubic,
+    ] {
+        keep(
+            row(unbounded, Hoag::new(law)),
+            law == ToleranceSchedule::Quadratic,
+        );
     }
     for exponent in 1..=6 {
         let solver = GradientDescent::with_accuracy(10f64.powi(-exponent));

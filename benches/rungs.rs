@@ -6,14 +6,14 @@
 
 #![allow(clippy::unwrap_used)] // a benchmark may panic
 
-use bilevel::problem::autodiff::{Gradients, Lower, Real, SampleLoss, Taped};
+use bilevel::autodiff::{Gradients, Lower, Real, SampleLoss, Taped};
 use bilevel::problem::minibatch::{Batch, MinibatchLower};
 use bilevel::{Linearization, LowerLevel, Vector, parallel};
 use bilevel_problems::Lanes;
 use bilevel_problems::data::{fashion_mnist, photograph, resized};
-use bilevel_problems::hyper_cleaning::HyperCleaning;
 use bilevel_problems::imaging::{Norm, TvDenoising};
-use bilevel_problems::logistic::{LogisticRegression, Penalty};
+use bilevel_problems::linear::hyper_cleaning::HyperCleaning;
+use bilevel_problems::linear::logistic::{LogisticRegression, Penalty};
 use std::time::Instant;
 
 #[path = "levels"]

@@ -8,9 +8,9 @@
 
 use bilevel::stochastic::{Method, MinibatchOracle, Saba, StepSize};
 use bilevel::{Soba, Solver, Stochastic, parallel};
-use bilevel_problems::data::Table;
+use bilevel_problems::data::LabelledData;
 use bilevel_problems::imaging::foe::Lanes;
-use bilevel_problems::logistic::{LogisticOracle, Penalty, logistic_regression};
+use bilevel_problems::linear::logistic::{LogisticOracle, Penalty, logistic_regression};
 use std::time::Instant;
 
 const TRAIN: usize = 49_990;
@@ -21,7 +21,7 @@ const ITERATIONS: u64 = 20_000;
 const ROUNDS: usize = 15;
 
 /// Entries that depend on their place alone, about uniform in (−√3, √3), and labels by a noisy plane.
-fn table(samples: usize, first: usize) -> Table<f64> {
+fn table(samples: usize, first: usize) -> LabelledData<f64> {
     let entry = |i: usize| {
         let bits = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let bits = (bits ^ (bits >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -33,7 +33,7 @@ fn table(samples: usize, first: usize) -> Table<f64> {
         u32::from(score + 0.5 * row[0] * row[1] > 0.0)
     };
     let labels = features.chunks_exact(FEATURES).map(label).collect();
-    Table::dense(FEATURES, features, labels, 2).unwrap()
+    LabelledData::dense(FEATURES, features, labels, 2).unwrap()
 }
 
 /// Median and least seconds of some rounds of `work`.
@@ -125,7 +125,7 @@ fn memory<E: Lanes>() {
     );
 }
 
-fn all<E: Lanes>(train: &Table<E>, validation: &Table<E>) {
+fn all<E: Lanes>(train: &LabelledData<E>, validation: &LabelledData<E>) {
     let oracle = logistic_regression(train, validation, Penalty::PerFeature).unwrap();
     iterations(&oracle, Soba::default());
     iterations(&oracle, Saba::default());

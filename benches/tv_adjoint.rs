@@ -9,7 +9,7 @@
 
 #![allow(clippy::panic)] // a bench that cannot be set up ends with the reason
 
-use bilevel::linear::{Cg, LinearSolver, SparseDirect, System};
+use bilevel::linear::{Cg, LinearSolver, SparseCholesky, System};
 use bilevel::lower::{Fista, LowerSolver};
 use bilevel::vector::Scratch;
 use bilevel::{Linearization, LowerLevel, UpperLevel, Vector};
@@ -98,7 +98,7 @@ fn measure() {
                     };
                     print!(" {} |", time(&solver, &lower(preconditioner), at, relative));
                 }
-                let solver = SparseDirect::default();
+                let solver = SparseCholesky::default();
                 println!(" {} |", time(&solver, &plain, at, relative));
             }
         }

@@ -14,7 +14,8 @@
 use bilevel::plot::{Axis, Figure, Panel};
 use bilevel::run::Observer;
 use bilevel::{
-    GradientDescent, Hoag, Iteration, Law, Maid, Oracle, Run, Solver, Trace, Trust, parallel,
+    GradientDescent, Hoag, Iteration, Maid, Oracle, Run, Solver, ToleranceSchedule, Trace, Trust,
+    parallel,
 };
 use bilevel_problems::data::read_npy;
 use bilevel_problems::imaging::{Image, Norm, TvOracle, Weights, tv_denoising};
@@ -189,7 +190,11 @@ fn main() {
         let trace = row(&name, Trust::Unknown, &images, optimum, solver, 100);
         traces.push((name, trace));
     }
-    for law in [Law::Exponential, Law::Quadratic, Law::Cubic] {
+    for law in [
+        ToleranceSchedule::Exponential,
+        ToleranceSchedule::Quadratic,
+        ToleranceSchedule::Cubic,
+    ] {
         let name = format!("HOAG {}", format!("{law:?}").to_lowercase());
         let trace = row(&name, Trust::Unknown, &images, optimum, Hoag::new(law), 100);
         traces.push((name, trace));

@@ -11,7 +11,7 @@
 
 use bilevel::lower::{Fista, LowerSolver, NewtonCg};
 use bilevel::vector::Scratch;
-use bilevel::{Accuracy, Implicit, Maid, Oracle, Run, Sum, Trust};
+use bilevel::{Accuracy, Implicit, Maid, Mean, Oracle, Run, Trust};
 use bilevel_problems::data::read_npy;
 use bilevel_problems::imaging::{Image, Norm, Preconditioner, SquaredError, TvDenoising, pairs};
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ fn oracle(
     (clean, noisy): &(Images, Images),
     norm: Norm,
     preconditioner: Preconditioner,
-) -> Sum<Implicit<TvDenoising<f64>, SquaredError<f64>>> {
+) -> Mean<Implicit<TvDenoising<f64>, SquaredError<f64>>> {
     pairs(
         problems(noisy, norm, preconditioner),
         clean,

@@ -16,8 +16,8 @@ mod common;
 use bilevel::lower::LowerReport;
 use bilevel::plot::Figure;
 use bilevel::{Accuracy, Limits, Report};
+use bilevel_cli::experiment::solvers::{HALF_WIDTH, around, solver};
 use bilevel_problems::data::{patches, photograph, png_files, read_png, write_png};
-use bilevel_problems::experiment::solvers::{HALF_WIDTH, around, solver};
 use bilevel_problems::imaging::foe::Lanes;
 use bilevel_problems::imaging::{
     Experts, FoeDenoising, FoeModel, FoeOracle, Image, Potential, foe_denoising,

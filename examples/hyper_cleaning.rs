@@ -17,12 +17,12 @@ mod common;
 use bilevel::lower::Lbfgs;
 use bilevel::plot::{Chart, Figure, Graph};
 use bilevel::{Accuracy, Implicit, Limits, Oracle, Report, Trust};
-use bilevel_problems::data::{Features, Table, write_png};
-use bilevel_problems::experiment::methods::{Batches, batch_solver};
-use bilevel_problems::experiment::solvers::{HALF_WIDTH, around};
-use bilevel_problems::hyper_cleaning::{HyperCleaning, corrupt, hyper_cleaning};
+use bilevel_cli::experiment::methods::{Batches, batch_solver};
+use bilevel_cli::experiment::solvers::{HALF_WIDTH, around};
+use bilevel_problems::data::{Features, LabelledData, write_png};
 use bilevel_problems::imaging::Image;
-use bilevel_problems::logistic::CrossEntropy;
+use bilevel_problems::linear::hyper_cleaning::{HyperCleaning, corrupt_labels, hyper_cleaning};
+use bilevel_problems::linear::logistic::CrossEntropy;
 use clap::Parser;
 use common::images_of_classes::{all_samples, split};
 use common::{Checkpoints, Failure, Steps, TrustName, prepare};
@@ -111,10 +111,10 @@ fn main() -> ExitCode {
 
 /// The samples of a run: the pixels and right labels of the training samples, and standardised tables.
 struct Samples {
-    pixels: Table<f64>,
-    train: Table<f64>,
-    validation: Table<f64>,
-    test: Table<f64>,
+    pixels: LabelledData<f64>,
+    train: LabelledData<f64>,
+    validation: LabelledData<f64>,
+    test: LabelledData<f64>,
 }
 
 impl Samples {
@@ -135,7 +135,7 @@ impl Samples {
         let rest = all.rows(train..train + validation)?;
         let clean = pixels.standardised(&pixels)?;
         Ok(Samples {
-            train: corrupt(&clean, options.corruption, options.seed)?,
+            train: corrupt_labels(&clean, options.corruption, options.seed)?,
             validation: rest.standardised(&pixels)?,
             test: test.standardised(&pixels)?,
             pixels,
@@ -149,7 +149,7 @@ impl Samples {
     }
 
     /// The training samples whose labels are right.
-    fn right(&self) -> Result<Table<f64>, Failure> {
+    fn right(&self) -> Result<LabelledData<f64>, Failure> {
         let Features::Dense(values) = self.train.features() else {
             return Err("the samples are not dense".into());
         };
@@ -161,13 +161,18 @@ impl Samples {
                 labels.push(self.train.labels()[i]);
             }
         }
-        Ok(Table::dense(columns, kept, labels, self.train.classes())?)
+        Ok(LabelledData::dense(
+            columns,
+            kept,
+            labels,
+            self.train.classes(),
+        )?)
     }
 
     /// The accuracy on the test samples of a model trained on `train` with weights σ(θ).
     fn accuracy(
         &self,
-        train: &Table<f64>,
+        train: &LabelledData<f64>,
         theta: &Vec<f64>,
         options: &Options,
     ) -> Result<f64, Failure> {

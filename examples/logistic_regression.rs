@@ -16,11 +16,15 @@ mod common;
 use bilevel::lower::{Lbfgs, LowerSolver, NewtonCg};
 use bilevel::plot::{Chart, Figure, Graph};
 use bilevel::{Accuracy, Implicit, Limits, Oracle, Report};
-use bilevel_problems::data::{CsvFormat, Features, Labels, Table, digits, read_csv, read_libsvm};
-use bilevel_problems::experiment::methods::{Batches, batch_solver};
-use bilevel_problems::experiment::runs::{Clock, Settings};
-use bilevel_problems::experiment::solvers::around;
-use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty, logistic_regression};
+use bilevel_cli::experiment::methods::{Batches, batch_solver};
+use bilevel_cli::experiment::runs::{Clock, Settings};
+use bilevel_cli::experiment::solvers::around;
+use bilevel_problems::data::{
+    CsvFormat, Features, LabelledData, Labels, digits, read_csv, read_libsvm,
+};
+use bilevel_problems::linear::logistic::{
+    CrossEntropy, LogisticRegression, Penalty, logistic_regression,
+};
 use clap::{Parser, ValueEnum};
 use common::{Checkpoints, Failure, Steps, TrustName, prepare};
 use std::io::Write;
@@ -123,7 +127,11 @@ fn main() -> ExitCode {
 }
 
 /// A table from a file, of `columns` features where these are known.
-fn read(path: &Path, columns: Option<usize>, options: &Options) -> Result<Table<f64>, Failure> {
+fn read(
+    path: &Path,
+    columns: Option<usize>,
+    options: &Options,
+) -> Result<LabelledData<f64>, Failure> {
     let labels = match options.classes {
         Some(count) => Labels::From {
             first: options.first_class,
@@ -149,7 +157,7 @@ fn read(path: &Path, columns: Option<usize>, options: &Options) -> Result<Table<
 }
 
 /// Training and validation samples.
-fn data(options: &Options) -> Result<(Table<f64>, Table<f64>), Failure> {
+fn data(options: &Options) -> Result<(LabelledData<f64>, LabelledData<f64>), Failure> {
     let (Some(train), Some(validation)) = (&options.train, &options.validation) else {
         let all = digits()?;
         return Ok((all.rows(0..TRAIN)?, all.rows(TRAIN..all.samples())?));
@@ -188,7 +196,7 @@ fn tune(options: &Options) -> Result<(), Failure> {
 fn learn<S: LowerSolver>(
     options: &Options,
     oracle: &Implicit<LogisticRegression<f64>, CrossEntropy<f64>, S>,
-    validation: &Table<f64>,
+    validation: &LabelledData<f64>,
 ) -> Result<(), Failure> {
     let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
     let start = vec![options.start; oracle.lower().theta_len()];

@@ -13,8 +13,8 @@ mod common;
 
 use bilevel::plot::Figure;
 use bilevel::{Accuracy, Element, Limits, Maid, Report, Run};
+use bilevel_cli::experiment::solvers::{HALF_WIDTH, around, solver};
 use bilevel_problems::data::{photograph, read_npy, write_png};
-use bilevel_problems::experiment::solvers::{HALF_WIDTH, around, solver};
 use bilevel_problems::imaging::{Image, Norm, TvOracle, Weights, tv_denoising};
 use clap::{Parser, ValueEnum};
 use common::images::{

@@ -65,7 +65,7 @@ pub enum Trust {
 /// How [`Trust::Estimated`] bounds come about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Estimator {
+pub enum ErrorEstimator {
     /// The bound of the certificate, with constants from samples where the problem does not supply them (the default). Safe where
     /// the inner problems are ill-conditioned; looser the more hyperparameters there are.
     #[default]
@@ -87,7 +87,7 @@ impl std::fmt::Display for Trust {
 
 /// A number with the interval that it is known to lie in.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Bounded {
+pub struct BoundedValue {
     /// The computed number.
     pub value: f64,
     /// A lower bound of the exact one.
@@ -98,14 +98,14 @@ pub struct Bounded {
     pub trust: Trust,
 }
 
-impl Bounded {
+impl BoundedValue {
     /// A bound of the distance between the computed and the exact number.
     pub fn error(&self) -> f64 {
         (self.upper - self.value).max(self.value - self.lower)
     }
 
     pub(crate) fn unknown(value: f64) -> Self {
-        Bounded {
+        BoundedValue {
             value,
             lower: f64::NEG_INFINITY,
             upper: f64::INFINITY,
@@ -118,7 +118,7 @@ impl Bounded {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// F(θ) with its bounds.
-    pub value: Bounded,
+    pub value: BoundedValue,
     /// The attained ε (the largest over the samples of a sum); the gradient norm where μ is not known.
     pub epsilon: f64,
     /// How the lower solve ended (the worst over the samples).
@@ -136,11 +136,11 @@ pub struct Hypergradient<T> {
     pub error_bound: f64,
     /// How sure ω is.
     pub trust: Trust,
-    /// The vector whose norm ω is, a share of what a Newton step changed ([`Estimator::NewtonStep`]): in a sum, these add up with their
+    /// The vector whose norm ω is, a share of what a Newton step changed ([`ErrorEstimator::NewtonStep`]): in a sum, these add up with their
     /// signs.
     pub correction: Option<T>,
     /// F(θ) with its bounds.
-    pub value: Bounded,
+    pub value: BoundedValue,
     /// The estimate f(x̃) − ⟨q, ∇ₓg(x̃)⟩ of F(θ), whose error is of second order: O(ε² + εδ). An estimate, no certificate.
     pub goal_oriented: f64,
     /// The attained accuracies, rounding included (the largest over the samples of a sum). Where μ is not known, ε is ‖∇ₓg‖.

@@ -14,7 +14,7 @@
 //!
 //! ```
 //! use bilevel::{Implicit, Maid, Run, Status};
-//! use bilevel_problems::quadratic::Quadratic;
+//! use bilevel_problems::synthetic::quadratic::Quadratic;
 //!
 //! let problem = Quadratic::random(50, 4, 100.0, 0); // 50 unknowns, 4 hyperparameters, condition number 100
 //! let oracle = Implicit::new(problem.lower(), problem.upper());
@@ -41,7 +41,7 @@
 //! | [`problem`] | [`LowerLevel`], [`UpperLevel`], their constants, the derivative checker, and [`autodiff`](problem::autodiff): gradients or losses that are written once |
 //! | [`lower`] | argminₓ g to a given accuracy, certified: gradient descent, FISTA, Newton-CG, L-BFGS |
 //! | [`hypergradient`] | ∇F by implicit differentiation, and the bound of its error; or through the steps of a training run |
-//! | [`oracle`] | θ and an accuracy in, value and hypergradient out: [`Implicit`], [`Sum`] over samples in parallel, and [`Unrolled`] |
+//! | [`oracle`] | θ and an accuracy in, value and hypergradient out: [`Implicit`], [`Mean`] over samples in parallel, and [`Unrolled`] |
 //! | [`upper`] | what moves θ: [`Maid`], [`Hoag`], [`GradientDescent`]; without gradients [`DerivativeFree`], [`RandomSearch`], [`GridSearch`] |
 //! | [`stochastic`] | methods on minibatches, single-loop: [`Soba`] and its peers, under the same driver |
 //! | [`folds`] | hold-out and cross-validation of any problem |
@@ -77,8 +77,8 @@
 
 #[cfg(feature = "argmin")]
 pub mod argmin;
+pub mod autodiff;
 pub mod error;
-pub mod folds;
 pub mod hypergradient;
 pub mod linear;
 pub mod lower;
@@ -91,18 +91,15 @@ pub mod run;
 pub mod simd;
 pub mod status;
 pub mod stochastic;
-#[cfg(feature = "tpe")]
-pub mod tpe;
 pub mod upper;
 pub mod vector;
 pub mod work;
 
 pub use error::{CheckpointError, Error};
-pub use folds::{Fold, Folds};
 pub use hypergradient::unrolled::check_dynamics;
 pub use hypergradient::unrolled::{Dynamics, Mode};
-pub use hypergradient::{Accuracy, Bounded, Estimator, Evaluation, Hypergradient, Trust};
-pub use oracle::{Implicit, ImplicitState, Oracle, Sum, Unrolled, check_oracle};
+pub use hypergradient::{Accuracy, BoundedValue, ErrorEstimator, Evaluation, Hypergradient, Trust};
+pub use oracle::{Fold, Folds, Implicit, ImplicitState, Mean, Oracle, Unrolled, check_oracle};
 pub use problem::check::{CheckReport, Checker, check_lower, check_upper};
 pub use problem::{
     Curvature, Linearization, LocalConvexity, LowerLevel, UpperCurvature, UpperLevel,
@@ -110,9 +107,11 @@ pub use problem::{
 pub use run::{Limits, Report, Run, Trace};
 pub use status::{Budget, SolveStatus, Status};
 pub use stochastic::{MinibatchOracle, Soba, Stochastic};
+#[cfg(feature = "tpe")]
+pub use upper::Tpe;
 pub use upper::{
-    DerivativeFree, GradientDescent, GridSearch, Hoag, Iteration, Law, Maid, RandomSearch, Region,
-    Solver, Step,
+    DerivativeFree, GradientDescent, GridSearch, Hoag, Iteration, Maid, RandomSearch, SearchBox,
+    Solver, Step, ToleranceSchedule,
 };
 pub use vector::{Element, Vector};
 pub use work::Work;

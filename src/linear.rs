@@ -5,26 +5,32 @@
 //! | [`Cg`] | positive definite A: the default | 3 |
 //! | [`Minres`] | symmetric A, indefinite or singular too | 6 |
 //! | [`Neumann`] | a cheap, biased solution in K products | 2 |
-//! | [`Direct`] | small n: the matrix is formed and factored | n |
-//! | [`SparseDirect`] | sparse A that is given as a matrix: factored | that of the factor |
-//! | [`Chain`] | one after the other until one succeeds | that of its members |
+//! | `Cholesky` | small n: the matrix is formed and factored (feature `direct`) | n |
+//! | `SparseCholesky` | sparse A that is given as a matrix: factored (feature `direct`) | that of the factor |
+//! | [`Fallback`] | one after the other until one succeeds | that of its members |
 //!
 //! Every solver takes the tolerance as an absolute bound on the residual norm ‖A q − b‖, starts from the q it is
 //! given, and returns the residual that it attained, computed from its definition and not from a recurrence.
 
 pub mod cg;
-pub mod chain;
-pub mod direct;
+#[cfg(feature = "direct")]
+pub mod cholesky;
+pub mod fallback;
 pub mod minres;
 pub mod neumann;
-pub mod sparse;
+mod pattern;
+#[cfg(feature = "direct")]
+pub mod sparse_cholesky;
 
 pub use cg::Cg;
-pub use chain::{Attempt, Chain};
-pub use direct::Direct;
+#[cfg(feature = "direct")]
+pub use cholesky::Cholesky;
+pub use fallback::{Attempt, Fallback};
 pub use minres::Minres;
 pub use neumann::Neumann;
-pub use sparse::{Pattern, SparseDirect, SparseMatrix};
+pub use pattern::{Pattern, SparseMatrix};
+#[cfg(feature = "direct")]
+pub use sparse_cholesky::SparseCholesky;
 
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
@@ -66,7 +72,7 @@ pub struct LinearReport {
     pub status: SolveStatus,
     /// The solver whose q is returned.
     pub method: &'static str,
-    /// All solvers that were tried, in order; empty unless a [`Chain`] had to go beyond its first.
+    /// All solvers that were tried, in order; empty unless a [`Fallback`] had to go beyond its first.
     pub attempts: Vec<Attempt>,
 }
 

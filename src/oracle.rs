@@ -1,17 +1,19 @@
 //! The oracle that an upper-level solver sees: θ and an accuracy in, value and hypergradient out, each with its error.
 //!
-//! [`Implicit`] is the oracle of one problem, [`Sum`] the mean of many, [`Unrolled`] that of a training run. An oracle is immutable and shared between
+//! [`Implicit`] is the oracle of one problem, [`Mean`] the mean of many, [`Unrolled`] that of a training run. An oracle is immutable and shared between
 //! threads; what it remembers, the warm starts, is in its state, so that a checkpoint is (θ, solver state, oracle state).
 
 mod check;
+pub mod folds;
 mod implicit;
+mod mean;
 mod reference;
-mod sum;
 mod unrolled;
 
 pub use check::check_oracle;
+pub use folds::{Fold, Folds};
 pub use implicit::{Implicit, ImplicitState};
-pub use sum::Sum;
+pub use mean::Mean;
 pub use unrolled::{Unrolled, UnrolledState};
 
 use serde::{Serialize, de::DeserializeOwned};

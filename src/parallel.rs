@@ -2,7 +2,7 @@
 //!
 //! Work is divided into pieces whose sizes depend on the data alone, and partial results are combined in the order
 //! of the pieces, so a run writes the same bytes on any number of threads. A piece that itself could be divided runs
-//! serially: [`Sum`](crate::Sum) takes one thread a sample, and only a lone large sample divides its rows.
+//! serially: [`Mean`](crate::Mean) takes one thread a sample, and only a lone large sample divides its rows.
 //!
 //! The threads are those of rayon's current pool. Without the feature `rayon`, as on a target that has no threads, the
 //! same pieces are worked on one after the other: the same results, to the last bit.

@@ -17,15 +17,15 @@
 //! traces give the same bytes.
 //!
 //! ```
-//! # use bilevel::{Error, Hoag, Implicit, Law, Maid, Run};
-//! # use bilevel_problems::quadratic::Quadratic;
+//! # use bilevel::{Error, Hoag, Implicit, ToleranceSchedule, Maid, Run};
+//! # use bilevel_problems::synthetic::quadratic::Quadratic;
 //! use bilevel::plot::{Axis, Figure};
 //!
 //! # fn main() -> Result<(), Error> {
 //! let problem = Quadratic::random(20, 3, 10.0, 0);
 //! let oracle = Implicit::new(problem.lower(), problem.upper());
 //! let maid = Run::new(&oracle, Maid::default()).start(vec![0.0; 3])?;
-//! let hoag = Run::new(&oracle, Hoag::new(Law::Quadratic)).start(vec![0.0; 3])?;
+//! let hoag = Run::new(&oracle, Hoag::new(ToleranceSchedule::Quadratic)).start(vec![0.0; 3])?;
 //! let svg = Figure::new()
 //!     .title("A random quadratic problem")
 //!     .axis(Axis::Work)

@@ -8,7 +8,6 @@
 //! [`Curvature`] and [`UpperCurvature`] are what certificates are made of; each that is missing makes a bound an
 //! estimate. [`check`] tests the derivatives and the constants of a problem of yours.
 
-pub mod autodiff;
 pub mod check;
 pub mod closures;
 pub mod minibatch;
@@ -178,7 +177,7 @@ pub trait Linearization {
         0
     }
 
-    /// A as a matrix, where it is sparse and its entries can be had: for [`SparseDirect`](crate::linear::SparseDirect). The default is
+    /// A as a matrix, where it is sparse and its entries can be had: for [`SparseCholesky`](crate::linear::SparseCholesky). The default is
     /// `None`.
     fn sparse(&self) -> Option<&dyn SparseMatrix> {
         None

@@ -38,7 +38,7 @@ use clock::Clock;
 ///
 /// ```
 /// # use bilevel::{Error, Implicit, Maid, Run};
-/// # use bilevel_problems::quadratic::Quadratic;
+/// # use bilevel_problems::synthetic::quadratic::Quadratic;
 /// # fn main() -> Result<(), Error> {
 /// let problem = Quadratic::random(20, 3, 10.0, 0);
 /// let oracle = Implicit::new(problem.lower(), problem.upper());

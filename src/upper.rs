@@ -9,43 +9,33 @@
 //! | [`DerivativeFree`] | tied to the step | along coordinates, compared on bounds | every accepted step decreases the exact F |
 //! | [`RandomSearch`], [`GridSearch`] | fixed | none: points of a box | none |
 //!
-//! A backtracking solver is an accuracy schedule ([`accuracy`]) × a [`direction`] × a trial step × an acceptance ([`line_search`]) × a
-//! [`constraint`].
+//! A backtracking solver is an accuracy schedule ([`accuracy`](descent::accuracy)) × a [`direction`](descent::direction) × a trial step × an acceptance ([`line_search`](descent::line_search)) × a
+//! [`constraint`](descent::constraint).
 //!
 //! A solver sees an [`Oracle`], not a problem. [`Solver::step`] is public: call it in a loop of your own, or let
 //! [`Run`](crate::Run) add stopping rules, budgets, observers, a trace and checkpoints.
 
-pub mod accuracy;
-mod basis;
-pub mod constraint;
-pub mod derivative_free;
-pub mod direction;
+pub mod descent;
 pub mod gradient_descent;
-pub mod grid_search;
 pub mod hoag;
-mod iterate;
-pub mod line_search;
 pub mod maid;
-pub mod random_search;
-pub mod search;
+pub mod searches;
 
-pub use accuracy::{Adaptation, AdaptiveAccuracy, Law};
-pub use constraint::Constraint;
-pub use derivative_free::DerivativeFree;
-pub use direction::Direction;
+pub use descent::{
+    Acceptance, Adaptation, AdaptiveAccuracy, Backtracking, Constraint, Direction, FirstStep,
+    Iterate, ToleranceSchedule, TrialStep, Values,
+};
 pub use gradient_descent::GradientDescent;
-pub use grid_search::GridSearch;
 pub use hoag::Hoag;
-pub use iterate::Iterate;
-pub use line_search::{Acceptance, Backtracking, FirstStep, TrialStep, Values};
 pub use maid::Maid;
-pub use random_search::RandomSearch;
-pub use search::Region;
+#[cfg(feature = "tpe")]
+pub use searches::Tpe;
+pub use searches::{DerivativeFree, GridSearch, RandomSearch, SearchBox};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::Error;
-use crate::hypergradient::{Accuracy, Bounded, Hypergradient, Trust};
+use crate::hypergradient::{Accuracy, BoundedValue, Hypergradient, Trust};
 use crate::oracle::Oracle;
 use crate::status::Status;
 use crate::vector::Vector;
@@ -60,8 +50,8 @@ pub struct Iteration {
     /// The number of the iteration, from 0. The driver fills it in.
     pub iteration: u64,
     /// F(θ_k) with its bounds, at the θ that the iteration started from.
-    pub value: Bounded,
-    /// ‖z_k‖; where θ is constrained, the [measure of stationarity](constraint) π(z_k). Infinite where no hypergradient was
+    pub value: BoundedValue,
+    /// ‖z_k‖; where θ is constrained, the [measure of stationarity](descent::constraint) π(z_k). Infinite where no hypergradient was
     /// computed.
     pub gradient_norm: f64,
     /// ω_k, the bound of ‖z_k − ∇F(θ_k)‖; infinite where it is not known.
@@ -100,7 +90,11 @@ impl Iteration {
     }
 
     /// The row of a search that knows F(θ) to `epsilon`, and no gradient.
-    pub(crate) fn without_gradient<T: Vector>(theta: &T, epsilon: f64, value: Bounded) -> Self {
+    pub(crate) fn without_gradient<T: Vector>(
+        theta: &T,
+        epsilon: f64,
+        value: BoundedValue,
+    ) -> Self {
         Iteration {
             iteration: 0,
             value,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
-/// How often each kind of oracle was called, summed over the samples of a [`Sum`](crate::Sum).
+/// How often each kind of oracle was called, summed over the samples of a [`Mean`](crate::Mean).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// Lower-level problems solved.

@@ -16,13 +16,14 @@ use argmin::solver::neldermead;
 use argmin::solver::quasinewton::LBFGS;
 use argmin_checkpointing_file::FileCheckpoint;
 use bilevel::argmin::{Driven, Lbfgs, NelderMead, Objective, ParticleSwarm};
-use bilevel::tpe::Tpe;
+use bilevel::upper::searches::tpe::Tpe;
 use bilevel::{
     Accuracy, Budget, DerivativeFree, Error, Evaluation, GradientDescent, Hoag, Hypergradient,
-    Implicit, Law, Limits, Maid, Oracle, Region, Report, Run, Solver, Status, Trust, Vector, Work,
+    Implicit, Limits, Maid, Oracle, Report, Run, SearchBox, Solver, Status, ToleranceSchedule,
+    Trust, Vector, Work,
 };
 use bilevel_problems::imaging::{Norm, TvOracle, Weights, tv_denoising};
-use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
+use bilevel_problems::synthetic::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
 use common::{WithCurvature, distance, no_constants, picture};
 
 /// argmin's state for our solvers.
@@ -179,7 +180,7 @@ fn finds<S: Solver<QuadraticOracle>>(solver: S, limit: u64, gap: f64) -> Report<
 }
 
 fn swarm(entries: usize, lower: f64, upper: f64) -> ParticleSwarm {
-    ParticleSwarm::with_accuracy(Region::cube(entries, lower, upper), 1e-6)
+    ParticleSwarm::with_accuracy(SearchBox::cube(entries, lower, upper), 1e-6)
 }
 
 #[test]
@@ -553,7 +554,7 @@ fn a_theta_of_other_storage_crosses_the_edge() {
     resumes(&oracle, &NelderMead::with_accuracy(1e-6), &theta);
     resumes(&oracle, &swarm(3, -3.0, 3.0), &theta);
     // Points rounded to f32 may lie just outside a narrow box.
-    let mut region = Region::cube(3, -3.0, 3.0);
+    let mut region = SearchBox::cube(3, -3.0, 3.0);
     (region.lower[0], region.upper[0]) = (0.1, f64::from(0.1f32));
     let tpe = Tpe {
         startup: 2,
@@ -631,11 +632,11 @@ where
 fn our_solvers_do_the_same_under_argmins_executor() {
     is_driven(Maid::default(), 1e-3, 100);
     is_driven(Maid::default(), 1e-3, 3);
-    is_driven(Hoag::new(Law::Quadratic), 1e-3, 20);
+    is_driven(Hoag::new(ToleranceSchedule::Quadratic), 1e-3, 20);
     is_driven(GradientDescent::with_accuracy(1e-2), 1e-9, 100);
     is_driven(DerivativeFree::default(), 1e-3, 100);
     is_driven(Lbfgs::with_accuracy(1e-6), 1e-3, 100);
-    let tpe = Tpe::new(Region::cube(3, -3.0, 3.0), 20);
+    let tpe = Tpe::new(SearchBox::cube(3, -3.0, 3.0), 20);
     is_driven(tpe.clone(), 1e-3, 100);
     is_driven(tpe, 1e-3, 15);
 }

@@ -6,14 +6,14 @@ mod common;
 
 use bilevel::plot::{Axis, Figure};
 use bilevel::run::{JsonLines, Table};
-use bilevel::tpe::Tpe;
+use bilevel::upper::searches::tpe::Tpe;
 use bilevel::{
-    Accuracy, Bounded, Budget, DerivativeFree, Error, Evaluation, GridSearch, Hypergradient,
-    Implicit, ImplicitState, Limits, Maid, Oracle, RandomSearch, Region, Report, Run, SolveStatus,
-    Solver, Status, Trust, UpperLevel, Work,
+    Accuracy, BoundedValue, Budget, DerivativeFree, Error, Evaluation, GridSearch, Hypergradient,
+    Implicit, ImplicitState, Limits, Maid, Oracle, RandomSearch, Report, Run, SearchBox,
+    SolveStatus, Solver, Status, Trust, UpperLevel, Work,
 };
 use bilevel_problems::imaging::{Norm, TvOracle, Weights, tv_denoising};
-use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
+use bilevel_problems::synthetic::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
 use common::{WithCurvature, distance, no_constants, picture};
 
 fn oracle(problem: &Quadratic) -> Implicit<QuadraticLower, QuadraticUpper> {
@@ -166,7 +166,7 @@ fn derivative_free_search_needs_bounds() {
 fn random_search_keeps_the_best_of_its_points() {
     let problem = Quadratic::random(20, 2, 10.0, 0);
     let oracle = oracle(&problem);
-    let mut solver = RandomSearch::new(Region::cube(2, -3.0, 3.0), 60);
+    let mut solver = RandomSearch::new(SearchBox::cube(2, -3.0, 3.0), 60);
     solver.accuracy = accurate();
     let run = |solver: &RandomSearch| {
         Run::new(&oracle, solver.clone())
@@ -205,7 +205,7 @@ fn random_search_keeps_the_best_of_its_points() {
 fn grid_search_finds_the_best_point_of_its_grid() {
     let problem = Quadratic::random(20, 2, 10.0, 0);
     let oracle = oracle(&problem);
-    let mut solver = GridSearch::new(Region::cube(2, -1.0, 1.0), 5);
+    let mut solver = GridSearch::new(SearchBox::cube(2, -1.0, 1.0), 5);
     solver.accuracy = accurate();
     let report = Run::new(&oracle, solver).start(vec![9.0; 2]).unwrap();
     assert_eq!((report.status, report.iterations), (Status::Completed, 26));
@@ -223,7 +223,7 @@ fn grid_search_finds_the_best_point_of_its_grid() {
     assert_eq!(Some(report.theta), best);
     // One point: the middle of the box, which here is the optimum itself.
     let optimum = problem.optimum();
-    let around = Region {
+    let around = SearchBox {
         lower: optimum.iter().map(|t| t - 1.0).collect(),
         upper: optimum.iter().map(|t| t + 1.0).collect(),
     };
@@ -235,7 +235,7 @@ fn grid_search_finds_the_best_point_of_its_grid() {
     assert!(distance(&report.theta, &optimum) < 1e-12);
 }
 
-fn tpe(region: Region, points: u64, seed: u64) -> Tpe {
+fn tpe(region: SearchBox, points: u64, seed: u64) -> Tpe {
     Tpe {
         seed,
         accuracy: accurate(),
@@ -256,7 +256,7 @@ fn tpe_comes_nearer_to_the_optimum_of_a_quadratic_than_random_search() {
         gap(&report.theta) / gap(&theta)
     }
     for (p, points, share) in [(1, 50, 1e-3), (2, 100, 3e-3), (5, 200, 2e-2)] {
-        let region = Region::cube(p, -3.0, 3.0);
+        let region = SearchBox::cube(p, -3.0, 3.0);
         let (mut learned, mut blind) = (0.0, 0.0);
         for seed in 0..3 {
             let random = RandomSearch {
@@ -279,7 +279,7 @@ fn tpe_keeps_the_best_of_its_points_which_its_seed_decides() {
     let problem = Quadratic::random(20, 2, 10.0, 0);
     let oracle = oracle(&problem);
     let run = |points, seed| {
-        Run::new(&oracle, tpe(Region::cube(2, -3.0, 3.0), points, seed))
+        Run::new(&oracle, tpe(SearchBox::cube(2, -3.0, 3.0), points, seed))
             .start(vec![2.5; 2])
             .unwrap()
     };
@@ -303,7 +303,7 @@ fn tpe_keeps_the_best_of_its_points_which_its_seed_decides() {
 #[test]
 fn tpe_searches_a_box_of_any_size_and_one_without_volume() {
     let problem = Quadratic::random(20, 2, 10.0, 0);
-    let mut region = Region::cube(2, -3.0, 3.0);
+    let mut region = SearchBox::cube(2, -3.0, 3.0);
     (region.lower[1], region.upper[1]) = (0.5, 0.5);
     let report = Run::new(&oracle(&problem), tpe(region, 40, 0))
         .start(vec![2.5, 0.5])
@@ -319,7 +319,7 @@ fn tpe_searches_a_box_of_any_size_and_one_without_volume() {
         (1.0, 1.0 + f64::EPSILON),
         (-2.0, -2.0),
     ] {
-        let solver = tpe(Region::cube(2, lower, upper), 30, 0);
+        let solver = tpe(SearchBox::cube(2, lower, upper), 30, 0);
         let report = Run::new(&misleading, solver)
             .tolerance(0.0)
             .start(vec![lower, upper])
@@ -350,7 +350,7 @@ fn budgets_end_a_search_and_name_themselves() {
             "the last row has the report's hypergradient"
         );
     };
-    let region = Region::cube(2, -1.0, 1.0);
+    let region = SearchBox::cube(2, -1.0, 1.0);
     ended(
         Run::new(&oracle, DerivativeFree::default())
             .limits(limits)
@@ -390,27 +390,27 @@ fn refusal<S: Solver<TvOracle<f64>>>(solver: S) -> String {
 
 #[test]
 fn settings_out_of_range_are_refused_by_name() {
-    let plane = Region::cube(2, -1.0, 1.0);
+    let plane = SearchBox::cube(2, -1.0, 1.0);
     let says = |text: String, expected: &str| assert!(text.contains(expected), "{text}");
     says(refusal(RandomSearch::new(plane.clone(), 0)), "points is 0");
     says(refusal(GridSearch::new(plane.clone(), 0)), "points is 0");
     says(
-        refusal(RandomSearch::new(Region::cube(2, 1.0, -1.0), 9)),
+        refusal(RandomSearch::new(SearchBox::cube(2, 1.0, -1.0), 9)),
         "region[0] is from 1 to -1",
     );
     says(
-        refusal(GridSearch::new(Region::cube(3, -1.0, 1.0), 9)),
+        refusal(GridSearch::new(SearchBox::cube(3, -1.0, 1.0), 9)),
         "region.lower is 3 numbers",
     );
     says(
-        refusal(GridSearch::new(Region::default(), 9)),
+        refusal(GridSearch::new(SearchBox::default(), 9)),
         "region.lower is 0 numbers",
     );
     says(
         refusal(GridSearch::new(plane.clone(), 1 << 40)),
         "draw points at random",
     );
-    let around = Region::cube(2, -4.0, -2.0);
+    let around = SearchBox::cube(2, -4.0, -2.0);
     let tpe = |change: fn(&mut Tpe)| {
         let mut solver = Tpe::new(around.clone(), 9);
         change(&mut solver);
@@ -426,7 +426,7 @@ fn settings_out_of_range_are_refused_by_name() {
     }
     says(tpe(|s| s.accuracy.delta = 0.0), "delta is 0");
     says(
-        tpe(|s| s.region = Region::cube(1, -4.0, -2.0)),
+        tpe(|s| s.region = SearchBox::cube(1, -4.0, -2.0)),
         "region.lower is 1 numbers",
     );
     says(
@@ -492,7 +492,7 @@ impl Oracle for Misleading {
         });
         let value = self.0.value(theta) + if bits >> 63 == 0 { epsilon } else { -epsilon };
         Ok(Evaluation {
-            value: Bounded {
+            value: BoundedValue {
                 value,
                 lower: value - epsilon,
                 upper: value + epsilon,
@@ -553,7 +553,7 @@ fn misleading_values_do_not_mislead_derivative_free_search() {
     let gap = problem.value(&report.theta) - problem.value(&problem.optimum());
     assert!(gap < 1e-5, "{report}: {gap}");
     // On values alone it goes wrong: the same numbers mislead random search.
-    let mut random = RandomSearch::new(Region::cube(3, -0.5, 0.5), 200);
+    let mut random = RandomSearch::new(SearchBox::cube(3, -0.5, 0.5), 200);
     random.accuracy = Accuracy::new(0.5, 0.5).unwrap();
     let report = Run::new(&oracle, random).start(vec![0.0; 3]).unwrap();
     let rises = report.trace.rows().windows(2);
@@ -614,7 +614,7 @@ impl Oracle for HalfSpace {
 fn points_outside_the_domain_are_passed_over_and_a_theta_outside_is_an_error() {
     let problem = Quadratic::random(20, 2, 10.0, 0);
     let oracle = HalfSpace(oracle(&problem));
-    let region = Region::cube(2, -2.0, 2.0);
+    let region = SearchBox::cube(2, -2.0, 2.0);
     let random = RandomSearch::new(region.clone(), 40);
     let tpe = Tpe::new(region.clone(), 40);
     let grid = GridSearch::new(region, 5);
@@ -673,7 +673,7 @@ fn an_extrapolation_out_of_the_domain_keeps_the_step_that_was_accepted() {
 fn tpe_learns_where_the_problem_is_not_defined() {
     let problem = Quadratic::random(20, 2, 10.0, 0);
     let oracle = HalfSpace(oracle(&problem));
-    let mut region = Region::cube(2, -2.0, 2.0);
+    let mut region = SearchBox::cube(2, -2.0, 2.0);
     region.upper[0] = 6.0;
     for seed in 0..3 {
         let report = Run::new(&oracle, tpe(region.clone(), 100, seed))
@@ -694,7 +694,7 @@ fn an_error_that_has_nothing_to_do_with_theta_ends_tpe() {
         change: no_constants,
     };
     let oracle = Implicit::new(lower, problem.upper());
-    let run = Run::new(&oracle, Tpe::new(Region::cube(2, -1.0, 1.0), 5));
+    let run = Run::new(&oracle, Tpe::new(SearchBox::cube(2, -1.0, 1.0), 5));
     let result = run.start(vec![0.0; 2]);
     assert!(
         matches!(result, Err(Error::MissingConstant { .. })),
@@ -707,11 +707,14 @@ fn rows_without_a_gradient_never_show_as_a_number() {
     let problem = Quadratic::random(20, 2, 10.0, 0);
     let oracle = oracle(&problem);
     let (mut table, mut lines) = (Vec::new(), Vec::new());
-    let report = Run::new(&oracle, RandomSearch::new(Region::cube(2, -1.0, 1.0), 10))
-        .observe(Table::new(&mut table))
-        .observe(JsonLines::new(&mut lines))
-        .start(vec![1.0; 2])
-        .unwrap();
+    let report = Run::new(
+        &oracle,
+        RandomSearch::new(SearchBox::cube(2, -1.0, 1.0), 10),
+    )
+    .observe(Table::new(&mut table))
+    .observe(JsonLines::new(&mut lines))
+    .start(vec![1.0; 2])
+    .unwrap();
     let table = String::from_utf8(table).unwrap();
     assert!(!table.contains("inf") && !table.contains("NaN"), "{table}");
     let widths: Vec<usize> = table

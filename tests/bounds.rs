@@ -5,14 +5,14 @@
 
 mod common;
 
-use bilevel::linear::{Cg, Chain, Direct, LinearSolver, Minres};
+use bilevel::linear::{Cg, Cholesky, Fallback, LinearSolver, Minres};
 use bilevel::lower::{Fista, GradientDescent, Lbfgs, LowerSolver, NewtonCg};
 use bilevel::{
-    Accuracy, Curvature, Error, Estimator, Implicit, Linearization, LowerLevel, Oracle,
+    Accuracy, Curvature, Error, ErrorEstimator, Implicit, Linearization, LowerLevel, Oracle,
     SolveStatus, Trust, UpperCurvature, UpperLevel, Vector,
 };
-use bilevel_problems::finite_sum::FiniteSum;
-use bilevel_problems::quadratic::Quadratic;
+use bilevel_problems::synthetic::finite_sum::FiniteSum;
+use bilevel_problems::synthetic::quadratic::Quadratic;
 use common::{
     Scaled, WithCurvature, distance, no_constants, only_mu, only_smoothness, random, solvers,
 };
@@ -141,8 +141,8 @@ fn check_grid<S: LowerSolver + Clone, L: LinearSolver + Clone>(
 fn check_linear_solvers<S: LowerSolver + Clone>(lower_solver: &S, largest_condition: f64) {
     check_grid(lower_solver, &Cg::default(), largest_condition);
     check_grid(lower_solver, &Minres::default(), largest_condition);
-    check_grid(lower_solver, &Direct::default(), largest_condition);
-    check_grid(lower_solver, &Chain::default(), largest_condition);
+    check_grid(lower_solver, &Cholesky::default(), largest_condition);
+    check_grid(lower_solver, &Fallback::default(), largest_condition);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn check_one(
             &case,
         ),
         2 => certified(
-            &oracle.with_linear_solver(Direct::default()),
+            &oracle.with_linear_solver(Cholesky::default()),
             e,
             a,
             s,
@@ -794,11 +794,11 @@ where
     P: LowerLevel<Theta = Vec<f64>, X = Vec<f64>>,
     U: UpperLevel<Theta = Vec<f64>, X = Vec<f64>>,
 {
-    estimated_by(Estimator::Sampled, lower, upper, exact, case)
+    estimated_by(ErrorEstimator::Sampled, lower, upper, exact, case)
 }
 
 fn estimated_by<P, U>(
-    estimator: Estimator,
+    estimator: ErrorEstimator,
     lower: P,
     upper: U,
     exact: &Exact,
@@ -916,7 +916,7 @@ fn estimated_errors_of_ill_conditioned_hypergradients_are_at_most_tenfold_too_sm
 #[test]
 fn estimates_by_a_newton_step_are_at_most_tenfold_too_small() {
     let newton = |lower, upper, exact: &Exact, case: &str| {
-        estimated_by(Estimator::NewtonStep, lower, upper, exact, case).0
+        estimated_by(ErrorEstimator::NewtonStep, lower, upper, exact, case).0
     };
     for condition in CONDITIONS {
         let ratios: Vec<f64> = (0..40)
@@ -925,7 +925,7 @@ fn estimates_by_a_newton_step_are_at_most_tenfold_too_small() {
                 let exact = Exact::of(&problem, random(3, seed + 100));
                 let oracle = (problem.lower(), problem.upper());
                 estimated_by(
-                    Estimator::NewtonStep,
+                    ErrorEstimator::NewtonStep,
                     oracle.0,
                     oracle.1,
                     &exact,

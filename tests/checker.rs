@@ -9,7 +9,7 @@ use bilevel::{
     UpperLevel, Vector, Work, check_lower, check_upper,
 };
 use bilevel_problems::imaging::{Image, Norm, SquaredError, TvDenoising, Weights};
-use bilevel_problems::quadratic::Quadratic;
+use bilevel_problems::synthetic::quadratic::Quadratic;
 use common::{picture, random};
 
 #[test]

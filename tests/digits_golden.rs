@@ -5,9 +5,9 @@
 
 use bilevel::lower::Lbfgs;
 use bilevel::{Accuracy, Hypergradient, Oracle, Vector};
-use bilevel_problems::data::{Table, digits};
-use bilevel_problems::hyper_cleaning::hyper_cleaning;
-use bilevel_problems::logistic::{Penalty, logistic_regression};
+use bilevel_problems::data::{LabelledData, digits};
+use bilevel_problems::linear::hyper_cleaning::hyper_cleaning;
+use bilevel_problems::linear::logistic::{Penalty, logistic_regression};
 
 mod common;
 use common::distance;
@@ -26,7 +26,7 @@ fn golden() -> serde_json::Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn train_and_validation() -> [Table<f64>; 2] {
+fn train_and_validation() -> [LabelledData<f64>; 2] {
     let all = digits().unwrap();
     [all.rows(0..1000).unwrap(), all.rows(1000..1797).unwrap()]
 }

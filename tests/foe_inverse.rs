@@ -7,7 +7,7 @@ mod common;
 
 use bilevel::lower::Lbfgs;
 use bilevel::{
-    Accuracy, Checker, Estimator, Implicit, LowerLevel, Maid, Oracle, Run, SolveStatus, Trust,
+    Accuracy, Checker, ErrorEstimator, Implicit, LowerLevel, Maid, Oracle, Run, SolveStatus, Trust,
     Vector,
 };
 use bilevel_problems::imaging::foe::Lanes;
@@ -196,7 +196,7 @@ fn a_short_training_of_deblurring_lowers_the_loss() {
             .unwrap()
             .map(|term| {
                 term.with_lower_solver(Lbfgs::default())
-                    .with_estimator(Estimator::NewtonStep)
+                    .with_estimator(ErrorEstimator::NewtonStep)
             });
         let value = |theta: &Vec<f64>| {
             let mut state = oracle.start(theta).unwrap();

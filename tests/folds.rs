@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use bilevel::folds::{Fold, Folds, hold_out};
+use bilevel::oracle::folds::{Fold, Folds, hold_out};
 use bilevel::{Error, Implicit, Oracle};
-use bilevel_problems::quadratic::Quadratic;
+use bilevel_problems::synthetic::quadratic::Quadratic;
 use proptest::prelude::*;
 
 /// Every sample is in one of both, and judged once.

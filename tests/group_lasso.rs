@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use bilevel::{Accuracy, Folds, Hypergradient, Maid, Oracle, Run, Status};
-use bilevel_problems::data::{Regression, Table};
-use bilevel_problems::group_lasso::{
+use bilevel_problems::data::{LabelledData, RegressionData};
+use bilevel_problems::linear::group_lasso::{
     GroupLasso, GroupPenalty, Partition, cross_validated_group_lasso,
 };
-use bilevel_problems::lasso::{Lasso, Shrinkage};
+use bilevel_problems::linear::lasso::{Lasso, Shrinkage};
 
 const TIGHT: f64 = 1e-10;
 
@@ -16,7 +16,7 @@ fn wave(len: usize, f: f64) -> Vec<f64> {
 }
 
 /// Features that depend on each other, of which those of two groups matter.
-fn samples(n: usize, d: usize, f: f64) -> Regression {
+fn samples(n: usize, d: usize, f: f64) -> RegressionData {
     let mut a = wave(n * d, f);
     for row in a.chunks_exact_mut(d) {
         for j in 1..d {
@@ -26,7 +26,7 @@ fn samples(n: usize, d: usize, f: f64) -> Regression {
     let noise = wave(n, 2.3 * f);
     let y = a.chunks_exact(d).zip(&noise);
     let y = y.map(|(a, e)| 2.0 + a[0] - 1.5 * a[1] + 0.8 * a[7] + 0.3 * e);
-    Regression::new(d, a.clone(), y.collect()).unwrap()
+    RegressionData::new(d, a.clone(), y.collect()).unwrap()
 }
 
 fn solved<O: Oracle<Theta = Vec<f64>>>(
@@ -43,10 +43,10 @@ fn solved<O: Oracle<Theta = Vec<f64>>>(
 }
 
 /// Eight samples whose four features are orthogonal, of mean 0 and length √8.
-fn orthogonal(f: f64) -> Regression {
+fn orthogonal(f: f64) -> RegressionData {
     let sign = |i: usize, bit: usize| if i >> bit & 1 == 1 { 1.0 } else { -1.0 };
     let row = |i: usize| [sign(i, 0), sign(i, 1), sign(i, 2), sign(i, 0) * sign(i, 1)];
-    Regression::new(4, (0..8).flat_map(row).collect(), wave(8, f)).unwrap()
+    RegressionData::new(4, (0..8).flat_map(row).collect(), wave(8, f)).unwrap()
 }
 
 /// Of an orthogonal design x_g = (1 − λ_g/‖c_g‖)₊ c_g, and f = ½‖x‖² − ⟨v, x⟩ + constant.
@@ -54,7 +54,7 @@ fn orthogonal(f: f64) -> Regression {
 fn an_orthogonal_design_has_a_closed_form() {
     let (train, validation) = (orthogonal(0.9), orthogonal(1.7));
     let mean = train.targets().iter().sum::<f64>() / 8.0;
-    let correlations = |of: &Regression| -> Vec<f64> {
+    let correlations = |of: &RegressionData| -> Vec<f64> {
         let of_feature = |j| {
             let product = |i: usize| of.features()[4 * i + j] * (of.targets()[i] - mean);
             (0..8).map(product).sum::<f64>() / 8.0
@@ -204,9 +204,9 @@ fn sparse_tables_give_what_dense_ones_give_and_more_features_than_samples_are_no
     let labels: Vec<u32> = (0..n)
         .map(|i| u32::from(a[d * i] + a[d * i + 2] + 0.3 > 0.0))
         .collect();
-    let table = Table::dense(d, a, labels, 2).unwrap();
+    let table = LabelledData::dense(d, a, labels, 2).unwrap();
     let partition = Partition::consecutive(&[3; 30]).unwrap();
-    let of = |table: &Table<f64>| {
+    let of = |table: &LabelledData<f64>| {
         let penalty = GroupPenalty::Single;
         let oracle = GroupLasso::of_classes(table, table, &partition, penalty).unwrap();
         solved(&oracle, &[-3.0])
@@ -236,8 +236,8 @@ fn what_cannot_be_used_is_refused() {
     refused(&[vec![0, 1, 2, 3, 4]], "feature 4");
     assert!(Partition::new(0, &[]).is_err());
     assert!(Partition::consecutive(&[2, 0]).is_err());
-    assert!(Regression::new(1, vec![f64::NAN, 1.0], vec![0.0, 1.0]).is_err());
-    assert!(Regression::new(1, vec![0.0, 1.0], vec![0.0, f64::NAN]).is_err());
+    assert!(RegressionData::new(1, vec![f64::NAN, 1.0], vec![0.0, 1.0]).is_err());
+    assert!(RegressionData::new(1, vec![0.0, 1.0], vec![0.0, f64::NAN]).is_err());
 
     let (train, validation) = (samples(30, 8, 0.7), samples(20, 8, 1.9));
     let four = Partition::consecutive(&[2; 4]).unwrap();
@@ -248,7 +248,7 @@ fn what_cannot_be_used_is_refused() {
     let three = Partition::consecutive(&[2; 3]).unwrap();
     assert!(GroupLasso::new(&train, &validation, &three, penalty).is_err());
     assert!(GroupLasso::new(&train, &samples(20, 9, 1.0), &four, penalty).is_err());
-    let huge = Regression::new(1, vec![1e200, -1e200], vec![0.0, 1.0]).unwrap();
+    let huge = RegressionData::new(1, vec![1e200, -1e200], vec![0.0, 1.0]).unwrap();
     let one = Partition::consecutive(&[1]).unwrap();
     assert!(GroupLasso::new(&huge, &huge, &one, penalty).is_err());
 

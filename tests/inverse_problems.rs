@@ -4,7 +4,7 @@
 
 mod common;
 
-use bilevel::linear::Chain;
+use bilevel::linear::Fallback;
 use bilevel::lower::{Fista, NewtonCg};
 use bilevel::{
     Accuracy, Checker, Element, Implicit, LowerLevel, Oracle, SolveStatus, Trust, Vector,
@@ -12,8 +12,8 @@ use bilevel::{
 use bilevel::{Linearization, Maid, Run, check_upper};
 use bilevel_problems::data::{photograph, resized};
 use bilevel_problems::imaging::{
-    Blur, Boundary, Deblurring, Denoiser, Image, Kernel, Norm, Pair, Preconditioner, SquaredError,
-    Sure, Tikhonov, TvDenoising, Twice, Weights, pairs, sure, tv_denoising,
+    Blur, Boundary, Deblurring, Denoiser, Image, Kernel, Norm, Pair, PerturbedPair, Preconditioner,
+    SquaredError, Sure, Tikhonov, TvDenoising, Weights, pairs, sure, tv_denoising,
 };
 use common::{agree, distance, picture, random};
 use faer::linalg::solvers::Solve;
@@ -300,7 +300,7 @@ fn preconditioned_solvers_reach_the_same_answers() {
                 let mut state = oracle.start(&theta).unwrap();
                 oracle.hypergradient(&theta, accuracy, &mut state).unwrap()
             } else {
-                let oracle: Implicit<_, _, Fista, Chain> = Implicit::new(lower, upper);
+                let oracle: Implicit<_, _, Fista, Fallback> = Implicit::new(lower, upper);
                 let mut state = oracle.start(&theta).unwrap();
                 oracle.hypergradient(&theta, accuracy, &mut state).unwrap()
             };
@@ -365,7 +365,7 @@ fn two_stacked_problems_and_the_risk_estimate_have_right_derivatives() {
         let y: Image<E> = picture(9, 8, 0).with_noise(0.1, 0, 0).cast();
         let (upper, moved) = Sure::new(&y, 0.1, 0, 0).unwrap();
         let tv = |y: &Image<E>| TvDenoising::new(y, Norm::Isotropic).unwrap();
-        let lower = Twice(tv(&y), tv(&moved));
+        let lower = PerturbedPair(tv(&y), tv(&moved));
         let x = Pair(near(y.pixels(), 1), near(moved.pixels(), 2));
         let theta = vec![-1.0, -1.0];
         for seed in 0..3 {
@@ -397,7 +397,7 @@ fn the_risk_estimate_has_the_divergence_of_the_adjoint() {
         .map(|d| d / tau)
         .collect();
     let tv = |y: &Image<f64>| TvDenoising::new(y, Norm::Isotropic).unwrap();
-    let oracle = Implicit::new(Twice(tv(&y), tv(&moved)), upper);
+    let oracle = Implicit::new(PerturbedPair(tv(&y), tv(&moved)), upper);
     let mut state = oracle.start(&theta).unwrap();
     let value = oracle.value(&theta, 1e-9, &mut state).unwrap().value;
     let x = &state.x().0;

@@ -10,12 +10,12 @@ use bilevel::upper::{
     Acceptance, Backtracking, Constraint, Direction, FirstStep, TrialStep, Values,
 };
 use bilevel::{
-    Accuracy, Error, GradientDescent, Implicit, ImplicitState, Iteration, Maid, Oracle, Report,
-    Run, Solver, Status, Sum, Trust, Vector,
+    Accuracy, Error, GradientDescent, Implicit, ImplicitState, Iteration, Maid, Mean, Oracle,
+    Report, Run, Solver, Status, Trust, Vector,
 };
 use bilevel_problems::data::read_npy;
 use bilevel_problems::imaging::{Norm, Weights, tv_denoising};
-use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
+use bilevel_problems::synthetic::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
 use common::random;
 
 const CONDITIONS: [f64; 3] = [1.0, 30.0, 1e3];
@@ -321,7 +321,7 @@ fn the_correction_of_a_trial_is_of_second_order_in_accuracy_and_step() {
             Quadratic::random(30, 3, 100.0, seed),
             Quadratic::random(20, 3, 30.0, seed + 10),
         ];
-        let sum = Sum::new(problems.iter().map(oracle).collect()).unwrap();
+        let sum = Mean::new(problems.iter().map(oracle).collect()).unwrap();
         let theta = random(3, seed);
         let direction = random(3, seed + 100);
         for epsilon in [1e-1, 1e-2, 1e-3] {

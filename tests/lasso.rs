@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use bilevel::{Accuracy, Folds, Maid, Oracle, Run, Status};
-use bilevel_problems::data::{Regression, Table};
-use bilevel_problems::lasso::{Lasso, Shrinkage, cross_validated_lasso};
+use bilevel_problems::data::{LabelledData, RegressionData};
+use bilevel_problems::linear::lasso::{Lasso, Shrinkage, cross_validated_lasso};
 use faer::linalg::solvers::Solve;
 use faer::{Col, Mat};
 
@@ -15,7 +15,7 @@ fn wave(len: usize, f: f64) -> Vec<f64> {
 }
 
 /// Features that depend on each other, more of them than matter.
-fn samples(n: usize, d: usize, f: f64) -> Regression {
+fn samples(n: usize, d: usize, f: f64) -> RegressionData {
     let mut a = wave(n * d, f);
     for row in a.chunks_exact_mut(d) {
         for j in 1..d {
@@ -25,7 +25,7 @@ fn samples(n: usize, d: usize, f: f64) -> Regression {
     let noise = wave(n, 2.3 * f);
     let y = a.chunks_exact(d).zip(&noise);
     let y = y.map(|(a, e)| 2.0 + a[0] - 1.5 * a[3] + 0.2 * e).collect();
-    Regression::new(d, a, y).unwrap()
+    RegressionData::new(d, a, y).unwrap()
 }
 
 fn solved(oracle: &Lasso, theta: &[f64]) -> (Vec<f64>, f64, bilevel::Hypergradient<Vec<f64>>) {
@@ -39,16 +39,16 @@ fn solved(oracle: &Lasso, theta: &[f64]) -> (Vec<f64>, f64, bilevel::Hypergradie
 }
 
 /// Eight samples whose four features are orthogonal, of mean 0 and length √8.
-fn orthogonal(f: f64) -> Regression {
+fn orthogonal(f: f64) -> RegressionData {
     let sign = |i: usize, bit: usize| if i >> bit & 1 == 1 { 1.0 } else { -1.0 };
     let row = |i: usize| [sign(i, 0), sign(i, 1), sign(i, 2), sign(i, 0) * sign(i, 1)];
-    Regression::new(4, (0..8).flat_map(row).collect(), wave(8, f)).unwrap()
+    RegressionData::new(4, (0..8).flat_map(row).collect(), wave(8, f)).unwrap()
 }
 
 #[test]
 fn an_orthogonal_design_has_a_closed_form() {
     let (train, validation) = (orthogonal(0.9), orthogonal(1.7));
-    let correlations = |of: &Regression| -> Vec<f64> {
+    let correlations = |of: &RegressionData| -> Vec<f64> {
         let mean = of.targets().iter().sum::<f64>() / 8.0;
         let of_feature = |j| {
             (0..8)
@@ -59,7 +59,7 @@ fn an_orthogonal_design_has_a_closed_form() {
         (0..4).map(of_feature).collect()
     };
     let (c, v) = (correlations(&train), correlations(&validation));
-    let mean = |of: &Regression| of.targets().iter().sum::<f64>() / 8.0;
+    let mean = |of: &RegressionData| of.targets().iter().sum::<f64>() / 8.0;
     let shift = mean(&train);
     let constant = validation
         .targets()
@@ -115,7 +115,7 @@ fn solutions_are_optimal_and_hypergradients_those_of_the_support() {
         );
         let (w, value, found) = solved(&oracle, &theta);
         let b = oracle.intercept(&w);
-        let residuals = |of: &Regression| -> Vec<f64> {
+        let residuals = |of: &RegressionData| -> Vec<f64> {
             let rows = of.features().chunks_exact(12).zip(of.targets());
             rows.map(|(a, y)| y - b - a.iter().zip(&w).map(|(a, w)| a * w).sum::<f64>())
                 .collect()
@@ -139,7 +139,7 @@ fn solutions_are_optimal_and_hypergradients_those_of_the_support() {
         let s: Vec<usize> = (0..12).filter(|&j| w[j] != 0.0).collect();
         assert!(!s.is_empty());
         let mean = |j: usize| (0..60).map(|i| train.features()[12 * i + j]).sum::<f64>() / 60.0;
-        let centred = |of: &Regression, i: usize, j: usize| of.features()[12 * i + j] - mean(j);
+        let centred = |of: &RegressionData, i: usize, j: usize| of.features()[12 * i + j] - mean(j);
         let a = Mat::from_fn(s.len(), s.len(), |p, q| {
             let sum: f64 = (0..60)
                 .map(|i| centred(&train, i, s[p]) * centred(&train, i, s[q]))
@@ -214,12 +214,12 @@ fn sparse_tables_give_what_dense_ones_give() {
     let labels: Vec<u32> = (0..40)
         .map(|i| u32::from(a[8 * i] + a[8 * i + 2] + 0.3 > 0.0))
         .collect();
-    let table = Table::dense(8, a.clone(), labels.clone(), 2).unwrap();
+    let table = LabelledData::dense(8, a.clone(), labels.clone(), 2).unwrap();
     let y = labels
         .iter()
         .map(|&l| if l == 1 { 1.0 } else { -1.0 })
         .collect();
-    let regression = Regression::new(8, a, y).unwrap();
+    let regression = RegressionData::new(8, a, y).unwrap();
     let theta = vec![-3.0, -2.0];
     let of = |oracle: Lasso| solved(&oracle, &theta);
     let dense = of(Lasso::new(&regression, &regression, Shrinkage::ElasticNet).unwrap());
@@ -240,15 +240,15 @@ fn sparse_tables_give_what_dense_ones_give() {
 /// Features that are constant predict nothing, but with ten of them there are too many for a Gram matrix to be formed.
 #[test]
 fn a_gram_matrix_gives_what_columns_give() {
-    let padded = |of: &Regression| {
+    let padded = |of: &RegressionData| {
         let rows = of.features().chunks_exact(12);
         let rows = rows.flat_map(|a| [a, &[1.0; 10]].concat());
-        Regression::new(22, rows.collect(), of.targets().to_vec()).unwrap()
+        RegressionData::new(22, rows.collect(), of.targets().to_vec()).unwrap()
     };
     let (train, validation) = (samples(60, 12, 0.7), samples(40, 12, 1.9));
     for theta in [vec![-3.0], vec![-2.5, -1.0]] {
         let shrinkage = [Shrinkage::Lasso, Shrinkage::ElasticNet][theta.len() - 1];
-        let of = |train: &Regression, validation: &Regression| {
+        let of = |train: &RegressionData, validation: &RegressionData| {
             solved(&Lasso::new(train, validation, shrinkage).unwrap(), &theta)
         };
         let (w, value, found) = of(&train, &validation);
@@ -268,13 +268,13 @@ fn what_cannot_be_used_is_refused_and_a_flat_start_is_no_solution() {
     assert!(oracle.start(&vec![0.0, 0.0]).is_err());
     assert!(oracle.start(&vec![f64::NAN]).is_err());
     assert!(Lasso::new(&train, &samples(20, 4, 1.0), Shrinkage::Lasso).is_err());
-    let huge = Regression::new(1, vec![1e200, -1e200], vec![0.0, 1.0]).unwrap();
+    let huge = RegressionData::new(1, vec![1e200, -1e200], vec![0.0, 1.0]).unwrap();
     assert!(Lasso::new(&huge, &huge, Shrinkage::Lasso).is_err());
-    let three = Table::dense(1, vec![1.0, 2.0, 3.0], vec![0, 1, 2], 3).unwrap();
+    let three = LabelledData::dense(1, vec![1.0, 2.0, 3.0], vec![0, 1, 2], 3).unwrap();
     assert!(Lasso::of_classes(&three, &three, Shrinkage::Lasso).is_err());
     // A constant feature and more features than samples are no trouble.
     let constant =
-        Regression::new(3, vec![1.0, 0.5, 2.0, 1.0, -0.5, 0.0], vec![1.0, -1.0]).unwrap();
+        RegressionData::new(3, vec![1.0, 0.5, 2.0, 1.0, -0.5, 0.0], vec![1.0, -1.0]).unwrap();
     let oracle_of_two = Lasso::new(&constant, &constant, Shrinkage::Lasso).unwrap();
     assert!(solved(&oracle_of_two, &[-4.0]).1.is_finite());
     // Above the largest λ₁ no feature is in the model, and F is flat: a run says that it does not know.
@@ -288,7 +288,7 @@ fn what_cannot_be_used_is_refused_and_a_flat_start_is_no_solution() {
 #[test]
 fn on_real_data_theta_is_the_minimum_of_a_fine_grid() {
     let diabetes = linfa_datasets::diabetes();
-    let given = Regression::new(
+    let given = RegressionData::new(
         10,
         diabetes.records.iter().copied().collect(),
         diabetes.targets.to_vec(),

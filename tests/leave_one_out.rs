@@ -2,26 +2,26 @@
 
 #![allow(clippy::unwrap_used)]
 
-use bilevel::linear::Chain;
+use bilevel::linear::Fallback;
 use bilevel::lower::NewtonCg;
 use bilevel::{
     Accuracy, Checker, Error, Folds, Implicit, Maid, Oracle, Run, Trust, UpperLevel, Vector,
 };
-use bilevel_problems::data::{Regression, Table};
-use bilevel_problems::leave_one_out::{leave_one_out_logistic, leave_one_out_ridge};
-use bilevel_problems::logistic::{LogisticRegression, Penalty, logistic_regression};
-use bilevel_problems::ridge::{Ridge, cross_validated_ridge};
+use bilevel_problems::data::{LabelledData, RegressionData};
+use bilevel_problems::linear::leave_one_out::{leave_one_out_logistic, leave_one_out_ridge};
+use bilevel_problems::linear::logistic::{LogisticRegression, Penalty, logistic_regression};
+use bilevel_problems::linear::ridge::{Ridge, cross_validated_ridge};
 
 fn wave(len: usize, f: f64) -> Vec<f64> {
     (1..=len).map(|k| (f * k as f64 * k as f64).sin()).collect()
 }
 
-fn regression(n: usize) -> Regression {
+fn regression(n: usize) -> RegressionData {
     nearly_collinear(n, 0.1)
 }
 
 /// Samples of four features, the last one of which is the first and a bit.
-fn nearly_collinear(n: usize, bit: f64) -> Regression {
+fn nearly_collinear(n: usize, bit: f64) -> RegressionData {
     let (mut a, noise) = (wave(4 * n, 0.7), wave(n, 2.1));
     for row in a.chunks_exact_mut(4) {
         row[3] = row[0] + bit * row[3];
@@ -29,18 +29,18 @@ fn nearly_collinear(n: usize, bit: f64) -> Regression {
     }
     let y = a.chunks_exact(4).zip(&noise);
     let y = y.map(|(a, e)| 3.0 + a[0] - 2.0 * a[2] + 0.3 * e).collect();
-    Regression::new(4, a, y).unwrap()
+    RegressionData::new(4, a, y).unwrap()
 }
 
 /// Two classes that overlap; the last of four features is 1.
-fn classes(n: usize) -> Table<f64> {
+fn classes(n: usize) -> LabelledData<f64> {
     let (mut a, noise) = (wave(4 * n, 0.7), wave(n, 2.1));
     for row in a.chunks_exact_mut(4) {
         row[3] = 1.0;
     }
     let side = |(a, e): (&[f64], &f64)| u32::from(1.5 * a[0] - a[1] + 0.3 + e > 0.0);
     let labels = a.chunks_exact(4).zip(&noise).map(side).collect();
-    Table::dense(4, a, labels, 2).unwrap()
+    LabelledData::dense(4, a, labels, 2).unwrap()
 }
 
 const EXACT: Accuracy = Accuracy {
@@ -103,7 +103,10 @@ fn bounds_count_what_rounding_does_to_nearly_collinear_features() {
     assert!(rounding > 1e-6 * found.value && rounding < 0.1 * found.value);
 }
 
-fn refitted(samples: &Table<f64>, penalty: Penalty) -> impl Oracle<Theta = Vec<f64>> + use<> {
+fn refitted(
+    samples: &LabelledData<f64>,
+    penalty: Penalty,
+) -> impl Oracle<Theta = Vec<f64>> + use<> {
     let folds = Folds::leave_one_out(samples.samples()).unwrap();
     let oracle = |fold| {
         let (train, validation) = samples.split(&fold)?;
@@ -234,12 +237,12 @@ fn what_cannot_be_used_is_refused() {
     );
     let multinomial = LogisticRegression::multinomial(&labels, Penalty::Single).unwrap();
     words(multinomial.leave_one_out(&labels).err().unwrap(), "scores");
-    let one = Regression::new(1, vec![1.0], vec![1.0]).unwrap();
+    let one = RegressionData::new(1, vec![1.0], vec![1.0]).unwrap();
     words(
         leave_one_out_ridge(&one, Penalty::Single).err().unwrap(),
         "samples",
     );
-    let wide = Table::dense(4097, vec![0.5; 2 * 4097], vec![0, 1], 2).unwrap();
+    let wide = LabelledData::dense(4097, vec![0.5; 2 * 4097], vec![0, 1], 2).unwrap();
     let upper = leave_one_out_logistic(&wide, Penalty::Single);
     words(upper.err().unwrap(), "features");
     // Bounds cannot be certified: the constants of f are not known.
@@ -247,7 +250,7 @@ fn what_cannot_be_used_is_refused() {
     let upper = lower.leave_one_out(&numbers).unwrap();
     let oracle = Implicit::new(lower, upper)
         .with_lower_solver(NewtonCg::default())
-        .with_linear_solver(Chain::default())
+        .with_linear_solver(Fallback::default())
         .with_trust(Trust::Certified);
     let mut state = oracle.start(&vec![0.0]).unwrap();
     words(
@@ -262,7 +265,7 @@ fn what_cannot_be_used_is_refused() {
 /// Three samples with two features: without one of them nothing but the penalty tells of a direction, and it is lost in rounding.
 #[test]
 fn what_is_not_determined_is_named_and_never_a_number() {
-    let samples = Regression::new(2, vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0], vec![1.0, 0.0, 2.0]);
+    let samples = RegressionData::new(2, vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0], vec![1.0, 0.0, 2.0]);
     let oracle = leave_one_out_ridge(&samples.unwrap(), Penalty::Single).unwrap();
     let theta = vec![-60.0];
     let mut state = oracle.start(&theta).unwrap();

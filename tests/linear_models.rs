@@ -4,9 +4,11 @@
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper, Products};
 use bilevel::{Checker, Element, LowerLevel, UpperLevel, Vector, parallel};
-use bilevel_problems::data::{CsvFormat, Labels, Table, read_csv, read_idx, read_libsvm};
-use bilevel_problems::hyper_cleaning::{HyperCleaning, corrupt, hyper_cleaning};
-use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty, logistic_regression};
+use bilevel_problems::data::{CsvFormat, LabelledData, Labels, read_csv, read_idx, read_libsvm};
+use bilevel_problems::linear::hyper_cleaning::{HyperCleaning, corrupt_labels, hyper_cleaning};
+use bilevel_problems::linear::logistic::{
+    CrossEntropy, LogisticRegression, Penalty, logistic_regression,
+};
 
 mod common;
 use common::{distance, random, uniform};
@@ -19,7 +21,7 @@ const PENALTIES: [Penalty; 4] = [
 ];
 
 /// Random samples, half of whose features are zero, with the classes of a random linear model.
-fn table(samples: usize, columns: usize, classes: usize, seed: u64) -> Table<f64> {
+fn table(samples: usize, columns: usize, classes: usize, seed: u64) -> LabelledData<f64> {
     let mut next = uniform(seed);
     let features: Vec<f64> = (0..samples * columns)
         .map(|_| if next() > 0.0 { 3.0 * next() } else { 0.0 })
@@ -35,8 +37,8 @@ fn table(samples: usize, columns: usize, classes: usize, seed: u64) -> Table<f64
             .unwrap() as u32
     });
     let labels = labels.collect();
-    let clean = Table::dense(columns, features, labels, classes).unwrap();
-    corrupt(&clean, 0.2, seed).unwrap()
+    let clean = LabelledData::dense(columns, features, labels, classes).unwrap();
+    corrupt_labels(&clean, 0.2, seed).unwrap()
 }
 
 fn cast<E: Element>(v: &[f64]) -> Vec<E> {
@@ -221,7 +223,7 @@ fn sparse_agrees_with_dense_f32_with_f64_and_two_classes_with_a_sign() {
         let dense = table(90, 21, classes, 5);
         let batch = Batch::Range { start: 3, end: 61 };
         for penalty in PENALTIES {
-            let of = |t: &Table<f64>| {
+            let of = |t: &LabelledData<f64>| {
                 let lower = LogisticRegression::new(t, penalty).unwrap();
                 on_batch(&lower, batch, lower.theta_len())
             };
@@ -235,7 +237,7 @@ fn sparse_agrees_with_dense_f32_with_f64_and_two_classes_with_a_sign() {
                 apart(&single, &reference)
             );
         }
-        let of = |t: &Table<f64>| on_batch(&HyperCleaning::new(t, 0.1).unwrap(), batch, 90);
+        let of = |t: &LabelledData<f64>| on_batch(&HyperCleaning::new(t, 0.1).unwrap(), batch, 90);
         assert!(apart(&of(&dense.to_sparse()), &of(&dense)) <= 1e-13);
         let single = HyperCleaning::new(&dense.cast::<f32>(), 0.1).unwrap();
         assert!(apart(&on_batch(&single, batch, 90), &of(&dense)) <= 1e-4);
@@ -317,10 +319,10 @@ fn problems_that_do_not_fit_are_refused() {
         assert!(logistic_regression(&train, &other, Penalty::Single).is_err());
         assert!(hyper_cleaning(&train, &other, 1.0).is_err());
     }
-    let huge = Table::dense(1, vec![1e200; 2], vec![0, 1], 2).unwrap();
+    let huge = LabelledData::dense(1, vec![1e200; 2], vec![0, 1], 2).unwrap();
     assert!(LogisticRegression::new(&huge, Penalty::Single).is_err());
     // The data are part of what a checkpoint knows a problem by.
-    let identity = |t: &Table<f64>| HyperCleaning::new(t, 1.0).unwrap().identity();
+    let identity = |t: &LabelledData<f64>| HyperCleaning::new(t, 1.0).unwrap().identity();
     assert_ne!(identity(&train), identity(&train.shuffled(1)));
 }
 

@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use bilevel::{Folds, Maid, Run, Status};
-use bilevel_problems::data::Regression;
+use bilevel_problems::data::RegressionData;
+use bilevel_problems::linear::ridge::{Ridge, cross_validated_ridge};
 use bilevel_problems::linfa::{
     Cleaning, CleaningParams, EstimatorError, Penalty, Suspect, TunedLogistic, TunedRidge,
 };
-use bilevel_problems::ridge::{Ridge, cross_validated_ridge};
 use linfa::prelude::*;
 use linfa::traits::{Fit, Predict, Transformer};
 use ndarray::{Array1, Array2, Axis, Slice, array};
@@ -26,7 +26,7 @@ fn ridge_is_the_cross_validated_problem_and_a_fit_to_all_samples() {
         .tolerance(1e-7);
     let model = params.fit(&data).unwrap();
     let records: Vec<f64> = data.records.iter().copied().collect();
-    let given = Regression::new(10, records, data.targets.to_vec()).unwrap();
+    let given = RegressionData::new(10, records, data.targets.to_vec()).unwrap();
     let samples = given.standardised(&given).unwrap();
     let folds = Folds::new(samples.samples(), 10, 0).unwrap();
     let oracle = cross_validated_ridge(&samples, &folds, Penalty::PerFeature).unwrap();

@@ -12,13 +12,15 @@ use bilevel::{
     Trust, Vector, Work, parallel,
 };
 use bilevel_problems::Lanes;
-use bilevel_problems::data::{Features, Table};
-use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty, logistic_regression};
+use bilevel_problems::data::{Features, LabelledData};
+use bilevel_problems::linear::logistic::{
+    CrossEntropy, LogisticRegression, Penalty, logistic_regression,
+};
 use common::{WithCurvature, distance, random, solvers, uniform};
 use faer::{Col, Mat, Scale, Side, linalg::solvers::Solve};
 
 /// Samples whose classes are drawn with the probabilities of a linear model, so that no x separates them.
-fn table(samples: usize, columns: usize, seed: u64) -> Table<f64> {
+fn table(samples: usize, columns: usize, seed: u64) -> LabelledData<f64> {
     let mut next = uniform(seed);
     let features: Vec<f64> = (0..samples * columns)
         .map(|_| if next() > -0.5 { 2.0 * next() } else { 0.0 })
@@ -29,10 +31,10 @@ fn table(samples: usize, columns: usize, seed: u64) -> Table<f64> {
         u32::from(0.5 * (1.0 + next()) < 1.0 / (1.0 + (-score).exp()))
     });
     let labels = labels.collect();
-    Table::dense(columns, features, labels, 2).unwrap()
+    LabelledData::dense(columns, features, labels, 2).unwrap()
 }
 
-fn lower<E: Lanes>(table: &Table<E>) -> LogisticRegression<E> {
+fn lower<E: Lanes>(table: &LabelledData<E>) -> LogisticRegression<E> {
     LogisticRegression::new(table, Penalty::PerFeature).unwrap()
 }
 
@@ -174,7 +176,7 @@ fn claimed_distances_hold_for_every_lower_solver_and_cost_less_than_by_the_penal
 }
 
 /// The certificate of a hypergradient against one from much more accurate inner solutions; the smallest bound relative to the gradient.
-fn certified<E: Lanes>(train: &Table<E>, validation: &Table<E>) -> f64 {
+fn certified<E: Lanes>(train: &LabelledData<E>, validation: &LabelledData<E>) -> f64 {
     let exact = logistic_regression(
         &train.cast::<f64>(),
         &validation.cast(),
@@ -225,7 +227,7 @@ fn hypergradients_with_small_penalties_are_within_their_certified_bounds_and_the
 }
 
 /// The local modulus at a random point.
-fn modulus_of<E: Lanes>(table: &Table<E>, threads: usize) -> f64 {
+fn modulus_of<E: Lanes>(table: &LabelledData<E>, threads: usize) -> f64 {
     let lower = lower(table);
     let theta = penalties(table.columns(), -12.0, 1);
     let mut x = random(table.columns(), 4);
@@ -310,7 +312,7 @@ fn the_checker_passes_the_local_modulus_and_the_rest_at_small_penalties() {
 /// Rows and signs.
 type Samples = (Vec<Vec<f64>>, Vec<f64>);
 
-fn samples(table: &Table<f64>) -> Samples {
+fn samples(table: &LabelledData<f64>) -> Samples {
     let Features::Dense(features) = table.features() else {
         panic!("a dense table");
     };

@@ -8,10 +8,10 @@ mod common;
 use bilevel::lower::Fista;
 use bilevel::upper::{AdaptiveAccuracy, Backtracking};
 use bilevel::{
-    Accuracy, Error, GradientDescent, Hoag, Implicit, Iteration, Law, Limits, Maid, Oracle, Report,
-    Run, Solver, Status, Trust, Vector,
+    Accuracy, Error, GradientDescent, Hoag, Implicit, Iteration, Limits, Maid, Oracle, Report, Run,
+    Solver, Status, ToleranceSchedule, Trust, Vector,
 };
-use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
+use bilevel_problems::synthetic::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
 use common::random;
 
 const CONDITIONS: [f64; 3] = [1.0, 30.0, 1e3];
@@ -176,7 +176,11 @@ fn a_coarse_fixed_accuracy_ends_by_name_and_not_below_its_error() {
 
 #[test]
 fn hoag_approaches_the_optimum_with_each_of_its_laws() {
-    for law in [Law::Exponential, Law::Quadratic, Law::Cubic] {
+    for law in [
+        ToleranceSchedule::Exponential,
+        ToleranceSchedule::Quadratic,
+        ToleranceSchedule::Cubic,
+    ] {
         for condition in CONDITIONS {
             let problem = Quadratic::random(20, 3, condition, 2);
             let report = Run::new(&oracle(&problem), Hoag::new(law))
@@ -197,7 +201,7 @@ fn hoag_takes_a_step_that_leaves_the_valley_back() {
     let problem = Quadratic::random(20, 3, 30.0, 2);
     let hoag = Hoag {
         initial_step: Some(50.0),
-        ..Hoag::new(Law::Cubic)
+        ..Hoag::new(ToleranceSchedule::Cubic)
     };
     let report = Run::new(&oracle(&problem), hoag)
         .tolerance(1e-4)
@@ -326,7 +330,7 @@ fn hoag_settings_out_of_range_are_refused_by_name() {
     ];
     for (field, set) in fields {
         for value in NOT_POSITIVE {
-            let mut hoag = Hoag::new(Law::Cubic);
+            let mut hoag = Hoag::new(ToleranceSchedule::Cubic);
             set(&mut hoag, value);
             assert_named(field, value, &refusal(hoag));
         }
@@ -402,7 +406,7 @@ fn a_theta_that_is_empty_not_finite_or_of_the_wrong_length_is_refused() {
         for message in [
             refused(Maid::default(), theta.clone()),
             refused(GradientDescent::with_accuracy(1e-3), theta.clone()),
-            refused(Hoag::new(Law::Quadratic), theta.clone()),
+            refused(Hoag::new(ToleranceSchedule::Quadratic), theta.clone()),
         ] {
             assert!(message.contains(expected), "{message}");
         }
@@ -501,7 +505,7 @@ fn a_budget_that_ends_hoag_outside_the_domain_ends_it_at_the_last_point_inside()
     )
     .unwrap();
     for iterations in [1, 2, 3, 10, 20, 25, 40] {
-        let report = Run::new(&oracle, Hoag::new(Law::Quadratic))
+        let report = Run::new(&oracle, Hoag::new(ToleranceSchedule::Quadratic))
             .tolerance(1e-300)
             .max_iterations(iterations)
             .start(vec![-100.0, -100.0])

@@ -9,13 +9,13 @@ use bilevel::lower::{Fista, Lbfgs, LowerSolver};
 use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
 use bilevel::vector::Scratch;
 use bilevel::{Linearization, LowerLevel, Maid, Run, Trust, Vector, parallel};
-use bilevel_problems::data::{Features, Table, digits, photograph, resized};
-use bilevel_problems::hyper_cleaning::HyperCleaning;
+use bilevel_problems::data::{Features, LabelledData, digits, photograph, resized};
 use bilevel_problems::imaging::{
     Blur, Boundary, Deblurring, Experts, FoeDenoising, Image, Kernel, Norm, Potential,
     Preconditioner, Tikhonov, TvDenoising, Weights, tv_denoising,
 };
-use bilevel_problems::logistic::{LogisticRegression, Penalty};
+use bilevel_problems::linear::hyper_cleaning::HyperCleaning;
+use bilevel_problems::linear::logistic::{LogisticRegression, Penalty};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -96,7 +96,7 @@ fn a_run_holds_at_most_twelve_vectors_an_image_and_iterations_allocate_nothing()
         unreachable!("the digits are dense");
     };
     let labels = table.labels().iter().map(|l| l % 2).collect();
-    let parity = Table::dense(table.columns(), features.clone(), labels, 2).unwrap();
+    let parity = LabelledData::dense(table.columns(), features.clone(), labels, 2).unwrap();
     for table in [parity.to_sparse(), parity] {
         let problem = LogisticRegression::new(&table, Penalty::PerFeature).unwrap();
         iterations_allocate_nothing(&problem, &vec![-12.0; problem.theta_len()]);

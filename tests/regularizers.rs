@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // in the helpers of tests, as in tests
 
 use bilevel::Dynamics;
-use bilevel::problem::autodiff::{Dual, Scalar};
-use bilevel_problems::data::{Samples, Table, digits};
-use bilevel_problems::models::Linear;
-use bilevel_problems::regularizers::{
+use bilevel::autodiff::{Dual, Scalar};
+use bilevel_problems::data::{LabelledData, Samples, digits};
+use bilevel_problems::networks::models::Linear;
+use bilevel_problems::networks::regularizers::{
     Compander, DecoupledMixup, Elr, PsKd, Recipe, WeightCompander,
 };
-use bilevel_problems::training::{Optimizer, Schedule, Settings, Training};
+use bilevel_problems::networks::training::{Optimizer, Schedule, Settings, Training};
 
 const SAMPLES: usize = 12;
 const FEATURES: usize = 64;
@@ -17,7 +17,7 @@ const CLASSES: usize = 10;
 const EPOCHS: usize = 3;
 const STEP: f64 = 0.3;
 
-fn data() -> Table<f64> {
+fn data() -> LabelledData<f64> {
     digits().unwrap().rows(0..SAMPLES).unwrap()
 }
 
@@ -41,7 +41,7 @@ struct Plain {
 }
 
 impl Plain {
-    fn features(table: &Table<f64>, i: usize) -> &[f64] {
+    fn features(table: &LabelledData<f64>, i: usize) -> &[f64] {
         match Samples::sample(table, i) {
             bilevel_problems::data::Sample::Features(features) => features,
             bilevel_problems::data::Sample::Tokens(_) => panic!("digits have features"),
@@ -61,7 +61,7 @@ impl Plain {
     }
 
     /// w ← w − step · mean of slopeᵢ ⊗ (aᵢ, 1), for the derivatives of the losses in the scores.
-    fn descend(&mut self, table: &Table<f64>, slopes: &[Vec<f64>]) {
+    fn descend(&mut self, table: &LabelledData<f64>, slopes: &[Vec<f64>]) {
         let share = STEP / SAMPLES as f64;
         for (i, slope) in slopes.iter().enumerate() {
             let a = Plain::features(table, i);

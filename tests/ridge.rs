@@ -5,8 +5,8 @@
 use bilevel::{
     Accuracy, Error, Folds, LowerLevel, Maid, Oracle, Run, Status, check_lower, check_upper,
 };
-use bilevel_problems::data::Regression;
-use bilevel_problems::ridge::{Penalty, Ridge, cross_validated_ridge, ridge};
+use bilevel_problems::data::RegressionData;
+use bilevel_problems::linear::ridge::{Penalty, Ridge, cross_validated_ridge, ridge};
 use faer::linalg::solvers::Solve;
 use faer::{Col, Mat};
 
@@ -15,7 +15,7 @@ fn wave(len: usize, f: f64) -> Vec<f64> {
 }
 
 /// Samples of five features, the last one of which is nearly the first.
-fn samples(n: usize, f: f64) -> Regression {
+fn samples(n: usize, f: f64) -> RegressionData {
     let (mut a, noise) = (wave(5 * n, f), wave(n, 3.1 * f));
     for row in a.chunks_exact_mut(5) {
         row[4] = row[0] + 0.1 * row[4];
@@ -23,11 +23,11 @@ fn samples(n: usize, f: f64) -> Regression {
     }
     let y = a.chunks_exact(5).zip(&noise);
     let y = y.map(|(a, e)| 3.0 + a[0] - 2.0 * a[2] + 0.3 * e).collect();
-    Regression::new(5, a, y).unwrap()
+    RegressionData::new(5, a, y).unwrap()
 }
 
 /// (w, b) of the normal equations, the intercept as a feature that is 1 and has no penalty.
-fn normal_equations(train: &Regression, theta: &[f64]) -> (Vec<f64>, f64) {
+fn normal_equations(train: &RegressionData, theta: &[f64]) -> (Vec<f64>, f64) {
     let (n, d) = (train.samples(), train.columns());
     let z = Mat::from_fn(n, d + 1, |i, j| {
         if j < d {
@@ -45,7 +45,7 @@ fn normal_equations(train: &Regression, theta: &[f64]) -> (Vec<f64>, f64) {
     ((0..d).map(|j| w[j]).collect(), w[d])
 }
 
-fn error(of: &Regression, w: &[f64], b: f64) -> f64 {
+fn error(of: &RegressionData, w: &[f64], b: f64) -> f64 {
     let rows = of.features().chunks_exact(of.columns()).zip(of.targets());
     let square = |(a, y): (&[f64], &f64)| {
         let fit: f64 = a.iter().zip(w).map(|(a, w)| a * w).sum();
@@ -126,38 +126,41 @@ fn a_hypergradient_takes_a_few_products() {
 
 #[test]
 fn what_cannot_be_used_is_refused() {
-    let refused = |of: Result<Regression, Error>, words: &str| {
+    let refused = |of: Result<RegressionData, Error>, words: &str| {
         let message = of.unwrap_err().to_string();
         assert!(message.contains(words), "{message}");
     };
-    refused(Regression::new(2, vec![1.0; 3], vec![1.0; 2]), "3 numbers");
-    refused(Regression::new(0, vec![], vec![]), "0 numbers");
     refused(
-        Regression::new(2, vec![1.0, 2.0, 3.0, f64::NAN], vec![1.0; 2]),
+        RegressionData::new(2, vec![1.0; 3], vec![1.0; 2]),
+        "3 numbers",
+    );
+    refused(RegressionData::new(0, vec![], vec![]), "0 numbers");
+    refused(
+        RegressionData::new(2, vec![1.0, 2.0, 3.0, f64::NAN], vec![1.0; 2]),
         "sample 1",
     );
     refused(
-        Regression::new(1, vec![1.0, 2.0], vec![1.0, f64::INFINITY]),
+        RegressionData::new(1, vec![1.0, 2.0], vec![1.0, f64::INFINITY]),
         "target of sample 1",
     );
     let train = samples(9, 0.7);
     refused(train.at(&[]), "none");
     refused(train.at(&[9]), "9");
-    let other = Regression::new(1, vec![1.0], vec![1.0]).unwrap();
+    let other = RegressionData::new(1, vec![1.0], vec![1.0]).unwrap();
     refused(train.standardised(&other), "5");
     assert!(ridge(&train, &other, Penalty::Single).is_err());
-    let huge = Regression::new(1, vec![1e200, -1e200], vec![0.0, 1.0]).unwrap();
+    let huge = RegressionData::new(1, vec![1e200, -1e200], vec![0.0, 1.0]).unwrap();
     assert!(Ridge::new(&huge, Penalty::Single).is_err());
     let lower = Ridge::new(&train, Penalty::PerFeature).unwrap();
     assert!(lower.check(&vec![0.0]).is_err());
     assert!(lower.check(&vec![f64::NAN; 5]).is_err());
 }
 
-fn real_data() -> [(&'static str, Regression); 2] {
+fn real_data() -> [(&'static str, RegressionData); 2] {
     let diabetes = linfa_datasets::diabetes();
     let wine = linfa_datasets::winequality();
     let flat = |records: &[f64], columns, targets: Vec<f64>| {
-        let samples = Regression::new(columns, records.to_vec(), targets).unwrap();
+        let samples = RegressionData::new(columns, records.to_vec(), targets).unwrap();
         samples.standardised(&samples).unwrap()
     };
     let records = diabetes.records.as_standard_layout();

@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bilevel::lower::{Fista, NewtonCg};
 use bilevel::parallel::with_threads;
 use bilevel::run::{JsonLines, Observer, Table};
-use bilevel::tpe::Tpe;
+use bilevel::upper::searches::tpe::Tpe;
 use bilevel::{
     Budget, CheckpointError, DerivativeFree, Error, GradientDescent, GridSearch, Hoag, Implicit,
-    Iteration, Law, Limits, Maid, Oracle, RandomSearch, Region, Report, Run, Solver, Status, Trust,
-    Work,
+    Iteration, Limits, Maid, Oracle, RandomSearch, Report, Run, SearchBox, Solver, Status,
+    ToleranceSchedule, Trust, Work,
 };
 use bilevel_problems::imaging::{Norm, TvOracle, Weights, tv_denoising};
-use bilevel_problems::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
+use bilevel_problems::synthetic::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
 use common::picture;
 
 const THREADS: [usize; 3] = [1, 2, 3];
@@ -73,7 +73,7 @@ fn a_sum_of_images_gives_the_same_bytes_on_any_number_of_threads() {
         let oracle = small_images(norm, Weights::Global);
         let theta = vec![-2.0, -3.0];
         assert_same_on_all_threads(&oracle, &Maid::default(), &theta, 8);
-        assert_same_on_all_threads(&oracle, &Hoag::new(Law::Quadratic), &theta, 8);
+        assert_same_on_all_threads(&oracle, &Hoag::new(ToleranceSchedule::Quadratic), &theta, 8);
         assert_same_on_all_threads(&oracle, &GradientDescent::with_accuracy(1e-4), &theta, 8);
         let oracle = small_images(norm, Weights::PerPixel);
         let theta = [vec![-2.0; 120], vec![-3.0]].concat();
@@ -178,13 +178,17 @@ fn a_run_that_stops_and_resumes_writes_the_trace_of_one_that_did_not() {
     let oracle = quadratic(0);
     assert_resumes(&oracle, &Maid::default(), &theta, 15);
     assert_resumes(&oracle, &GradientDescent::with_accuracy(1e-6), &theta, 15);
-    for law in [Law::Exponential, Law::Quadratic, Law::Cubic] {
+    for law in [
+        ToleranceSchedule::Exponential,
+        ToleranceSchedule::Quadratic,
+        ToleranceSchedule::Cubic,
+    ] {
         assert_resumes(&oracle, &Hoag::new(law), &theta, 15);
     }
     // A first step so long that HOAG takes steps back.
     let bold = Hoag {
         initial_step: Some(50.0),
-        ..Hoag::new(Law::Quadratic)
+        ..Hoag::new(ToleranceSchedule::Quadratic)
     };
     assert_resumes(&oracle, &bold, &theta, 15);
 }
@@ -193,10 +197,10 @@ fn a_run_that_stops_and_resumes_writes_the_trace_of_one_that_did_not() {
 fn searches_without_gradients_resume_to_the_same_trace_on_any_number_of_threads() {
     let oracle = quadratic(0);
     let theta = vec![2.0, -2.0, 2.0];
-    let region = Region::cube(3, -3.0, 3.0);
+    let region = SearchBox::cube(3, -3.0, 3.0);
     let images = small_images(Norm::Isotropic, Weights::Global);
-    let plane = Region::cube(2, -6.0, -1.0);
-    let tpe = |region: &Region, points| Tpe {
+    let plane = SearchBox::cube(2, -6.0, -1.0);
+    let tpe = |region: &SearchBox, points| Tpe {
         startup: 3, // so that a resumed run asks the estimator
         ..Tpe::new(region.clone(), points)
     };
@@ -219,7 +223,7 @@ fn images_resume_to_the_same_trace() {
     let oracle = small_images(Norm::Isotropic, Weights::Global);
     let theta = vec![-4.0, -3.0];
     assert_resumes(&oracle, &Maid::default(), &theta, 8);
-    assert_resumes(&oracle, &Hoag::new(Law::Cubic), &theta, 8);
+    assert_resumes(&oracle, &Hoag::new(ToleranceSchedule::Cubic), &theta, 8);
     assert_resumes(&oracle, &GradientDescent::with_accuracy(1e-4), &theta, 8);
 }
 
@@ -331,7 +335,7 @@ fn a_checkpoint_of_another_problem_or_solver_is_refused_by_name() {
     let errors = [
         resume_error(&quadratic(1), maid.clone(), &path),
         resume_error(&quadratic(0), other_settings, &path),
-        resume_error(&quadratic(0), Hoag::new(Law::Cubic), &path),
+        resume_error(&quadratic(0), Hoag::new(ToleranceSchedule::Cubic), &path),
         resume_error(&newton, maid.clone(), &path),
         resume_error(&limited, maid.clone(), &path),
         resume_error(&estimated, maid.clone(), &path),
@@ -480,7 +484,7 @@ fn every_kind_of_budget_ends_the_run_by_its_name() {
         }
         for report in [
             run(&oracle, Maid::default(), limits),
-            run(&oracle, Hoag::new(Law::Cubic), limits),
+            run(&oracle, Hoag::new(ToleranceSchedule::Cubic), limits),
             run(&oracle, GradientDescent::with_accuracy(1e-6), limits),
         ] {
             assert_eq!(report.status, Status::BudgetExhausted(budget), "{report}");

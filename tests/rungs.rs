@@ -1,5 +1,5 @@
-//! Every shipped problem by the other two rungs: from gradients over [`Number`](bilevel::problem::autodiff::Number), by hand, and from a
-//! loss over [`Scalar`](bilevel::problem::autodiff::Scalar). Values, gradients and products agree at random points.
+//! Every shipped problem by the other two rungs: from gradients over [`Number`](bilevel::autodiff::Number), by hand, and from a
+//! loss over [`Scalar`](bilevel::autodiff::Scalar). Values, gradients and products agree at random points.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // in the helpers of tests, as in tests
 

@@ -15,7 +15,7 @@ use bilevel::{
     Vector,
 };
 use bilevel_problems::imaging::{Norm, TvDenoising};
-use bilevel_problems::quadratic::Quadratic;
+use bilevel_problems::synthetic::quadratic::Quadratic;
 use common::{
     AnySolver, Scaled, WithCurvature, distance, no_constants, only_mu, only_smoothness, picture,
     random, solvers,

@@ -5,7 +5,7 @@
 mod common;
 
 use bilevel::linear::{
-    Cg, Direct, LinearReport, LinearSolver, Minres, Pattern, SparseDirect, SparseMatrix, System,
+    Cg, Cholesky, LinearReport, LinearSolver, Minres, Pattern, SparseCholesky, SparseMatrix, System,
 };
 use bilevel::vector::Scratch;
 use bilevel::{Accuracy, Element, Implicit, LowerLevel, Oracle, SolveStatus, Vector};
@@ -117,11 +117,11 @@ fn the_solution_is_that_of_iterations_and_of_the_dense_factor() {
     for (size, seed) in [(1, 1), (2, 2), (30, 3), (300, 4), (300, 5)] {
         let matrix = positive(size, seed);
         let b = random(size, 7);
-        let (q, report) = matrix.solve(&SparseDirect::default(), &b, 1e-11);
+        let (q, report) = matrix.solve(&SparseCholesky::default(), &b, 1e-11);
         assert_eq!(report.status, SolveStatus::Converged, "{report:?}");
         assert_eq!(report.method, "sparse Cholesky");
         let (by_cg, _) = matrix.solve(&Cg::default(), &b, 1e-13);
-        let (by_direct, _) = matrix.solve(&Direct::default(), &b, 1e-13);
+        let (by_direct, _) = matrix.solve(&Cholesky::default(), &b, 1e-13);
         for other in [by_cg, by_direct] {
             let off = distance(&q, &other) / q.norm();
             assert!(off < 1e-10, "{size}: {off:e}");
@@ -195,9 +195,9 @@ fn adjoint(norm: Norm, theta: &Vec<f64>, solver: impl LinearSolver) -> [Vec<f64>
 fn the_adjoint_of_total_variation_is_that_of_iterations_and_of_the_dense_factor() {
     for norm in [Norm::Isotropic, Norm::Anisotropic] {
         for theta in [vec![-3.0, -4.0], vec![0.0, -3.0]] {
-            let by_sparse = adjoint(norm, &theta, SparseDirect::default());
+            let by_sparse = adjoint(norm, &theta, SparseCholesky::default());
             let by_cg = adjoint(norm, &theta, Cg::default());
-            let by_dense = adjoint(norm, &theta, Direct::default());
+            let by_dense = adjoint(norm, &theta, Cholesky::default());
             for other in [by_cg, by_dense] {
                 for (a, b) in by_sparse.iter().zip(&other) {
                     let off = distance(a, b) / b.norm();
@@ -212,8 +212,8 @@ fn the_adjoint_of_total_variation_is_that_of_iterations_and_of_the_dense_factor(
 fn of_images_in_f32_the_residual_is_at_their_rounding() {
     let lower = tv::<f32>(20, 30, Norm::Isotropic);
     let clean: Image<f32> = picture(20, 30, 0).cast();
-    let oracle =
-        Implicit::new(lower, SquaredError::new(&clean)).with_linear_solver(SparseDirect::default());
+    let oracle = Implicit::new(lower, SquaredError::new(&clean))
+        .with_linear_solver(SparseCholesky::default());
     let theta = vec![-3.0, -4.0];
     let mut state = oracle.start(&theta).unwrap();
     let accuracy = Accuracy::new(1e-3, 1e-3).unwrap();
@@ -224,7 +224,7 @@ fn of_images_in_f32_the_residual_is_at_their_rounding() {
 #[test]
 fn a_pattern_is_analysed_once_whatever_theta_is() {
     let lower = tv::<f64>(48, 40, Norm::Isotropic);
-    let solver = SparseDirect::default();
+    let solver = SparseCholesky::default();
     let solve = |lower: &TvDenoising<f64>, theta: &Vec<f64>| {
         let x = lower.start();
         let at = lower.linearize(&x, theta);
@@ -277,7 +277,7 @@ fn a_matrix_that_is_not_positive_definite_is_named() {
         .position(|p| *p == (20, 20))
         .unwrap();
     indefinite.values[last] = -1.0;
-    let (_, report) = indefinite.solve(&SparseDirect::default(), &b, 1e-9);
+    let (_, report) = indefinite.solve(&SparseCholesky::default(), &b, 1e-9);
     assert_eq!(report.status, SolveStatus::NegativeCurvature);
     assert!(report.residual.is_finite());
     let (_, by_minres) = indefinite.solve(&Minres::default(), &b, 1e-9);
@@ -289,7 +289,7 @@ fn a_matrix_that_is_not_positive_definite_is_named() {
         |j| vec![j + 1],
         |i, j| if i == j { ends(i) } else { -1.0 },
     );
-    let (_, report) = singular.solve(&SparseDirect::default(), &b, 1e-9);
+    let (_, report) = singular.solve(&SparseCholesky::default(), &b, 1e-9);
     assert!(
         matches!(
             report.status,
@@ -299,10 +299,10 @@ fn a_matrix_that_is_not_positive_definite_is_named() {
     );
     let mut broken = positive(40, 3);
     broken.values[0] = f64::NAN;
-    let (_, report) = broken.solve(&SparseDirect::default(), &b, 1e-9);
+    let (_, report) = broken.solve(&SparseCholesky::default(), &b, 1e-9);
     assert_eq!(report.status, SolveStatus::NotFinite);
     let zero = Matrix::new(40, |_| vec![], |_, _| 0.0);
-    let (_, report) = zero.solve(&SparseDirect::default(), &b, 1e-9);
+    let (_, report) = zero.solve(&SparseCholesky::default(), &b, 1e-9);
     assert_eq!(report.status, SolveStatus::NegativeCurvature);
 }
 
@@ -310,7 +310,7 @@ fn a_matrix_that_is_not_positive_definite_is_named() {
 fn what_is_too_large_or_no_matrix_is_named() {
     let matrix = positive(40, 3);
     let b = random(40, 1);
-    let (_, report) = matrix.solve(&SparseDirect::new(39), &b, 1e-9);
+    let (_, report) = matrix.solve(&SparseCholesky::new(39), &b, 1e-9);
     assert_eq!(report.status, SolveStatus::IterationLimit);
     let system = System {
         product: &|v: &Vec<f64>, out: &mut Vec<f64>| matrix.product(v, out),
@@ -320,13 +320,13 @@ fn what_is_too_large_or_no_matrix_is_named() {
         tolerance: 1e-9,
     };
     let mut q = b.clone();
-    let report = SparseDirect::default().solve(&system, &mut q, &mut Scratch::default());
+    let report = SparseCholesky::default().solve(&system, &mut q, &mut Scratch::default());
     assert_eq!((report.status, &q), (SolveStatus::NoMatrix, &b));
     // A lower level without one is refused at the first hypergradient.
     let clean = picture(6, 5, 0);
     let lower = Tikhonov::new(&clean.with_noise(0.1, 0, 0)).unwrap();
-    let oracle =
-        Implicit::new(lower, SquaredError::new(&clean)).with_linear_solver(SparseDirect::default());
+    let oracle = Implicit::new(lower, SquaredError::new(&clean))
+        .with_linear_solver(SparseCholesky::default());
     let theta = vec![-1.0, 0.0, 0.0];
     let mut state = oracle.start(&theta).unwrap();
     let accuracy = Accuracy::new(1e-6, 1e-6).unwrap();
@@ -358,9 +358,9 @@ fn patterns_that_make_no_sense_are_refused() {
 
 #[test]
 fn the_settings_are_read_back() {
-    let solver = SparseDirect::new(7);
+    let solver = SparseCholesky::new(7);
     let text = serde_json::to_string(&solver).unwrap();
     assert_eq!(text, r#"{"max_entries":7}"#);
-    let again: SparseDirect = serde_json::from_str(&text).unwrap();
+    let again: SparseCholesky = serde_json::from_str(&text).unwrap();
     assert_eq!(again.identity(), solver.identity());
 }

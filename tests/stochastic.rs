@@ -11,7 +11,7 @@ use bilevel::stochastic::{
     Ttsa,
 };
 use bilevel::{Implicit, Run, Soba, Solver, Status, Stochastic};
-use bilevel_problems::finite_sum::FiniteSum;
+use bilevel_problems::synthetic::finite_sum::FiniteSum;
 use harness::{Dense, ETA, GAMMA, plus};
 
 fn problem() -> (FiniteSum, Vec<f64>) {

@@ -9,7 +9,7 @@ use bilevel::stochastic::{
     StocBio, Sustain, Ttsa, Vrbo,
 };
 use bilevel::{Implicit, Soba, Solver, Stochastic, parallel};
-use bilevel_problems::finite_sum::FiniteSum;
+use bilevel_problems::synthetic::finite_sum::FiniteSum;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;

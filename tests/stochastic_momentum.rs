@@ -14,8 +14,8 @@ use bilevel::{
     Implicit, Linearization, LowerLevel, Report, Run, Soba, Solver, Status, Stochastic, Trust,
     check_lower, check_upper,
 };
-use bilevel_problems::finite_sum::FiniteSum;
-use bilevel_problems::unbounded_smoothness::UnboundedSmoothness;
+use bilevel_problems::synthetic::finite_sum::FiniteSum;
+use bilevel_problems::synthetic::unbounded_smoothness::UnboundedSmoothness;
 use harness::{
     Dense, ETA, GAMMA, Reference, agrees, agrees_with, descends, plus, times, transposed,
 };

@@ -4,7 +4,7 @@
 
 use bilevel::stochastic::{Method, Sampling, StepSize};
 use bilevel::{Error, Implicit, Report, Run, Soba, Status, Stochastic, Trust, parallel};
-use bilevel_problems::finite_sum::FiniteSum;
+use bilevel_problems::synthetic::finite_sum::FiniteSum;
 use std::path::Path;
 
 fn problem() -> FiniteSum {

@@ -8,7 +8,7 @@ use bilevel::lower::NewtonCg;
 use bilevel::problem::closures::lower;
 use bilevel::{Accuracy, Curvature, Error, Implicit, LowerLevel, Oracle, Trust, check_upper};
 use bilevel_problems::imaging::{Denoiser, Image, Tikhonov};
-use bilevel_problems::sure::{Itself, Pair, Prediction, Sure, Twice, monte_carlo_sure};
+use bilevel_problems::sure::{Itself, Pair, PerturbedPair, Prediction, Sure, monte_carlo_sure};
 use common::{picture, random};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
@@ -117,7 +117,7 @@ fn trace(s: &Mat<f64>) -> f64 {
 /// The value and the gradient for one probe of a regression.
 fn estimate(a: &Features, y: &[f64], probe: &[f64], theta: f64) -> (f64, f64) {
     let (upper, moved) = Sure::with_probe(y, SIGMA, probe).unwrap();
-    let both = Twice(regression(a, y), regression(a, &moved));
+    let both = PerturbedPair(regression(a, y), regression(a, &moved));
     let oracle = Implicit::new(both, upper.of_prediction(a.clone()))
         .with_lower_solver(NewtonCg::default())
         .with_trust(Trust::Estimated);
@@ -222,7 +222,7 @@ fn of_tikhonov_it_is_the_closed_form_within_certified_bounds() {
         0.5 * squares - 15.0 * SIGMA * SIGMA + SIGMA * SIGMA * divergence
     };
     let moved = Image::new(6, 5, moved).unwrap();
-    let both = Twice(Tikhonov::new(&y).unwrap(), Tikhonov::new(&moved).unwrap());
+    let both = PerturbedPair(Tikhonov::new(&y).unwrap(), Tikhonov::new(&moved).unwrap());
     let oracle = Implicit::new(both, upper);
     let mut state = oracle.start(&theta).unwrap();
     let z = oracle.hypergradient(&theta, EXACT, &mut state).unwrap();

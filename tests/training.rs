@@ -2,18 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // in the helpers of tests, as in tests
 
+use bilevel::autodiff::{Dual, Gradients, Lower, Upper};
 use bilevel::hypergradient::unrolled::Rollout;
-use bilevel::problem::autodiff::{Dual, Gradients, Lower, Upper};
 use bilevel::problem::minibatch::{Batch, MinibatchLower};
 use bilevel::{Dynamics, LowerLevel, Mode, Vector, check_dynamics, check_lower, check_upper};
-use bilevel_problems::data::{Noise, Samples, Table, digits, first_names};
-use bilevel_problems::models::{
+use bilevel_problems::data::{LabelledData, Noise, Samples, digits, first_names};
+use bilevel_problems::networks::models::{
     Activation, Classifier, Convolutional, Linear, Perceptron, Recurrent,
 };
-use bilevel_problems::regularizers::{
+use bilevel_problems::networks::regularizers::{
     Compander, DecoupledMixup, Elr, PsKd, Recipe, WeightCompander,
 };
-use bilevel_problems::training::{Measure, Optimizer, Schedule, Settings, Training};
+use bilevel_problems::networks::training::{Measure, Optimizer, Schedule, Settings, Training};
 
 const ADAM: Optimizer = Optimizer::Adam {
     beta1: 0.9,
@@ -74,7 +74,7 @@ fn settings(optimizer: Optimizer) -> Settings {
 }
 
 /// 20 digits: a batch of them is the last one of an epoch, and smaller.
-fn data() -> (Table<f64>, Table<f64>) {
+fn data() -> (LabelledData<f64>, LabelledData<f64>) {
     let table = digits().unwrap();
     let train = table.rows(0..20).unwrap();
     let train = Noise::Symmetric.apply(&train, 0.4, 1).unwrap();
@@ -123,7 +123,7 @@ fn and_for_every_model() {
     derivatives_hold(&Linear::new(64, 10).unwrap(), &train, everything);
     let model = Convolutional::new(9, [2, 3], 10, Activation::Tanh);
     // The digits are of 8 × 8 pixels; with a row and a column of zeros they are large enough.
-    let bigger = |table: &Table<f64>| {
+    let bigger = |table: &LabelledData<f64>| {
         let mut pixels = Vec::new();
         for i in 0..table.samples() {
             let mut image = [0.0; 81];
@@ -134,7 +134,7 @@ fn and_for_every_model() {
             }
             pixels.extend(image);
         }
-        Table::dense(81, pixels, table.labels().to_vec(), 10).unwrap()
+        LabelledData::dense(81, pixels, table.labels().to_vec(), 10).unwrap()
     };
     derivatives_hold(&model.unwrap(), &bigger(&train), everything);
     let names = first_names().unwrap().shuffled(0).rows(0..20).unwrap();

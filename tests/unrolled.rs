@@ -4,13 +4,13 @@
 
 use bilevel::hypergradient::unrolled::{Descent, Rollout, recomputation};
 use bilevel::{
-    Accuracy, DerivativeFree, Dynamics, Error, GradientDescent, Hoag, Law, LowerLevel, Maid, Mode,
-    Oracle, RandomSearch, Region, Run, Status, Trust, Unrolled, UpperCurvature, UpperLevel, Vector,
-    check_dynamics, parallel,
+    Accuracy, DerivativeFree, Dynamics, Error, GradientDescent, Hoag, LowerLevel, Maid, Mode,
+    Oracle, RandomSearch, Run, SearchBox, Status, ToleranceSchedule, Trust, Unrolled,
+    UpperCurvature, UpperLevel, Vector, check_dynamics, parallel,
 };
 use bilevel_problems::data::digits;
-use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty};
-use bilevel_problems::quadratic::Quadratic;
+use bilevel_problems::linear::logistic::{CrossEntropy, LogisticRegression, Penalty};
+use bilevel_problems::synthetic::quadratic::Quadratic;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Accuracies make no difference to an unrolled oracle.
@@ -230,7 +230,7 @@ fn every_upper_solver_runs_on_it() {
     let oracle = Unrolled::new(dynamics, upper, Mode::Reverse { checkpoints: 20 }).unwrap();
     let start = vec![0.5, 0.3];
     let first = oracle.value(&start, 1.0, &mut Default::default()).unwrap();
-    let region = Region::cube(2, 0.0, 2.0);
+    let region = SearchBox::cube(2, 0.0, 2.0);
     let search = RandomSearch {
         accuracy: ANY,
         ..RandomSearch::new(region, 40)
@@ -242,7 +242,7 @@ fn every_upper_solver_runs_on_it() {
         Run::new(&oracle, Maid::lbfgs())
             .max_iterations(20)
             .start(start.clone()),
-        Run::new(&oracle, Hoag::new(Law::Quadratic))
+        Run::new(&oracle, Hoag::new(ToleranceSchedule::Quadratic))
             .max_iterations(20)
             .start(start.clone()),
         Run::new(&oracle, GradientDescent::with_accuracy(1e-3))

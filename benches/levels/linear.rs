@@ -1,8 +1,8 @@
 //! Multinomial regression and hyper-cleaning, from gradients and from a loss. x is class after class: W of ten rows.
 
 use super::super::*;
-use bilevel::problem::autodiff::{Number, Rows, Scalar};
-use bilevel_problems::data::{Features, Table};
+use bilevel::autodiff::{Number, Rows, Scalar};
+use bilevel_problems::data::{Features, LabelledData};
 use std::sync::Arc;
 
 pub(crate) const FEATURES: usize = 784;
@@ -27,7 +27,7 @@ pub(crate) struct Linear<E> {
 }
 
 impl<E: Real> Linear<E> {
-    pub(crate) fn new(table: &Table<E>, theta: Theta) -> Self {
+    pub(crate) fn new(table: &LabelledData<E>, theta: Theta) -> Self {
         let dense = table.to_dense();
         let Features::Dense(values) = dense.features() else {
             unreachable!()

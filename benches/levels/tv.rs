@@ -1,6 +1,6 @@
 //! TV denoising, from gradients and from a loss; tested by `tests/rungs/tv.rs`.
 
-use bilevel::problem::autodiff::{
+use bilevel::autodiff::{
     Gradients, Number, Part, PartMut, Parts, Real, SampleLoss, Scalar, parts, sheets,
 };
 use bilevel::problem::minibatch::Batch;

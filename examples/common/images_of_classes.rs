@@ -1,13 +1,15 @@
 //! Images of ten classes: what ships with the crate, or MNIST and data sets of its form.
 
-use bilevel_problems::data::{Features, Table, fashion_mnist, read_idx_folder, resized};
+use bilevel_problems::data::{Features, LabelledData, fashion_mnist, read_idx_folder, resized};
 use bilevel_problems::imaging::Image;
 use std::path::Path;
 
 use super::Failure;
 
 /// All training and all test samples, of a folder of four IDX files or those that ship.
-pub(crate) fn all_samples(folder: Option<&Path>) -> Result<(Table<f64>, Table<f64>), Failure> {
+pub(crate) fn all_samples(
+    folder: Option<&Path>,
+) -> Result<(LabelledData<f64>, LabelledData<f64>), Failure> {
     Ok(folder.map_or_else(fashion_mnist, read_idx_folder)?)
 }
 
@@ -21,7 +23,7 @@ pub(crate) fn split(whole: bool) -> (usize, usize) {
 }
 
 /// The same square images at `side` × `side` pixels.
-pub(crate) fn scaled(table: &Table<f64>, side: usize) -> Result<Table<f64>, Failure> {
+pub(crate) fn scaled(table: &LabelledData<f64>, side: usize) -> Result<LabelledData<f64>, Failure> {
     let Features::Dense(values) = table.features() else {
         return Err("the images are not dense".into());
     };
@@ -35,5 +37,10 @@ pub(crate) fn scaled(table: &Table<f64>, side: usize) -> Result<Table<f64>, Fail
         pixels.extend_from_slice(resized(&image, side)?.pixels());
     }
     let labels = table.labels().to_vec();
-    Ok(Table::dense(side * side, pixels, labels, table.classes())?)
+    Ok(LabelledData::dense(
+        side * side,
+        pixels,
+        labels,
+        table.classes(),
+    )?)
 }

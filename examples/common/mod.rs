@@ -7,7 +7,7 @@ pub(crate) mod images_of_classes;
 pub(crate) mod watch;
 
 use bilevel::{Limits, Trust, parallel};
-use bilevel_problems::experiment::runs::Settings;
+use bilevel_cli::experiment::runs::Settings;
 use clap::{Args, Parser, ValueEnum};
 use std::error::Error;
 use std::fmt::Display;

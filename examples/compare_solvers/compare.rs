@@ -1,8 +1,8 @@
 //! The runs of the solvers on one problem, and what they are measured by.
 
 use bilevel::{Accuracy, Element, ImplicitState, Limits, Oracle, Trace, Vector};
-use bilevel_problems::experiment::runs::{AnySolver, Note, Notes, Settings};
-use bilevel_problems::experiment::solvers::{around, solver};
+use bilevel_cli::experiment::runs::{AnySolver, Note, Notes, Settings};
+use bilevel_cli::experiment::solvers::{around, solver};
 use bilevel_problems::imaging::Image;
 use std::io::Write;
 

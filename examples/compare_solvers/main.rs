@@ -17,7 +17,7 @@ mod compare;
 mod problems;
 mod table;
 
-use bilevel_problems::experiment::solvers::HALF_WIDTH;
+use bilevel_cli::experiment::solvers::HALF_WIDTH;
 use clap::Parser;
 use common::{Precision, TrustName, number};
 use problems::ProblemName;

@@ -1,7 +1,7 @@
 //! The imaging problems by name. A new one is a name, and an arm of [`solve`] that makes its oracle from pairs of images.
 
 use bilevel::lower::Lbfgs;
-use bilevel::{Element, Error, Estimator, ImplicitState, Oracle, Trust, Vector};
+use bilevel::{Element, Error, ErrorEstimator, ImplicitState, Oracle, Trust, Vector};
 use bilevel_problems::data::{patches, photograph};
 use bilevel_problems::imaging::foe::Lanes;
 use bilevel_problems::imaging::{
@@ -220,7 +220,7 @@ pub(crate) fn solve<E: Lanes>(options: &Options) -> Result<(), Failure> {
                 // As `foe_denoising` does.
                 Ok(pairs(p.each(lower)?, &p.clean, trust)?.map(|term| {
                     term.with_lower_solver(Lbfgs::default())
-                        .with_estimator(Estimator::NewtonStep)
+                        .with_estimator(ErrorEstimator::NewtonStep)
                 }))
             })
         }

@@ -3,9 +3,9 @@
 use bilevel::lower::LowerSolver;
 use bilevel::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use bilevel::{Accuracy, Implicit, ImplicitState, Limits, Oracle, Report, Status, Work};
-use bilevel_problems::experiment::methods::{Batches, METHODS, batch_solver};
-use bilevel_problems::experiment::runs::{Note, Notes, Settings};
-use bilevel_problems::experiment::solvers::{HALF_WIDTH, around};
+use bilevel_cli::experiment::methods::{Batches, METHODS, batch_solver};
+use bilevel_cli::experiment::runs::{Note, Notes, Settings};
+use bilevel_cli::experiment::solvers::{HALF_WIDTH, around};
 use std::io::Write;
 
 use crate::Options;

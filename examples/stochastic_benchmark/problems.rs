@@ -3,10 +3,12 @@
 use bilevel::lower::{Lbfgs, LowerSolver, NewtonCg};
 use bilevel::{Implicit, Trust};
 use bilevel_problems::data::{CsvFormat, Labels, digits, plain_or_gz, read_csv, read_libsvm};
-use bilevel_problems::finite_sum::FiniteSum;
-use bilevel_problems::hyper_cleaning::{corrupt, hyper_cleaning};
-use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty, logistic_regression};
-use bilevel_problems::unbounded_smoothness::UnboundedSmoothness;
+use bilevel_problems::linear::hyper_cleaning::{corrupt_labels, hyper_cleaning};
+use bilevel_problems::linear::logistic::{
+    CrossEntropy, LogisticRegression, Penalty, logistic_regression,
+};
+use bilevel_problems::synthetic::finite_sum::FiniteSum;
+use bilevel_problems::synthetic::unbounded_smoothness::UnboundedSmoothness;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
@@ -159,7 +161,7 @@ pub(crate) fn solve(options: &Options) -> Result<(), Failure> {
             let all = all.shuffled(0);
             let (train, rest) = (all.rows(0..train)?, all.rows(train..train + rest)?);
             let (rest, test) = (rest.standardised(&train)?, test.standardised(&train)?);
-            let train = corrupt(&train.standardised(&train)?, CORRUPTION, 0)?;
+            let train = corrupt_labels(&train.standardised(&train)?, CORRUPTION, 0)?;
             let judge = CrossEntropy::new(&test)?;
             bench(
                 options,

@@ -4,7 +4,7 @@ use bilevel::Error;
 use bilevel::plot::Quartiles;
 use bilevel::plot::statistics::Points;
 use bilevel::plot::{Chart, Graph};
-use bilevel_problems::experiment::methods::METHODS;
+use bilevel_cli::experiment::methods::METHODS;
 use std::fmt::Write as _;
 use std::path::Path;
 

@@ -21,8 +21,8 @@ mod run;
 use bilevel_problems::data::{
     Labels, Noise, Samples, Texts, first_names, plain_or_gz, read_sentences, vocabulary,
 };
-use bilevel_problems::hyper_cleaning::model_cleaning;
-use bilevel_problems::models::Recurrent;
+use bilevel_problems::linear::hyper_cleaning::model_cleaning;
+use bilevel_problems::networks::models::Recurrent;
 use clap::Parser;
 use common::{Failure, prepare};
 use indicatif::ProgressBar;

@@ -5,8 +5,8 @@ use bilevel::stochastic::{
 };
 use bilevel::{Accuracy, LowerLevel, Solver, Status, Step};
 use bilevel_problems::data::{Samples, Texts};
-use bilevel_problems::hyper_cleaning::{ModelCleaning, judge};
-use bilevel_problems::models::Recurrent;
+use bilevel_problems::linear::hyper_cleaning::{ModelCleaning, judge};
+use bilevel_problems::networks::models::Recurrent;
 use std::time::Instant;
 
 use super::common::Failure;

@@ -1,19 +1,20 @@
 //! The trainings of one seed, and the table of all.
 
+use bilevel::autodiff::{Lower, Real, Upper};
 use bilevel::hypergradient::unrolled::Rollout;
 use bilevel::lower::Lbfgs;
-use bilevel::problem::autodiff::{Lower, Real, Upper};
 use bilevel::{
-    Accuracy, Dynamics, Implicit, Limits, Oracle, Region, Report, Trust, Unrolled, UpperLevel, Work,
+    Accuracy, Dynamics, Implicit, Limits, Oracle, Report, SearchBox, Trust, Unrolled, UpperLevel,
+    Work,
 };
-use bilevel_problems::data::{Samples, Table, first_names};
-use bilevel_problems::experiment::runs::{Notes, Settings};
-use bilevel_problems::experiment::solvers::{around, solver};
-use bilevel_problems::models::{
+use bilevel_cli::experiment::runs::{Notes, Settings};
+use bilevel_cli::experiment::solvers::{around, solver};
+use bilevel_problems::data::{LabelledData, Samples, first_names};
+use bilevel_problems::networks::models::{
     Activation, Classifier, Convolutional, Linear, Perceptron, Recurrent,
 };
-use bilevel_problems::regularizers::Recipe;
-use bilevel_problems::training::{Criterion, Judged, Training};
+use bilevel_problems::networks::regularizers::Recipe;
+use bilevel_problems::networks::training::{Criterion, Judged, Training};
 use std::time::Instant;
 
 use super::common::images_of_classes::all_samples;
@@ -78,7 +79,7 @@ fn of_numbers<E: Real>(options: &Options) -> Result<(), Failure> {
         None => test,
     };
     let (columns, classes) = (all.columns(), all.classes());
-    let split = |seed: u64| -> Result<Split<Table<f64>>, Failure> {
+    let split = |seed: u64| -> Result<Split<LabelledData<f64>>, Failure> {
         let all = all.shuffled(seed);
         divide(
             options,
@@ -357,7 +358,12 @@ fn check<E: Real, M: Classifier + Clone, D: Samples>(
 }
 
 /// Refuses a name that is no solver's.
-fn known<O: Oracle>(_: &O, name: &str, accuracy: Accuracy, region: &Region) -> Result<(), Failure> {
+fn known<O: Oracle>(
+    _: &O,
+    name: &str,
+    accuracy: Accuracy,
+    region: &SearchBox,
+) -> Result<(), Failure> {
     solver::<O>(name, accuracy, region)?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use bilevel::plot::{Chart, Figure, Graph};
 use bilevel_problems::data::Samples;
-use bilevel_problems::regularizers::Recipe;
+use bilevel_problems::networks::regularizers::Recipe;
 
 use super::common::Failure;
 use super::experiment::{Case, History, Split};

@@ -2,8 +2,8 @@
 
 use bilevel::Mode;
 use bilevel_problems::data::Noise;
-use bilevel_problems::regularizers::{Compander, Recipe, WeightCompander};
-use bilevel_problems::training::{Measure, Optimizer, Settings};
+use bilevel_problems::networks::regularizers::{Compander, Recipe, WeightCompander};
+use bilevel_problems::networks::training::{Measure, Optimizer, Settings};
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 

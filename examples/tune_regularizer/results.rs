@@ -1,9 +1,9 @@
 //! The numbers of all seeds: a file and a table.
 
 use bilevel::plot::Quartiles;
-use bilevel_problems::models::Classifier;
-use bilevel_problems::regularizers::Recipe;
-use bilevel_problems::training::Judged;
+use bilevel_problems::networks::models::Classifier;
+use bilevel_problems::networks::regularizers::Recipe;
+use bilevel_problems::networks::training::Judged;
 use std::fmt::Write as _;
 use std::io::Write;
 

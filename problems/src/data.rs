@@ -2,44 +2,67 @@
 //!
 //! Every reader refuses what it cannot use with an error that names the file, what was found and what was expected.
 
+#[cfg(feature = "data")]
 mod csv;
+#[cfg(feature = "data")]
 mod idx;
+mod image;
+mod labelled;
+#[cfg(feature = "data")]
 mod libsvm;
 mod noise;
+#[cfg(feature = "data")]
 mod npy;
 mod patches;
+#[cfg(feature = "data")]
 mod photographs;
+#[cfg(feature = "data")]
 mod png;
 mod regression;
 mod samples;
 mod standard;
-mod table;
+#[cfg(feature = "data")]
 mod tables;
+#[cfg(feature = "data")]
 mod text;
+#[cfg(feature = "data")]
 mod texts;
 
+#[cfg(feature = "data")]
 pub use csv::{CsvFormat, read_csv, read_regression};
+#[cfg(feature = "data")]
 pub use idx::{read_idx, read_idx_folder};
+pub use image::Image;
+pub(crate) use labelled::same_columns;
+pub use labelled::{Csr, Features, LabelledData};
+#[cfg(feature = "data")]
 pub use libsvm::read_libsvm;
 pub use noise::Noise;
 pub(crate) use noise::symmetric;
+#[cfg(feature = "data")]
 pub use npy::read_npy;
 pub use patches::patches;
+#[cfg(feature = "data")]
 pub use photographs::{PHOTOGRAPHS, photograph};
+#[cfg(feature = "data")]
 pub use png::{png_files, read_png, read_pngs, resized, write_png};
-pub use regression::Regression;
+pub use regression::RegressionData;
 pub use samples::{Kind, Sample, Samples};
 #[cfg(feature = "linfa")]
 pub(crate) use standard::Standard;
-pub(crate) use table::same_columns;
-pub use table::{Csr, Features, Table};
+#[cfg(feature = "data")]
 pub use tables::{digits, fashion_mnist};
+#[cfg(feature = "data")]
 pub use text::Labels;
+#[cfg(feature = "data")]
 pub use texts::{Texts, first_names, read_sentences, vocabulary};
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "data")]
+use std::path::Path;
+use std::path::PathBuf;
 
 /// The file `name` of a folder or, where there is none, the same with `.gz`.
+#[cfg(feature = "data")]
 pub fn plain_or_gz(folder: &Path, name: &str) -> PathBuf {
     let plain = folder.join(name);
     if plain.exists() {
@@ -50,6 +73,7 @@ pub fn plain_or_gz(folder: &Path, name: &str) -> PathBuf {
 }
 
 /// The bytes of a regular file; a device or a folder is refused before it is read.
+#[cfg(feature = "data")]
 fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     let io = |source| DataError::Io {
         path: path.to_owned(),

@@ -1,117 +1,32 @@
 //! Image denoising as a bilevel problem: the lower level denoises an image, the upper level compares it with a clean one.
 
-mod bands;
 pub mod blur;
-mod checks;
 pub mod deblurring;
+mod finite_differences;
 pub mod foe;
 mod ssim;
 pub mod sure;
+#[cfg(feature = "direct")]
 pub mod tikhonov;
 mod transform;
 pub mod tv;
 
+pub use crate::data::Image;
 pub use blur::{Blur, Boundary, Kernel};
 pub use deblurring::Deblurring;
 pub use foe::{Experts, FoeDenoising, FoeModel, FoeOracle, Potential, foe_denoising};
-pub use sure::{Pair, Sure, SureOracle, Twice, sure};
+pub use sure::{Pair, PerturbedPair, Sure, SureOracle, sure};
+#[cfg(feature = "direct")]
 pub use tikhonov::Tikhonov;
 pub use tv::{Norm, Preconditioner, TvDenoising, Weights};
 
 use bilevel::{
-    Element, Error, Implicit, LowerLevel, Sum, Trust, UpperCurvature, UpperLevel, Vector,
+    Element, Error, Implicit, LowerLevel, Mean, Trust, UpperCurvature, UpperLevel, Vector,
 };
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-use rand_distr::{Distribution, StandardNormal};
 
-use crate::fingerprint::fingerprint;
-pub(crate) use bands::lane_sum;
-pub(crate) use checks::check_logarithms;
-use checks::check_pixels;
-
-/// A grey image, row after row; black is 0, white is 1. A signal is an image of one row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Image<E> {
-    rows: usize,
-    cols: usize,
-    pixels: Vec<E>,
-}
-
-impl<E: Element> Image<E> {
-    /// An image from its pixels, row after row.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] when there are not `rows · cols` of them, or none.
-    pub fn new(rows: usize, cols: usize, pixels: Vec<E>) -> Result<Self, Error> {
-        if pixels.is_empty() || Some(pixels.len()) != rows.checked_mul(cols) {
-            return Err(Error::invalid(
-                "pixels",
-                format!("{} numbers", pixels.len()),
-                format!("{rows}×{cols} of them, at least one"),
-            ));
-        }
-        Ok(Image { rows, cols, pixels })
-    }
-
-    /// The number of rows.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// The number of columns.
-    pub fn cols(&self) -> usize {
-        self.cols
-    }
-
-    /// The pixels, row after row.
-    pub fn pixels(&self) -> &[E] {
-        &self.pixels
-    }
-
-    /// The same image with other storage.
-    pub fn cast<F: Element>(&self) -> Image<F> {
-        Image {
-            rows: self.rows,
-            cols: self.cols,
-            pixels: self
-                .pixels
-                .iter()
-                .map(|p| F::from_f64(p.to_f64()))
-                .collect(),
-        }
-    }
-
-    /// The image with white Gaussian noise of standard deviation `sigma`; the same noise for the same seed and stream.
-    pub fn with_noise(&self, sigma: f64, seed: u64, stream: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(stream);
-        let pixels = self
-            .pixels
-            .iter()
-            .map(|p| {
-                let noise: f64 = StandardNormal.sample(&mut rng);
-                E::from_f64(p.to_f64() + sigma * noise)
-            })
-            .collect();
-        Image {
-            rows: self.rows,
-            cols: self.cols,
-            pixels,
-        }
-    }
-
-    /// Peak signal-to-noise ratio of `other` against this image, in dB, for the peak 1.
-    pub fn psnr(&self, other: &[E]) -> f64 {
-        let squares: f64 = self
-            .pixels
-            .iter()
-            .zip(other)
-            .map(|(a, b)| (a.to_f64() - b.to_f64()).powi(2))
-            .sum();
-        -10.0 * (squares / self.pixels.len() as f64).log10()
-    }
-}
+use crate::support::checks::check_pixels;
+use crate::support::fingerprint::fingerprint;
+use crate::support::sums::lane_sum;
 
 /// A lower level that restores one image.
 pub trait Restoration: LowerLevel {
@@ -138,8 +53,8 @@ impl<E: Element> SquaredError<E> {
     /// The squared distance to `clean`.
     pub fn new(clean: &Image<E>) -> Self {
         SquaredError {
-            fingerprint: fingerprint(&clean.pixels),
-            clean: clean.pixels.clone(),
+            fingerprint: fingerprint(clean.pixels()),
+            clean: clean.pixels().to_vec(),
         }
     }
 }
@@ -152,7 +67,7 @@ impl<E: Element> UpperLevel for SquaredError<E> {
         bilevel::simd::dispatch(
             #[inline(always)]
             || {
-                0.5 * bands::lane_sum(
+                0.5 * lane_sum(
                     x,
                     #[inline(always)]
                     |i, x| {
@@ -183,7 +98,7 @@ impl<E: Element> UpperLevel for SquaredError<E> {
 }
 
 /// The oracle of a lower level for each of several images, compared with clean ones.
-pub type PairsOracle<P, E> = Sum<Implicit<P, SquaredError<E>>>;
+pub type PairsOracle<P, E> = Mean<Implicit<P, SquaredError<E>>>;
 
 /// The oracle of TV denoising: the mean over pairs of images.
 pub type TvOracle<E> = PairsOracle<TvDenoising<E>, E>;
@@ -208,20 +123,21 @@ pub fn pairs<E: Element, P: Restoration<Theta = Vec<f64>, X = Vec<E>>>(
     let terms = lowers.into_iter().zip(clean).enumerate();
     let terms = terms.map(|(i, (lower, clean))| {
         let (rows, cols) = lower.shape();
-        if (clean.rows, clean.cols) != (rows, cols) {
+        if (clean.rows(), clean.cols()) != (rows, cols) {
             return Err(Error::invalid(
                 format!("noisy image {i}"),
                 format!("{rows}×{cols}"),
                 format!(
                     "{}×{}, the shape of its clean image",
-                    clean.rows, clean.cols
+                    clean.rows(),
+                    clean.cols()
                 ),
             ));
         }
         check_pixels(clean, &format!("clean image {i}, pixel"), f64::MAX)?;
         Ok(Implicit::new(lower, SquaredError::new(clean)).with_trust(trust))
     });
-    Sum::new(terms.collect::<Result<Vec<_>, Error>>()?)
+    Mean::new(terms.collect::<Result<Vec<_>, Error>>()?)
 }
 
 /// The oracle that learns the weight and the smoothing of total variation from pairs of clean and noisy images: the mean over

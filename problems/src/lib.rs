@@ -2,16 +2,16 @@
 //!
 //! | module | problem | θ |
 //! |---|---|---|
-//! | [`logistic`] | logistic regression, binary and multinomial, dense and sparse, f64 or f32 | log penalties: one, or one a class, a feature, a weight |
-//! | [`hyper_cleaning`] | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly; linear, or any model | one a sample |
-//! | [`lasso`] | lasso and elastic net, dense and sparse: not smooth | log penalties: one or two |
-//! | [`group_lasso`] | lasso of groups of features, dense and sparse: not smooth | log penalties: one, or one a group |
-//! | [`mod@ridge`] | ridge regression with an intercept | log penalties: one, or one a feature |
-//! | [`mod@leave_one_out`] | leave-one-out of ridge and logistic regression by a single fit | theirs |
-//! | [`training`] | the training of a classifier with [`regularizers`], differentiated through its steps | strengths: one to a few |
-//! | [`finite_sum`] | a quadratic that is a finite sum, with closed forms: the ground truth of stochastic methods | any number |
-//! | [`quadratic`] | a quadratic whose F and ∇F are known in closed form: the ground truth of the tests | any number |
-//! | [`unbounded_smoothness`] | a finite sum whose smoothness grows with its gradient, with closed forms | any number |
+//! | [`logistic`](mod@linear::logistic) | logistic regression, binary and multinomial, dense and sparse, f64 or f32 | log penalties: one, or one a class, a feature, a weight |
+//! | [`hyper_cleaning`](mod@linear::hyper_cleaning) | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly; linear, or any model | one a sample |
+//! | [`lasso`](mod@linear::lasso) | lasso and elastic net, dense and sparse: not smooth | log penalties: one or two |
+//! | [`group_lasso`](mod@linear::group_lasso) | lasso of groups of features, dense and sparse: not smooth | log penalties: one, or one a group |
+//! | [`ridge`](mod@linear::ridge) | ridge regression with an intercept | log penalties: one, or one a feature |
+//! | [`leave_one_out`](mod@linear::leave_one_out) | leave-one-out of ridge and logistic regression by a single fit | theirs |
+//! | [`training`](mod@networks::training) | the training of a classifier with [`regularizers`](mod@networks::regularizers), differentiated through its steps | strengths: one to a few |
+//! | [`finite_sum`](mod@synthetic::finite_sum) | a quadratic that is a finite sum, with closed forms: the ground truth of stochastic methods | any number |
+//! | [`quadratic`](mod@synthetic::quadratic) | a quadratic whose F and ∇F are known in closed form: the ground truth of the tests | any number |
+//! | [`unbounded_smoothness`](mod@synthetic::unbounded_smoothness) | a finite sum whose smoothness grows with its gradient, with closed forms | any number |
 //! | [`imaging::tv`] | total-variation denoising of images and signals, f64 or f32 | log weight (one, one a pixel, or one a patch), log smoothing |
 //! | [`imaging::foe`] | fields of experts: denoising by learned filters, convex or weakly convex | filters, weights and smoothings, thousands |
 //! | [`imaging::tikhonov`] | denoising with squared differences: linear, with the solution in closed form | three log weights |
@@ -25,7 +25,7 @@
 //! | `experiment` | the module `experiment` and the program `bilevel`: experiments from TOML files, solvers by name | clap, toml, strsim |
 //! | `linfa` | the module `linfa`: estimators that follow linfa's conventions and tune their own penalties | linfa, ndarray |
 //!
-//! [`models`] are classifiers whose scores are written once over any scalar. [`data`] reads and writes PNG and npy files, reads tables of samples
+//! [`models`](mod@networks::models) are classifiers whose scores are written once over any scalar. [`data`] reads and writes PNG and npy files, reads tables of samples
 //! (IDX, LIBSVM, CSV) and texts, makes labels wrong, and holds the photographs, tables and names that ship with the crate.
 //!
 //! ```
@@ -42,30 +42,14 @@
 //! ```
 
 pub mod data;
-#[cfg(feature = "experiment")]
-pub mod experiment;
-mod fingerprint;
-pub mod finite_sum;
-pub mod group_lasso;
-pub mod hyper_cleaning;
+#[cfg(feature = "imaging")]
 pub mod imaging;
-mod lanes;
-pub mod lasso;
-pub mod leave_one_out;
-mod linear_model;
+pub mod linear;
 #[cfg(feature = "linfa")]
 pub mod linfa;
-pub mod logistic;
-pub mod models;
-mod penalty;
-mod pool;
-pub mod quadratic;
-mod random;
-pub mod regularizers;
-pub mod ridge;
-mod sparse;
+pub mod networks;
+mod support;
 pub mod sure;
-pub mod training;
-pub mod unbounded_smoothness;
+pub mod synthetic;
 
-pub use lanes::Lanes;
+pub use support::lanes::Lanes;

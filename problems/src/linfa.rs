@@ -27,14 +27,14 @@ mod cleaning;
 mod logistic;
 mod ridge;
 
-pub use crate::penalty::Penalty;
+pub use crate::linear::penalty::Penalty;
 pub use cleaning::{Cleaning, CleaningParams, CleaningValidParams, Suspect};
 pub use logistic::{TunedLogistic, TunedLogisticParams, TunedLogisticValidParams};
 pub use ridge::{TunedRidge, TunedRidgeParams, TunedRidgeValidParams};
 
-use bilevel::folds::{Fold, Folds, hold_out};
+use bilevel::oracle::folds::{Fold, Folds, hold_out};
 use bilevel::upper::Constraint;
-use bilevel::{Error, Maid, Oracle, Report, Run, Sum};
+use bilevel::{Error, Maid, Mean, Oracle, Report, Run};
 use linfa::Float;
 use linfa::dataset::AsSingleTargets;
 use ndarray::{ArrayBase, Data, Ix2};
@@ -57,7 +57,7 @@ pub enum EstimatorError {
 /// What judges a θ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Judge {
+pub enum Validation {
     /// The mean over so many folds, each predicted by a model of the others; for classes stratified.
     Folds(usize),
     /// This share of the samples, which the model is not fitted to while θ is tuned.
@@ -69,7 +69,7 @@ pub enum Judge {
 #[serde(deny_unknown_fields)]
 struct Tuning {
     penalty: Penalty,
-    judge: Judge,
+    judge: Validation,
     standardise: bool,
     seed: u64,
     /// Relative to F at the start.
@@ -81,7 +81,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             penalty: Penalty::Single,
-            judge: Judge::Folds(5),
+            judge: Validation::Folds(5),
             standardise: true,
             seed: 0,
             tolerance: 1e-5,
@@ -99,10 +99,10 @@ const BOUNDS: [f64; 2] = [-16.0, 8.0];
 impl Tuning {
     fn check(&self) -> Result<(), Error> {
         match self.judge {
-            Judge::Folds(count) if count < 2 => {
+            Validation::Folds(count) if count < 2 => {
                 return Err(Error::invalid("folds", count, "at least 2"));
             }
-            Judge::HoldOut(share) if !(share > 0.0 && share < 1.0) => {
+            Validation::HoldOut(share) if !(share > 0.0 && share < 1.0) => {
                 let expected = "a number between 0 and 1";
                 return Err(Error::invalid("hold_out", share, expected));
             }
@@ -130,22 +130,24 @@ impl Tuning {
         samples: usize,
         labels: Option<&[u32]>,
         mut problem: impl FnMut(Fold) -> Result<O, Error>,
-    ) -> Result<Sum<O>, Error> {
+    ) -> Result<Mean<O>, Error> {
         match (self.judge, labels) {
-            (Judge::HoldOut(share), _) => {
-                Sum::new(vec![problem(hold_out(samples, share, self.seed)?)?])
+            (Validation::HoldOut(share), _) => {
+                Mean::new(vec![problem(hold_out(samples, share, self.seed)?)?])
             }
-            (Judge::Folds(count), Some(labels)) => {
+            (Validation::Folds(count), Some(labels)) => {
                 Folds::stratified(labels, count, self.seed)?.oracle(problem)
             }
-            (Judge::Folds(count), None) => Folds::new(samples, count, self.seed)?.oracle(problem),
+            (Validation::Folds(count), None) => {
+                Folds::new(samples, count, self.seed)?.oracle(problem)
+            }
         }
     }
 
     /// The best of the descents from [`STARTS`].
     fn tune<O: Oracle<Theta = Vec<f64>>>(
         &self,
-        criterion: &Sum<O>,
+        criterion: &Mean<O>,
         entries: usize,
     ) -> Result<Report<Vec<f64>>, Error> {
         let mut solver = Maid::lbfgs();
@@ -199,12 +201,12 @@ macro_rules! parameters {
             }
             /// Tunes on so many folds (default 5).
             pub fn folds(mut self, count: usize) -> Self {
-                self.0.0.judge = Judge::Folds(count);
+                self.0.0.judge = Validation::Folds(count);
                 self
             }
             /// Tunes on a share of the samples that is held out.
             pub fn hold_out(mut self, share: f64) -> Self {
-                self.0.0.judge = Judge::HoldOut(share);
+                self.0.0.judge = Validation::HoldOut(share);
                 self
             }
             /// Whether features are brought to mean 0 and variance 1 first (default true).

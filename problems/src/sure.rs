@@ -7,7 +7,7 @@
 //! ```
 //!
 //! y ∈ ℝⁿ is white Gaussian noise of a known standard deviation σ around the unknown μ, b a random vector of normal entries, τ = σ/10. The
-//! lower level is [`Twice`]: two problems of one kind with the same θ, one with the data y and one with y + τb, solved as one of twice the
+//! lower level is [`PerturbedPair`]: two problems of one kind with the same θ, one with the data y and one with y + τb, solved as one of twice the
 //! size. [`Sure`] is the upper level, [`monte_carlo_sure`] the oracle of both.
 //!
 //! # Requirements on the problem
@@ -27,20 +27,20 @@
 //! Its gradient in θ: C.-A. Deledalle, S. Vaiter, J. Fadili, G. Peyré: Stein unbiased gradient estimator of the risk (SUGAR) for
 //! multiple parameter selection. SIAM J. Imaging Sci. 7 (2014), [doi:10.1137/140968045](https://doi.org/10.1137/140968045).
 
-mod twice;
+mod perturbed_pair;
 
-pub use twice::{Pair, Twice};
+pub use perturbed_pair::{Pair, PerturbedPair};
 
 use bilevel::{
-    Element, Error, Implicit, LowerLevel, Sum, Trust, UpperCurvature, UpperLevel, Vector,
+    Element, Error, Implicit, LowerLevel, Mean, Trust, UpperCurvature, UpperLevel, Vector,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use std::borrow::Cow;
 
-use crate::fingerprint::fingerprint;
-use crate::imaging::lane_sum;
+use crate::support::fingerprint::fingerprint;
+use crate::support::sums::lane_sum;
 
 /// τ/σ: small against the noise, and large enough that ‖∇f‖, about √(2n) σ²/τ, asks for no extreme accuracy.
 const STEP: f64 = 0.1;
@@ -222,7 +222,7 @@ impl<E: Element, H: Prediction<E>> UpperLevel for Sure<E, H> {
 }
 
 /// The oracle of [`monte_carlo_sure`].
-pub type MonteCarloSure<P, E, H> = Sum<Implicit<Twice<P>, Sure<E, H>>>;
+pub type MonteCarloSure<P, E, H> = Mean<Implicit<PerturbedPair<P>, Sure<E, H>>>;
 
 /// The oracle that chooses θ by noisy data alone: the mean of f over `probes` vectors b. `lower` makes the lower level of data; each probe
 /// solves two of them.
@@ -245,9 +245,9 @@ where
 {
     let terms = (0..probes).map(|stream| {
         let (upper, moved) = Sure::of_data(noisy, sigma, seed, stream)?;
-        let both = Twice(lower(noisy)?, lower(&moved)?);
+        let both = PerturbedPair(lower(noisy)?, lower(&moved)?);
         let upper = upper.of_prediction(prediction.clone());
         Ok(Implicit::new(both, upper).with_trust(trust))
     });
-    Sum::new(terms.collect::<Result<Vec<_>, Error>>()?)
+    Mean::new(terms.collect::<Result<Vec<_>, Error>>()?)
 }

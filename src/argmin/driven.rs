@@ -17,7 +17,7 @@ use crate::work::Work;
 ///
 /// ```
 /// # use bilevel::{Implicit, Maid, Status, argmin::Driven};
-/// # use bilevel_problems::quadratic::Quadratic;
+/// # use bilevel_problems::synthetic::quadratic::Quadratic;
 /// use argmin::core::{Executor, State};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::hypergradient::{Bounded, Hypergradient, Trust};
+use crate::hypergradient::{BoundedValue, Hypergradient, Trust};
 use crate::vector::Vector;
 use crate::work::Work;
 
@@ -11,7 +11,7 @@ use crate::work::Work;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Point {
     pub(super) theta: Vec<f64>,
-    pub(super) value: Bounded,
+    pub(super) value: BoundedValue,
     pub(super) slope: Option<Slope>,
 }
 
@@ -92,7 +92,7 @@ impl<T: Vector, S> Memory<T, S> {
 }
 
 impl Point {
-    pub(super) fn new(theta: &[f64], value: Bounded, slope: Option<Slope>) -> Self {
+    pub(super) fn new(theta: &[f64], value: BoundedValue, slope: Option<Slope>) -> Self {
         Point {
             theta: theta.to_vec(),
             value,
@@ -100,7 +100,7 @@ impl Point {
         }
     }
 
-    pub(super) fn parts(&self) -> (Vec<f64>, Bounded) {
+    pub(super) fn parts(&self) -> (Vec<f64>, BoundedValue) {
         (self.theta.clone(), self.value)
     }
 }

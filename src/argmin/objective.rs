@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::memory::{Memory, Point, Slope, is_of_the_point};
 use crate::error::{Error, positive};
-use crate::hypergradient::{Accuracy, Bounded, Evaluation};
+use crate::hypergradient::{Accuracy, BoundedValue, Evaluation};
 use crate::oracle::Oracle;
 use crate::vector::Vector;
 use crate::work::Work;
@@ -17,7 +17,7 @@ use crate::work::Work;
 ///
 /// ```
 /// # use bilevel::{Accuracy, Implicit, argmin::Objective};
-/// # use bilevel_problems::quadratic::Quadratic;
+/// # use bilevel_problems::synthetic::quadratic::Quadratic;
 /// use argmin::core::{Executor, State};
 /// use argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
 ///
@@ -120,12 +120,12 @@ impl<O: Oracle> Objective<O> {
     }
 
     /// The last point that was evaluated, with the bounds of F there.
-    pub fn last(&self) -> Option<(Vec<f64>, Bounded)> {
+    pub fn last(&self) -> Option<(Vec<f64>, BoundedValue)> {
         self.memory().last.as_ref().map(Point::parts)
     }
 
     /// The point of the least value that was evaluated, with its bounds.
-    pub fn best(&self) -> Option<(Vec<f64>, Bounded)> {
+    pub fn best(&self) -> Option<(Vec<f64>, BoundedValue)> {
         self.memory().best.as_ref().map(Point::parts)
     }
 

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::hypergradient::{Accuracy, Hypergradient};
 use crate::oracle::Oracle;
 use crate::status::Status;
-use crate::upper::{Iteration, Region, Solver, Step, check_theta, evaluate, probe};
+use crate::upper::{Iteration, SearchBox, Solver, Step, check_theta, evaluate, probe};
 use crate::vector::Vector;
 
 /// argmin's particle swarm in a box, on computed values of one accuracy.
@@ -30,7 +30,7 @@ use crate::vector::Vector;
 #[serde(deny_unknown_fields)]
 pub struct ParticleSwarm {
     /// Where the particles fly. θ₀ must lie inside.
-    pub region: Region,
+    pub region: SearchBox,
     /// Particles, at least 1 (default 20).
     pub particles: usize,
     /// The seed (default 0).
@@ -41,7 +41,7 @@ pub struct ParticleSwarm {
 
 impl ParticleSwarm {
     /// 20 particles in a box, with ε = δ = `accuracy`.
-    pub fn with_accuracy(region: Region, accuracy: f64) -> Self {
+    pub fn with_accuracy(region: SearchBox, accuracy: f64) -> Self {
         ParticleSwarm {
             region,
             particles: 20,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::memory::Point;
 use super::objective::Objective;
 use crate::error::Error;
-use crate::hypergradient::{Accuracy, Bounded};
+use crate::hypergradient::{Accuracy, BoundedValue};
 use crate::oracle::Oracle;
 use crate::status::Status;
 use crate::upper::{Iteration, Step, converged, evaluate};
@@ -86,7 +86,7 @@ impl<T: Vector, M, S: Clone> Stepped<T, M, S> {
                 let seen = seen.into_iter().flatten().find(|p| p.theta == param);
                 seen.cloned().unwrap_or(Point {
                     theta: param.to_vec(),
-                    value: Bounded::unknown(f64::INFINITY),
+                    value: BoundedValue::unknown(f64::INFINITY),
                     slope: None,
                 })
             }

@@ -15,7 +15,9 @@
 //! [arXiv:1602.02355](https://arxiv.org/abs/1602.02355).
 
 use super::bound::{BoundTerms, error_bound};
-use super::{Accuracy, AdjointPoint, Bounded, Estimator, Hypergradient, LowerPoint, Trust};
+use super::{
+    Accuracy, AdjointPoint, BoundedValue, ErrorEstimator, Hypergradient, LowerPoint, Trust,
+};
 use super::{newton_step, sampled};
 use crate::error::Error;
 use crate::linear::{LinearReport, LinearSolver, System};
@@ -38,7 +40,7 @@ pub struct ImplicitParts<'a, P, U, L> {
     /// The trust that is wanted: it decides how the bound is computed.
     pub trust: Trust,
     /// How estimated bounds come about.
-    pub estimator: Estimator,
+    pub estimator: ErrorEstimator,
 }
 
 impl<P, U, L> ImplicitParts<'_, P, U, L>
@@ -58,7 +60,7 @@ where
         mu: Option<f64>,
         work: &mut Work,
         scratch: &mut Scratch<P::X>,
-    ) -> Result<Bounded, Error> {
+    ) -> Result<BoundedValue, Error> {
         let mut gradient = scratch.take(at.x);
         let result = self
             .upper_at(at, &mut gradient, work)
@@ -104,15 +106,15 @@ where
         mu: Option<f64>,
         work: &mut Work,
         scratch: &mut Scratch<P::X>,
-    ) -> Result<Bounded, Error> {
+    ) -> Result<BoundedValue, Error> {
         let known = self.upper.curvature(at.theta);
         let epsilon = match self.trust {
-            Trust::Unknown => return Ok(Bounded::unknown(f)),
+            Trust::Unknown => return Ok(BoundedValue::unknown(f)),
             Trust::Certified => at.solved.epsilon.ok_or_else(missing_mu)?,
             Trust::Estimated => match (at.solved.epsilon, mu) {
                 (Some(epsilon), _) => epsilon,
                 (None, Some(mu)) => at.solved.gradient_norm / mu,
-                (None, None) => return Ok(Bounded::unknown(f)),
+                (None, None) => return Ok(BoundedValue::unknown(f)),
             },
         };
         let lipschitz = match (known.gradient_x_lipschitz, self.trust) {
@@ -122,7 +124,7 @@ where
         };
         let linear = gradient_norm * epsilon + self.upper.value_rounding(at.x, at.theta, f);
         let quadratic = 0.5 * lipschitz * epsilon * epsilon;
-        Ok(Bounded {
+        Ok(BoundedValue {
             value: f,
             lower: f - linear - if known.convex { 0.0 } else { quadratic },
             upper: f + linear + quadratic,
@@ -215,7 +217,7 @@ where
             self.trust
         };
         let better = match (trust, self.estimator) {
-            (Trust::Estimated, Estimator::NewtonStep) => newton_step::corrected(
+            (Trust::Estimated, ErrorEstimator::NewtonStep) => newton_step::corrected(
                 self.lower,
                 self.upper,
                 at,
@@ -270,7 +272,7 @@ where
                     self.bound_value(at, f, &rhs, rhs_norm, *mu, &mut work, scratch)?,
                 )
             }
-            (None, None) => (f64::INFINITY, Bounded::unknown(f)),
+            (None, None) => (f64::INFINITY, BoundedValue::unknown(f)),
         };
         drop(linearization);
         scratch.put(rhs);

@@ -5,7 +5,6 @@
 //! iteration that is there already. A sample is never above what it samples, so all are multiplied by a safety factor. That
 //! makes the bound likely, not certain, and its trust [`Estimated`](super::Trust::Estimated).
 
-use faer::{Mat, Side};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -210,17 +209,46 @@ fn smallest_ritz_value<X: Vector>(
     }
     scratch.put(v_old);
     scratch.put(av);
-    let k = alphas.len();
-    let tridiagonal = Mat::from_fn(k, k, |i, j| match i.abs_diff(j) {
-        0 => alphas[i],
-        1 => betas[i.min(j)],
-        _ => 0.0,
-    });
-    match tridiagonal.self_adjoint_eigenvalues(Side::Lower) {
-        Ok(eigenvalues) => eigenvalues
-            .into_iter()
-            .fold(f64::INFINITY, f64::min)
-            .max(f64::MIN_POSITIVE),
-        Err(_) => f64::MIN_POSITIVE,
+    smallest_eigenvalue(&alphas, &betas).max(f64::MIN_POSITIVE)
+}
+
+/// The smallest eigenvalue of the symmetric tridiagonal matrix with this diagonal and these entries beside it, by bisection: a Sturm
+/// sequence tells whether an eigenvalue lies below a number. Returned is a number that no eigenvalue lies below, to rounding.
+fn smallest_eigenvalue(diagonal: &[f64], beside: &[f64]) -> f64 {
+    let off = |i: usize| beside.get(i).map_or(0.0, |b| b.abs());
+    let n = diagonal.len();
+    let disc = |i: usize| {
+        (
+            diagonal[i],
+            if i > 0 { off(i - 1) } else { 0.0 } + if i + 1 < n { off(i) } else { 0.0 },
+        )
+    };
+    // Gershgorin's discs, and the smallest entry of the diagonal, which is a Rayleigh quotient.
+    let mut low = (0..n)
+        .map(disc)
+        .fold(f64::INFINITY, |low, (c, r)| low.min(c - r));
+    let mut high = diagonal.iter().copied().fold(f64::INFINITY, f64::min);
+    let below = |shift: f64| {
+        let mut pivot = 1.0f64;
+        (0..n).any(|i| {
+            let square = if i > 0 { off(i - 1).powi(2) } else { 0.0 };
+            // A pivot of zero is taken for a positive one that is next to nothing: what follows it is below every number.
+            pivot = diagonal[i] - shift - if square > 0.0 { square / pivot } else { 0.0 };
+            pivot < 0.0
+        })
+    };
+    if !(low.is_finite() && high.is_finite()) {
+        return f64::MIN_POSITIVE;
+    }
+    loop {
+        let middle = low + 0.5 * (high - low);
+        if middle <= low || middle >= high {
+            return low;
+        }
+        if below(middle) {
+            high = middle;
+        } else {
+            low = middle;
+        }
     }
 }

@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use super::Oracle;
 use crate::error::{Error, positive};
 use crate::hypergradient::{
-    Accuracy, Estimator, Evaluation, Hypergradient, ImplicitParts, LowerPoint, Trust,
+    Accuracy, ErrorEstimator, Evaluation, Hypergradient, ImplicitParts, LowerPoint, Trust,
 };
-use crate::linear::{Chain, LinearSolver};
+use crate::linear::{Fallback, LinearSolver};
 use crate::lower::{Fista, LowerReport, LowerSolver};
 use crate::problem::{LowerLevel, UpperLevel};
 use crate::status::SolveStatus;
@@ -17,8 +17,8 @@ use crate::work::Work;
 
 /// One lower level, one upper level, and the solvers of the inner problems.
 ///
-/// The defaults are [`Fista`] for the lower level, [`Chain`] for the adjoint, and [`Trust::Certified`].
-pub struct Implicit<P, U, S = Fista, L = Chain>
+/// The defaults are [`Fista`] for the lower level, [`Fallback`] for the adjoint, and [`Trust::Certified`].
+pub struct Implicit<P, U, S = Fista, L = Fallback>
 where
     P: LowerLevel,
 {
@@ -27,7 +27,7 @@ where
     lower_solver: S,
     linear_solver: L,
     trust: Trust,
-    estimator: Estimator,
+    estimator: ErrorEstimator,
     /// Vectors lent to the solvers: one set for every thread that is inside a call.
     scratch: Mutex<Vec<Scratch<P::X>>>,
 }
@@ -66,9 +66,9 @@ where
             lower,
             upper,
             lower_solver: Fista::default(),
-            linear_solver: Chain::default(),
+            linear_solver: Fallback::default(),
             trust: Trust::Certified,
-            estimator: Estimator::default(),
+            estimator: ErrorEstimator::default(),
             scratch: Mutex::new(Vec::new()),
         }
     }
@@ -111,7 +111,7 @@ where
     }
 
     /// The same with another way to estimated bounds; it matters for [`Trust::Estimated`] only.
-    pub fn with_estimator(mut self, estimator: Estimator) -> Self {
+    pub fn with_estimator(mut self, estimator: ErrorEstimator) -> Self {
         self.estimator = estimator;
         self
     }
@@ -338,7 +338,7 @@ where
             self.lower_solver.identity(),
             self.linear_solver.identity(),
             match self.trust {
-                Trust::Estimated if self.estimator != Estimator::default() =>
+                Trust::Estimated if self.estimator != ErrorEstimator::default() =>
                     format!("estimated by {:?}", self.estimator),
                 trust => trust.to_string(),
             },

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Oracle;
 use crate::error::Error;
 use crate::hypergradient::unrolled::{Dynamics, Mode, Rollout};
-use crate::hypergradient::{Accuracy, Bounded, Evaluation, Hypergradient, Trust};
+use crate::hypergradient::{Accuracy, BoundedValue, Evaluation, Hypergradient, Trust};
 use crate::problem::UpperLevel;
 use crate::status::SolveStatus;
 use crate::vector::Vector;
@@ -121,9 +121,9 @@ where
         8.0 * D::State::UNIT_ROUNDOFF * (1.0 + self.dynamics.steps() as f64).sqrt()
     }
 
-    fn bounded(&self, value: f64) -> Bounded {
+    fn bounded(&self, value: f64) -> BoundedValue {
         let error = self.rounding() * value.abs();
-        Bounded {
+        BoundedValue {
             value,
             lower: value - error,
             upper: value + error,

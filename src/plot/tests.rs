@@ -1,12 +1,12 @@
 use super::*;
-use crate::hypergradient::{Accuracy, Bounded, Trust};
+use crate::hypergradient::{Accuracy, BoundedValue, Trust};
 use crate::work::Work;
 
 /// A row whose value has no bounds.
 fn row(iteration: u64, value: f64) -> Iteration {
     Iteration {
         iteration,
-        value: Bounded::unknown(value),
+        value: BoundedValue::unknown(value),
         gradient_norm: 1.0,
         error_bound: f64::INFINITY,
         trust: Trust::Unknown,
@@ -39,7 +39,7 @@ fn descent(iterations: u64) -> Trace {
         let epsilon = 0.1 * 10f64.powf(-3.5 * t) * if k % 6 < 3 { 1.0 } else { 0.3 };
         let norm = 15.0 * 10f64.powf(-4.0 * t);
         Iteration {
-            value: Bounded {
+            value: BoundedValue {
                 value,
                 lower: value - 40.0 * epsilon,
                 upper: value + 55.0 * epsilon,
@@ -166,7 +166,7 @@ fn any_trace_can_be_drawn() {
         f64::NEG_INFINITY,
     ];
     let odd = |k: u64, a: f64, b: f64| Iteration {
-        value: Bounded {
+        value: BoundedValue {
             value: a,
             lower: b,
             upper: a,
@@ -200,7 +200,7 @@ fn a_long_run_gives_a_small_file() {
     let long = trace((0..100_000).map(|k| {
         let noise = 1.0 + (k * 7919 % 1009) as f64;
         Iteration {
-            value: Bounded {
+            value: BoundedValue {
                 value: noise,
                 lower: 0.5 * noise,
                 upper: 2.0 * noise,

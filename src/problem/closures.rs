@@ -68,8 +68,8 @@
 //! Try the closures with [`check_lower`](crate::check_lower) and [`check_upper`](crate::check_upper) first. Where the gradient can be written over any number, the
 //! [second rung](super::autodiff) needs no products.
 
-use super::autodiff::gradients::check_entries;
 use super::{Curvature, Linearization, LowerLevel, UpperCurvature, UpperLevel};
+use crate::autodiff::gradients::check_entries;
 use crate::error::Error;
 
 /// g and ∇ₓg as closures: a lower level once its [`products`](Function::products) are there.

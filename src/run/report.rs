@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Trace;
 use crate::error::Error;
-use crate::hypergradient::{Accuracy, Bounded, Trust};
+use crate::hypergradient::{Accuracy, BoundedValue, Trust};
 use crate::status::Status;
 use crate::vector::Vector;
 use crate::work::Work;
@@ -26,7 +26,7 @@ pub struct Report<T> {
     /// The last θ.
     pub theta: T,
     /// F(θ) with its bounds.
-    pub value: Bounded,
+    pub value: BoundedValue,
     /// The second-order estimate of F(θ).
     pub goal_oriented: f64,
     /// z ≈ ∇F(θ).

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::error::Error;
-use crate::hypergradient::{Accuracy, Bounded, Trust};
+use crate::hypergradient::{Accuracy, BoundedValue, Trust};
 use crate::upper::Iteration;
 use crate::work::Work;
 
@@ -162,7 +162,7 @@ fn row(number: usize, line: &str, columns: &[&str]) -> Result<Iteration, Error> 
     let theta = first + counts.len()..columns.len();
     Ok(Iteration {
         iteration: cells.get(0)?,
-        value: Bounded {
+        value: BoundedValue {
             value: cells.get(1)?,
             lower: cells.get(2)?,
             upper: cells.get(3)?,
@@ -212,7 +212,7 @@ mod tests {
     fn trace() -> Trace {
         let row = |k: u64| Iteration {
             iteration: k,
-            value: Bounded {
+            value: BoundedValue {
                 value: 0.1 + k as f64,
                 lower: f64::NEG_INFINITY,
                 upper: 1.0 / 3.0 + k as f64,

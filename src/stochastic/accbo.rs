@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parts::{Sgd, adjoint_step, momentum, normalised_step, weight};
 use super::storm::recur;
-use super::{Iterate, Levels, Method, Now, Scale};
+use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -115,15 +115,15 @@ impl Method for AccBo {
         positive("adjoint_ratio", self.adjoint_ratio).map(|_| ())
     }
 
-    fn scale(&self) -> Scale {
-        Scale::normalised()
+    fn scale(&self) -> StepDefaults {
+        StepDefaults::normalised()
     }
 
     fn start<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) -> AccBoMemory<P::Theta, P::X>
     where
         P: MinibatchLower,
@@ -151,7 +151,7 @@ impl Method for AccBo {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         s: &mut AccBoMemory<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

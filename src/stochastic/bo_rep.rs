@@ -35,7 +35,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::parts::{Sgd, adjoint_step, at_least_one, momentum, momentum_step, normalised_step};
-use super::{Iterate, Levels, Method, Now, Scale};
+use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -134,15 +134,15 @@ impl Method for BoRep {
         momentum("momentum", self.momentum)
     }
 
-    fn scale(&self) -> Scale {
-        Scale::normalised()
+    fn scale(&self) -> StepDefaults {
+        StepDefaults::normalised()
     }
 
     fn start<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) -> BoRepMemory<P::Theta>
     where
         P: MinibatchLower,
@@ -159,7 +159,7 @@ impl Method for BoRep {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         s: &mut BoRepMemory<P::Theta>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

@@ -32,7 +32,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::parts::at_least_one;
-use super::{Iterate, Levels, Method, Now, Scale};
+use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -74,11 +74,11 @@ impl Method for Bome {
         positive("barrier", self.barrier).map(|_| ())
     }
 
-    fn scale(&self) -> Scale {
+    fn scale(&self) -> StepDefaults {
         // No more than what keeps batches from shaking θ: q falls at a rate that the sum of the steps sets, and slowly at best.
-        Scale {
+        StepDefaults {
             lower_exponent: 0.0,
-            ..Scale::decaying(0.1)
+            ..StepDefaults::decaying(0.1)
         }
     }
 
@@ -86,7 +86,7 @@ impl Method for Bome {
         &self,
         _levels: Levels<'_, P, U>,
         _at: &mut Iterate<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) -> BomeMemory
     where
         P: MinibatchLower,
@@ -100,7 +100,7 @@ impl Method for Bome {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         memory: &mut BomeMemory,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

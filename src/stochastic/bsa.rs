@@ -22,7 +22,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::neumann::Series;
-use super::{Directions, Iterate, Levels, Method, Now, Scale, Truncation};
+use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes, Truncation};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -85,10 +85,10 @@ impl Method for Bsa {
         self.series().check()
     }
 
-    fn scale(&self) -> Scale {
-        Scale {
+    fn scale(&self) -> StepDefaults {
+        StepDefaults {
             lower_exponent: 0.0,
-            ..Scale::decaying(0.5)
+            ..StepDefaults::decaying(0.5)
         }
     }
 
@@ -96,7 +96,7 @@ impl Method for Bsa {
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
+        _now: StepSizes,
     ) -> Directions<P::Theta, P::X>
     where
         P: MinibatchLower,
@@ -110,7 +110,7 @@ impl Method for Bsa {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         d: &mut Directions<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

@@ -29,7 +29,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::parts::at_least_one;
-use super::{Iterate, Levels, Method, Now, Scale};
+use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -77,10 +77,10 @@ impl Method for F2sa {
         Ok(())
     }
 
-    fn scale(&self) -> Scale {
-        Scale {
+    fn scale(&self) -> StepDefaults {
+        StepDefaults {
             lower_exponent: 0.25,
-            ..Scale::decaying(0.4)
+            ..StepDefaults::decaying(0.4)
         }
     }
 
@@ -88,7 +88,7 @@ impl Method for F2sa {
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
+        _now: StepSizes,
     ) -> F2saMemory
     where
         P: MinibatchLower,
@@ -103,7 +103,7 @@ impl Method for F2sa {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         _memory: &mut F2saMemory,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

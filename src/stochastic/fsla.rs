@@ -24,7 +24,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ma_soba::check_weight;
-use super::{Directions, Iterate, Levels, Method, Now, Scale};
+use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::Error;
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -68,15 +68,15 @@ impl Method for Fsla {
         check_weight("weight", self.weight)
     }
 
-    fn scale(&self) -> Scale {
-        Scale::noisy(0.5)
+    fn scale(&self) -> StepDefaults {
+        StepDefaults::noisy(0.5)
     }
 
     fn start<P, U>(
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
+        _now: StepSizes,
     ) -> FslaMemory<P::Theta, P::X>
     where
         P: MinibatchLower,
@@ -96,7 +96,7 @@ impl Method for Fsla {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         memory: &mut FslaMemory<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

@@ -36,7 +36,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directions, Iterate, Levels, Method, Now, Scale};
+use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
 
@@ -100,15 +100,15 @@ impl Method for Saba {
         true
     }
 
-    fn scale(&self) -> Scale {
-        Scale::constant()
+    fn scale(&self) -> StepDefaults {
+        StepDefaults::constant()
     }
 
-    fn scale_on(&self, [lower, upper]: [usize; 2]) -> Scale {
+    fn scale_on(&self, [lower, upper]: [usize; 2]) -> StepDefaults {
         // An entry of a table is b iterations old when it is replaced: θ may not have gone far.
-        Scale {
+        StepDefaults {
             upper: (3.0 / lower.max(upper) as f64).min(1.0),
-            ..Scale::constant()
+            ..StepDefaults::constant()
         }
     }
 
@@ -116,7 +116,7 @@ impl Method for Saba {
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
+        _now: StepSizes,
     ) -> SabaMemory<P::Theta, P::X>
     where
         P: MinibatchLower,
@@ -156,7 +156,7 @@ impl Method for Saba {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         memory: &mut SabaMemory<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

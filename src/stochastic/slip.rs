@@ -24,7 +24,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::parts::{Sgd, adjoint_step, momentum, momentum_step, normalised_step};
-use super::{Iterate, Levels, Method, Now, Scale};
+use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -70,15 +70,15 @@ impl Method for Slip {
         momentum("momentum", self.momentum)
     }
 
-    fn scale(&self) -> Scale {
-        Scale::normalised()
+    fn scale(&self) -> StepDefaults {
+        StepDefaults::normalised()
     }
 
     fn start<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) -> SlipMemory<P::Theta>
     where
         P: MinibatchLower,
@@ -101,7 +101,7 @@ impl Method for Slip {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         s: &mut SlipMemory<P::Theta>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

@@ -19,7 +19,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directions, Iterate, Levels, Method, Now, Scale};
+use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
 
@@ -35,15 +35,15 @@ impl Method for Soba {
         "SOBA".into()
     }
 
-    fn scale(&self) -> Scale {
-        Scale::noisy(0.5)
+    fn scale(&self) -> StepDefaults {
+        StepDefaults::noisy(0.5)
     }
 
     fn start<P, U>(
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
+        _now: StepSizes,
     ) -> Directions<P::Theta, P::X>
     where
         P: MinibatchLower,
@@ -57,7 +57,7 @@ impl Method for Soba {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         d: &mut Directions<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

@@ -29,7 +29,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directions, Iterate, Levels, Method, Now, Scale};
+use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -76,15 +76,15 @@ impl Method for Srba {
         Ok(())
     }
 
-    fn scale(&self) -> Scale {
-        Scale::constant()
+    fn scale(&self) -> StepDefaults {
+        StepDefaults::constant()
     }
 
-    fn scale_on(&self, [lower, upper]: [usize; 2]) -> Scale {
+    fn scale_on(&self, [lower, upper]: [usize; 2]) -> StepDefaults {
         // The directions drift from one pass over all samples to the next, the less the shorter the steps.
-        Scale {
+        StepDefaults {
             upper: (0.3 / (lower.max(upper) as f64).sqrt()).min(1.0),
-            ..Scale::constant()
+            ..StepDefaults::constant()
         }
     }
 
@@ -92,7 +92,7 @@ impl Method for Srba {
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
+        _now: StepSizes,
     ) -> SrbaMemory<P::Theta, P::X>
     where
         P: MinibatchLower,
@@ -112,7 +112,7 @@ impl Method for Srba {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         memory: &mut SrbaMemory<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

@@ -5,9 +5,9 @@
 //! γ₀ = c_γ/L,           η₀ = min(c_η/L_F, c_f γ₀ μ̂/L_x)
 //! ```
 //!
-//! The constants of the last line come from [`looks`](super::looks) at the curvature of F. For a method that normalises its direction ηₖ is the
+//! The constants of the last line come from [`curvature_probe`](super::curvature_probe) at the curvature of F. For a method that normalises its direction ηₖ is the
 //! length of a step, and η₀ = c_η‖z₀‖/L_F: the length that the first step would have without normalisation. No step along −∇F is
-//! longer than [`LONGEST`](super::looks::LONGEST).
+//! longer than [`LONGEST`](super::curvature_probe::LONGEST).
 
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ impl StepSize {
 
 /// The steps of a method by default: exponents, and c_γ, c_η.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scale {
+pub struct StepDefaults {
     /// a.
     pub lower_exponent: f64,
     /// b.
@@ -108,10 +108,10 @@ pub struct Scale {
     pub normalised: bool,
 }
 
-impl Scale {
+impl StepDefaults {
     /// Both decay by the same exponent, from half of 1/L and C of 1/L_F, and θ no faster than 2γμ̂.
     pub fn decaying(exponent: f64) -> Self {
-        Scale {
+        StepDefaults {
             lower_exponent: exponent,
             upper_exponent: exponent,
             lower: 0.5,
@@ -125,9 +125,9 @@ impl Scale {
     /// The same from a tenth of 1/L, for methods whose v goes by stochastic steps: where A is ill-conditioned the noise of v is large, and
     /// in proportion to γ.
     pub fn noisy(exponent: f64) -> Self {
-        Scale {
+        StepDefaults {
             lower: 0.1,
-            ..Scale::decaying(exponent)
+            ..StepDefaults::decaying(exponent)
         }
     }
 
@@ -135,23 +135,23 @@ impl Scale {
     /// has to vanish, and soon where A is ill-conditioned: so γₖ falls late, and by less than the root that the theories of these methods
     /// have. And ηₖ falls by less than their ¾ power, with which the steps hardly reach far: their sum grows like the fourth root of k.
     pub fn normalised() -> Self {
-        Scale {
+        StepDefaults {
             lower_exponent: 0.25,
             normalised: true,
             delay: [256.0, 0.0],
-            ..Scale::decaying(2.0 / 3.0)
+            ..StepDefaults::decaying(2.0 / 3.0)
         }
     }
 
     /// Constant steps from the same estimates.
     pub fn constant() -> Self {
-        Scale::decaying(0.0)
+        StepDefaults::decaying(0.0)
     }
 }
 
 /// The iteration and its step sizes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Now {
+pub struct StepSizes {
     /// k, from 0.
     pub k: u64,
     /// γ₀, which does not decay.
@@ -163,6 +163,6 @@ pub struct Now {
 }
 
 /// κ of both steps.
-pub(super) fn delays(steps: [StepSize; 2], scale: Scale, batches: usize) -> [f64; 2] {
+pub(super) fn delays(steps: [StepSize; 2], scale: StepDefaults, batches: usize) -> [f64; 2] {
     std::array::from_fn(|i| steps[i].delay(scale.delay[i], batches))
 }

@@ -25,7 +25,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::neumann::Series;
-use super::{Directions, Iterate, Levels, Method, Now, Scale, Truncation};
+use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes, Truncation};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -70,12 +70,12 @@ impl Method for StocBio {
         self.series().check()
     }
 
-    fn scale(&self) -> Scale {
+    fn scale(&self) -> StepDefaults {
         // Steps that do not decay cannot wait until x and v keep up.
-        Scale {
+        StepDefaults {
             upper: 0.1,
             follow: 20.0,
-            ..Scale::constant()
+            ..StepDefaults::constant()
         }
     }
 
@@ -83,7 +83,7 @@ impl Method for StocBio {
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
+        _now: StepSizes,
     ) -> Directions<P::Theta, P::X>
     where
         P: MinibatchLower,
@@ -97,7 +97,7 @@ impl Method for StocBio {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         d: &mut Directions<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

@@ -16,7 +16,7 @@ use crate::vector::Vector;
 /// The memory of a recursive momentum.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
-pub struct Recursion<T: Vector, X: Vector> {
+pub struct StormState<T: Vector, X: Vector> {
     /// u, along which x moves.
     u: X,
     /// w, along which θ moves.
@@ -26,9 +26,9 @@ pub struct Recursion<T: Vector, X: Vector> {
     theta: T,
 }
 
-impl<T: Vector, X: Vector> Recursion<T, X> {
+impl<T: Vector, X: Vector> StormState<T, X> {
     pub(super) fn new(at: &Iterate<T, X>) -> Self {
-        Recursion {
+        StormState {
             u: at.x.zeros_like(),
             w: at.theta.zeros_like(),
             x: at.x.clone(),

@@ -30,8 +30,8 @@ use serde::{Deserialize, Serialize};
 
 use super::neumann_fixed::Neumann;
 use super::parts::{at_least_one, weight};
-use super::storm::{Recursion, forgetting};
-use super::{Iterate, Levels, Method, Now, Scale};
+use super::storm::{StormState, forgetting};
+use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -62,7 +62,7 @@ impl Default for Sustain {
 }
 
 impl Method for Sustain {
-    type Memory<T: Vector, X: Vector> = Recursion<T, X>;
+    type Memory<T: Vector, X: Vector> = StormState<T, X>;
 
     fn name(&self) -> String {
         "SUSTAIN".into()
@@ -75,29 +75,29 @@ impl Method for Sustain {
         weight("lower_forgetting", self.lower_forgetting)
     }
 
-    fn scale(&self) -> Scale {
-        Scale::decaying(1.0 / 3.0)
+    fn scale(&self) -> StepDefaults {
+        StepDefaults::decaying(1.0 / 3.0)
     }
 
     fn start<P, U>(
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
-    ) -> Recursion<P::Theta, P::X>
+        _now: StepSizes,
+    ) -> StormState<P::Theta, P::X>
     where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        Recursion::new(at)
+        StormState::new(at)
     }
 
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        memory: &mut Recursion<P::Theta, P::X>,
-        now: Now,
+        memory: &mut StormState<P::Theta, P::X>,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

@@ -25,7 +25,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::neumann::Series;
-use super::{Directions, Iterate, Levels, Method, Now, Scale, Truncation};
+use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes, Truncation};
 use crate::error::Error;
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -69,11 +69,11 @@ impl Method for Ttsa {
         self.series().check()
     }
 
-    fn scale(&self) -> Scale {
-        Scale {
+    fn scale(&self) -> StepDefaults {
+        StepDefaults {
             lower_exponent: 0.4,
             upper_exponent: 0.6,
-            ..Scale::constant()
+            ..StepDefaults::constant()
         }
     }
 
@@ -81,7 +81,7 @@ impl Method for Ttsa {
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
+        _now: StepSizes,
     ) -> Directions<P::Theta, P::X>
     where
         P: MinibatchLower,
@@ -95,7 +95,7 @@ impl Method for Ttsa {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         d: &mut Directions<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

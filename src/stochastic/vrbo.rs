@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::neumann_fixed::{Neumann, Point};
 use super::parts::at_least_one;
 use super::storm::recur;
-use super::{Iterate, Levels, Method, Now, Scale};
+use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -86,15 +86,15 @@ impl Method for Vrbo {
         positive("neumann_step", self.neumann_step.unwrap_or(1.0)).map(|_| ())
     }
 
-    fn scale(&self) -> Scale {
-        Scale::constant()
+    fn scale(&self) -> StepDefaults {
+        StepDefaults::constant()
     }
 
     fn start<P, U>(
         &self,
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _now: Now,
+        _now: StepSizes,
     ) -> VrboMemory<P::Theta, P::X>
     where
         P: MinibatchLower,
@@ -115,7 +115,7 @@ impl Method for Vrbo {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         s: &mut VrboMemory<P::Theta, P::X>,
-        now: Now,
+        now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,

@@ -9,8 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::iterate::{Iterate, Judge, Searched, Terms};
-use super::line_search::Backtracking;
+use super::descent::iterate::{CompareBy, Iterate, Searched, Terms};
+use super::descent::line_search::Backtracking;
 use super::{Iteration, Solver, Step, check_theta, converged, probe};
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Hypergradient};
@@ -75,11 +75,11 @@ impl<O: Oracle> Solver<O> for GradientDescent {
         }
         let aim = s.aim(rule, &z, &row, 0.0);
         let terms = Terms {
-            judge: Judge::Computed,
+            judge: CompareBy::Computed,
             share: rule.decrease,
             epsilon: self.accuracy.epsilon,
             trials: self.max_trials,
-            blames_bounds: false,
+            stop_on_wide_bounds: false,
         };
         Ok(match s.search(rule, oracle, &z, aim, &terms, &mut row)? {
             Searched::Moved => Step::Moved(row),

@@ -24,7 +24,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accuracy::Law;
+use super::descent::accuracy::ToleranceSchedule;
 use super::{Iteration, Solver, Step, check_theta, converged, evaluate, probe};
 use crate::error::{Error, positive};
 use crate::hypergradient::{Accuracy, Hypergradient};
@@ -40,7 +40,7 @@ const REJECT_ABOVE: f64 = 0.2;
 #[serde(deny_unknown_fields)]
 pub struct Hoag {
     /// The tolerance law.
-    pub law: Law,
+    pub law: ToleranceSchedule,
     /// ε₀ and δ₀.
     pub initial: Accuracy,
     /// Tolerances do not fall below this.
@@ -51,7 +51,7 @@ pub struct Hoag {
 
 impl Hoag {
     /// HOAG with a law and the first tolerance 0.1.
-    pub fn new(law: Law) -> Self {
+    pub fn new(law: ToleranceSchedule) -> Self {
         Hoag {
             law,
             initial: Accuracy {

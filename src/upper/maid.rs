@@ -44,10 +44,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accuracy::{AdaptiveAccuracy, Room};
-use super::direction::Curvature;
-use super::iterate::{Iterate, Judge, Searched, Terms};
-use super::line_search::{Acceptance, Backtracking, FirstStep, TrialStep, Values};
+use super::descent::accuracy::{AccuracySlack, AdaptiveAccuracy};
+use super::descent::direction::Curvature;
+use super::descent::iterate::{CompareBy, Iterate, Searched, Terms};
+use super::descent::line_search::{Acceptance, Backtracking, FirstStep, TrialStep, Values};
 use super::{Adaptation, Direction, Iteration, Solver, Step, check_theta, converged, probe};
 use crate::error::{Error, in_unit_interval};
 use crate::hypergradient::{Accuracy, Hypergradient};
@@ -214,20 +214,20 @@ impl<O: Oracle> Solver<O> for Maid {
             // Inexact line search
             let terms = Terms {
                 judge: match rule.values {
-                    Values::Bounds => Judge::Bounds,
-                    Values::GoalOriented => Judge::GoalOriented,
+                    Values::Bounds => CompareBy::Bounds,
+                    Values::GoalOriented => CompareBy::GoalOriented,
                 },
                 share: rule.decrease * eta,
                 epsilon: s.accuracy.epsilon,
                 trials: j,
-                blames_bounds: self.accuracy.adaptation == Adaptation::Proportional,
+                stop_on_wide_bounds: self.accuracy.adaptation == Adaptation::Proportional,
             };
             let room = match (rule.direction, &aim.curvature) {
-                (Direction::Lbfgs { .. }, Curvature::Noisy) => Room::Drowned,
+                (Direction::Lbfgs { .. }, Curvature::Noisy) => AccuracySlack::NoisyPair,
                 (Direction::Lbfgs { .. }, _) => {
-                    Room::Factor((1.0 - eta) * aim.wanted / z.error_bound)
+                    AccuracySlack::Factor((1.0 - eta) * aim.wanted / z.error_bound)
                 }
-                _ => Room::Unasked,
+                _ => AccuracySlack::NotLimiting,
             };
             let missed = match s.at.search(rule, oracle, &z, aim, &terms, &mut row)? {
                 Searched::Moved => {

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bilevel::problem::autodiff::{Lower, SampleLoss, Scalar, Tape, Taped, Upper};
+use bilevel::autodiff::{Lower, SampleLoss, Scalar, Tape, Taped, Upper};
 use bilevel::{Accuracy, Error, Implicit, Oracle, Trust};
 
 /// The tape of a panicking formula is whole, and so is that of the thread.

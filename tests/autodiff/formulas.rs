@@ -1,7 +1,7 @@
 //! Random formulas: the gradient that a tape sweeps is that of dual numbers.
 
-use bilevel::problem::autodiff::scalar::{sigmoid, softplus};
-use bilevel::problem::autodiff::{Dual, Scalar};
+use bilevel::autodiff::scalar::{sigmoid, softplus};
+use bilevel::autodiff::{Dual, Scalar};
 use proptest::prelude::*;
 
 use super::functions::{dual, swept};

@@ -1,8 +1,8 @@
 //! All functions of [`Scalar`] in one formula, against finite differences; and what the other tests share.
 
 use bilevel::Vector;
-use bilevel::problem::autodiff::scalar::atan;
-use bilevel::problem::autodiff::{Dual, Number, Scalar, Tape, Var};
+use bilevel::autodiff::scalar::atan;
+use bilevel::autodiff::{Dual, Number, Scalar, Tape, Var};
 
 /// A formula with every function of [`Scalar`] in it.
 fn everything<S: Scalar>(x: &[S]) -> S {

@@ -1,6 +1,6 @@
 //! Every function of [`Scalar`] beside its formula in the hyper-dual numbers of num-dual: value, gradient and second derivatives.
 
-use bilevel::problem::autodiff::{Dual, Scalar, Var};
+use bilevel::autodiff::{Dual, Scalar, Var};
 use num_dual::{DualNum, HyperDual64};
 
 use super::functions::{dual, swept};
@@ -211,7 +211,7 @@ formulas! {
     }, (x[0] * 3.0 - x[1] * 2.0) * (x[2] * 3.0 - x[0] * 2.0);
     mapped(x) to 1e-13, at TRIPLES => {
         let mut y = [S::constant(0.0); 3];
-        S::map(x, bilevel::problem::autodiff::scalar::sigmoid, &mut y);
+        S::map(x, bilevel::autodiff::scalar::sigmoid, &mut y);
         y[0] * y[1] + y[2]
     }, sigmoid(x[0]) * sigmoid(x[1]) + sigmoid(x[2]);
     scaled(x) to 1e-14, at TRIPLES => {
@@ -272,10 +272,10 @@ fn nothing_overflows_far_out() {
             assert!(y.re.is_finite() && y.eps.is_finite(), "{x:e}: {y:?}");
         }
         for phi in [
-            bilevel::problem::autodiff::scalar::sigmoid,
-            bilevel::problem::autodiff::scalar::softplus,
-            bilevel::problem::autodiff::scalar::tanh,
-            bilevel::problem::autodiff::scalar::atan,
+            bilevel::autodiff::scalar::sigmoid,
+            bilevel::autodiff::scalar::softplus,
+            bilevel::autodiff::scalar::tanh,
+            bilevel::autodiff::scalar::atan,
         ] {
             assert!(phi(x).iter().all(|d| d.is_finite()), "{x:e}: {:?}", phi(x));
         }

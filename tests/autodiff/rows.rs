@@ -1,7 +1,7 @@
 //! Products with the data of several samples: sizes of every kind, lists, other types of data, and the order of their sums.
 
+use bilevel::autodiff::{Dual, Number, Real, Rows, Scalar, Var};
 use bilevel::parallel::with_threads;
-use bilevel::problem::autodiff::{Dual, Number, Real, Rows, Scalar, Var};
 use bilevel::problem::minibatch::Batch;
 
 use super::functions::{close, swept};

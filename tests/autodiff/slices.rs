@@ -1,7 +1,7 @@
 //! The functions on slices: of arguments that do not lie side by side, of none, and of lengths that do not fit.
 
-use bilevel::problem::autodiff::scalar::sigmoid;
-use bilevel::problem::autodiff::{Dual, Scalar};
+use bilevel::autodiff::scalar::sigmoid;
+use bilevel::autodiff::{Dual, Scalar};
 
 use super::functions::{close, dual, swept};
 
@@ -229,7 +229,7 @@ fn functions_of_no_numbers_are_empty_sums() {
     assert_eq!(of_none::<f32>(), expected);
     assert_eq!(of_none::<Dual<f64>>(), expected);
     let (_, gradient) = swept(&[1.0f64], |x| {
-        assert_eq!(of_none::<bilevel::problem::autodiff::Var<f64>>(), expected);
+        assert_eq!(of_none::<bilevel::autodiff::Var<f64>>(), expected);
         x[0]
     });
     assert_eq!(gradient, [1.0]);

@@ -1,7 +1,7 @@
 //! The bits of a taped loss do not depend on the number of threads.
 
+use bilevel::autodiff::{Lower, Real, SampleLoss, Scalar, Taped};
 use bilevel::parallel::with_threads;
-use bilevel::problem::autodiff::{Lower, Real, SampleLoss, Scalar, Taped};
 use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
 use bilevel::{Linearization, LowerLevel, Vector};
 

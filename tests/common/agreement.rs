@@ -1,5 +1,5 @@
-//! A level beside the same one by another rung: hand-written, from gradients over [`Number`](bilevel::problem::autodiff::Number), and from
-//! a loss over [`Scalar`](bilevel::problem::autodiff::Scalar).
+//! A level beside the same one by another rung: hand-written, from gradients over [`Number`](bilevel::autodiff::Number), and from
+//! a loss over [`Scalar`](bilevel::autodiff::Scalar).
 //!
 //! ```ignore
 //! Points::around(&[-3.0, -2.0]).lower("TV", &shipped, &mine); // `mine` implements `Gradients` and `SampleLoss`
@@ -7,7 +7,7 @@
 
 #![allow(dead_code)] // every test file uses a part of it
 
-use bilevel::problem::autodiff::{Gradients, Lower, Number, Real, SampleLoss, Taped, Upper};
+use bilevel::autodiff::{Gradients, Lower, Number, Real, SampleLoss, Taped, Upper};
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper, Products};
 use bilevel::{Linearization, LowerLevel, UpperLevel, Vector};
 use bilevel_problems::imaging::Pair;

@@ -6,7 +6,7 @@
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper};
 use bilevel::stochastic::{Method, Sampler, Sampling, StepSize};
 use bilevel::{Implicit, LowerLevel, Run, Solver, Status, Stochastic};
-use bilevel_problems::finite_sum::FiniteSum;
+use bilevel_problems::synthetic::finite_sum::FiniteSum;
 
 pub(crate) const GAMMA: f64 = 0.05;
 pub(crate) const ETA: f64 = 0.02;

@@ -3,8 +3,8 @@
 use bilevel::run::checkpoint;
 use bilevel::stochastic::Saba;
 use bilevel::{Implicit, Maid, Run, Stochastic};
-use bilevel_problems::finite_sum::FiniteSum;
-use bilevel_problems::quadratic::Quadratic;
+use bilevel_problems::synthetic::finite_sum::FiniteSum;
+use bilevel_problems::synthetic::quadratic::Quadratic;
 use flate2::Crc;
 use std::path::Path;
 

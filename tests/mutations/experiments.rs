@@ -1,7 +1,7 @@
 //! Experiments in TOML, and traces.
 
 use bilevel::Trace;
-use bilevel_problems::experiment::Experiment;
+use bilevel_cli::experiment::Experiment;
 
 use super::formats::{Format, PLAIN, as_it_is, message};
 

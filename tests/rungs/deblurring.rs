@@ -1,6 +1,6 @@
 //! `imaging::deblurring`, periodic and reflecting, with H as a matrix.
 
-use bilevel::problem::autodiff::{Gradients, Number, SampleLoss, Scalar};
+use bilevel::autodiff::{Gradients, Number, SampleLoss, Scalar};
 use bilevel::problem::minibatch::Batch;
 use bilevel_problems::imaging::{
     Blur, Boundary, Deblurring, Kernel, Norm, Tikhonov, TvDenoising, Weights,

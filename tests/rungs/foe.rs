@@ -1,6 +1,6 @@
 //! `imaging::foe`: convex and weakly convex experts, with and without the means of the filters.
 
-use bilevel::problem::autodiff::{Number, Scalar};
+use bilevel::autodiff::{Number, Scalar};
 use bilevel_problems::imaging::{Experts, FoeDenoising, Potential};
 
 use super::imaging::{Denoising, Regulariser, noise};

@@ -1,6 +1,6 @@
 //! What the imaging problems share: a data term and a regulariser, with the squared error.
 
-use bilevel::problem::autodiff::{Gradients, Number, SampleLoss, Scalar};
+use bilevel::autodiff::{Gradients, Number, SampleLoss, Scalar};
 use bilevel::problem::minibatch::Batch;
 use bilevel_problems::imaging::{Image, SquaredError};
 

@@ -1,10 +1,10 @@
 //! `quadratic` and `finite_sum`: both levels of both are least squares, whose data are found from products at unit vectors.
 
-use bilevel::problem::autodiff::{Gradients, Number, SampleLoss, Scalar};
+use bilevel::autodiff::{Gradients, Number, SampleLoss, Scalar};
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper};
 use bilevel::{Linearization, LowerLevel, UpperLevel};
-use bilevel_problems::finite_sum::FiniteSum;
-use bilevel_problems::quadratic::Quadratic;
+use bilevel_problems::synthetic::finite_sum::FiniteSum;
+use bilevel_problems::synthetic::quadratic::Quadratic;
 
 use crate::agreement::{Points, mean, sizes};
 

@@ -1,10 +1,10 @@
 //! `logistic` and `hyper_cleaning`, with the cross-entropy.
 
-use bilevel::problem::autodiff::{Gradients, Number, SampleLoss, Scalar};
+use bilevel::autodiff::{Gradients, Number, SampleLoss, Scalar};
 use bilevel::problem::minibatch::Batch;
-use bilevel_problems::data::Table;
-use bilevel_problems::hyper_cleaning::HyperCleaning;
-use bilevel_problems::logistic::{CrossEntropy, LogisticRegression, Penalty};
+use bilevel_problems::data::LabelledData;
+use bilevel_problems::linear::hyper_cleaning::HyperCleaning;
+use bilevel_problems::linear::logistic::{CrossEntropy, LogisticRegression, Penalty};
 
 use crate::agreement::{Points, mean, sizes};
 use crate::common::{random, uniform};
@@ -33,11 +33,11 @@ struct Linear {
     theta: Theta,
 }
 
-fn table(classes: usize, seed: u64) -> Table<f64> {
+fn table(classes: usize, seed: u64) -> LabelledData<f64> {
     let features = random(SAMPLES * COLUMNS, seed);
     let mut next = uniform(seed + 1);
     let labels = (0..SAMPLES).map(|_| ((next() + 1.0) * 0.5 * classes as f64) as u32);
-    Table::dense(COLUMNS, features, labels.collect(), classes).unwrap()
+    LabelledData::dense(COLUMNS, features, labels.collect(), classes).unwrap()
 }
 
 impl Linear {

@@ -1,9 +1,9 @@
 //! The comparison finds a factor that is wrong in one function, and nothing else.
 
-use bilevel::problem::autodiff::{Lower, Taped, Upper};
+use bilevel::autodiff::{Lower, Taped, Upper};
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper};
 use bilevel::{Curvature, Error, Linearization, LowerLevel, UpperCurvature, UpperLevel, Vector};
-use bilevel_problems::finite_sum::FiniteSum;
+use bilevel_problems::synthetic::finite_sum::FiniteSum;
 
 use super::least_squares::{finite_sum_lower, finite_sum_upper};
 use crate::agreement::Points;

@@ -1,10 +1,10 @@
 //! `ridge` and `leave_one_out`.
 
-use bilevel::problem::autodiff::{Gradients, Number, SampleLoss, Scalar, Taped, Upper};
+use bilevel::autodiff::{Gradients, Number, SampleLoss, Scalar, Taped, Upper};
 use bilevel::problem::minibatch::Batch;
-use bilevel_problems::data::{Regression, Table};
-use bilevel_problems::logistic::LogisticRegression;
-use bilevel_problems::ridge::{Penalty, Ridge};
+use bilevel_problems::data::{LabelledData, RegressionData};
+use bilevel_problems::linear::logistic::LogisticRegression;
+use bilevel_problems::linear::ridge::{Penalty, Ridge};
 
 use crate::agreement::{Points, mean, sizes};
 use crate::common::random;
@@ -12,10 +12,10 @@ use crate::common::random;
 const COLUMNS: usize = 4;
 const PENALTIES: [Penalty; 2] = [Penalty::Single, Penalty::PerFeature];
 
-fn samples(count: usize, seed: u64) -> Regression {
+fn samples(count: usize, seed: u64) -> RegressionData {
     let features = random(count * COLUMNS, seed);
     let targets = random(count, seed + 1).iter().map(|y| y + 0.5).collect();
-    Regression::new(COLUMNS, features, targets).unwrap()
+    RegressionData::new(COLUMNS, features, targets).unwrap()
 }
 
 /// The length of θ.
@@ -40,7 +40,7 @@ struct Squares {
 }
 
 impl Squares {
-    fn new(samples: &Regression, train: &Regression, penalty: Option<Penalty>) -> Self {
+    fn new(samples: &RegressionData, train: &RegressionData, penalty: Option<Penalty>) -> Self {
         let n = train.samples() as f64;
         let average = |j: usize| train.features()[j..].iter().step_by(COLUMNS).sum::<f64>() / n;
         let means: Vec<f64> = (0..COLUMNS).map(average).collect();
@@ -210,7 +210,7 @@ fn leave_one_out_agrees() {
     let n = 9;
     let train = samples(n, 3);
     let labels: Vec<u32> = (0..n as u32).map(|i| (i * i + i / 2) % 2).collect();
-    let table = Table::dense(COLUMNS, train.features().to_vec(), labels.clone(), 2).unwrap();
+    let table = LabelledData::dense(COLUMNS, train.features().to_vec(), labels.clone(), 2).unwrap();
     for penalty in PENALTIES {
         let points = Points::around(&vec![-1.0; length(penalty)]);
         let centred = Squares::new(&train, &train, None);

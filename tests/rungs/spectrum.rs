@@ -6,7 +6,7 @@
 //!
 //! over a grid of sixteen points a turn for every degree of the polynomial s.
 
-use bilevel::problem::autodiff::{Number, Scalar};
+use bilevel::autodiff::{Number, Scalar};
 use std::f64::consts::PI;
 
 const EXPONENT: f64 = 16.0;

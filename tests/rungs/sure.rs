@@ -1,8 +1,8 @@
 //! `imaging::sure`: the lower level is two denoising problems with one θ, the upper level the risk estimate.
 
-use bilevel::problem::autodiff::{Gradients, Number, SampleLoss, Scalar};
+use bilevel::autodiff::{Gradients, Number, SampleLoss, Scalar};
 use bilevel::problem::minibatch::Batch;
-use bilevel_problems::imaging::{Norm, Sure, TvDenoising, Twice, Weights};
+use bilevel_problems::imaging::{Norm, PerturbedPair, Sure, TvDenoising, Weights};
 
 use super::imaging::{Denoising, Regulariser, half_square, noise};
 use super::tv::Tv;
@@ -104,7 +104,7 @@ fn sure_agrees() {
     let noisy = noise(rows, cols, 6);
     let (upper, moved) = Sure::new(&noisy, sigma, 7, 0).unwrap();
     let denoiser = |image| TvDenoising::new(image, Norm::Anisotropic).unwrap();
-    let lower = Twice(denoiser(&noisy), denoiser(&moved));
+    let lower = PerturbedPair(denoiser(&noisy), denoiser(&moved));
     let y = noisy.pixels().to_vec();
     let regulariser = Tv {
         rows,

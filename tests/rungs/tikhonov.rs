@@ -1,6 +1,6 @@
 //! `imaging::tikhonov`.
 
-use bilevel::problem::autodiff::{Number, Scalar};
+use bilevel::autodiff::{Number, Scalar};
 use bilevel_problems::imaging::Tikhonov;
 
 use super::imaging::{Denoising, Regulariser, difference, neighbours, noise, spread};

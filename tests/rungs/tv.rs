@@ -1,6 +1,6 @@
 //! `imaging::tv`, of both norms and all kinds of weights.
 
-use bilevel::problem::autodiff::{Number, Scalar};
+use bilevel::autodiff::{Number, Scalar};
 use bilevel_problems::imaging::{Norm, TvDenoising, Weights};
 
 use super::banded::Tv as Banded;

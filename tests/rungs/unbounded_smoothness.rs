@@ -1,8 +1,8 @@
 //! `unbounded_smoothness`, whose data are found from products and gradients at special points.
 
-use bilevel::problem::autodiff::{Gradients, Number, SampleLoss, Scalar};
+use bilevel::autodiff::{Gradients, Number, SampleLoss, Scalar};
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper};
-use bilevel_problems::unbounded_smoothness::UnboundedSmoothness;
+use bilevel_problems::synthetic::unbounded_smoothness::UnboundedSmoothness;
 
 use crate::agreement::{Points, mean, sizes};
 

@@ -4,7 +4,7 @@ use bilevel::Error;
 use std::path::Path;
 
 use super::text::{Labels, content, number, refusal, unreadable};
-use super::{DataError, Regression, Table, read_file};
+use super::{DataError, LabelledData, RegressionData, read_file};
 
 const FORMAT: &str = "CSV";
 
@@ -34,16 +34,20 @@ impl CsvFormat {
 ///
 /// # Errors
 /// [`DataError`]: names the line for rows of different length, a number that is not finite, and a label outside the classes.
-pub fn read_csv(path: impl AsRef<Path>, format: CsvFormat) -> Result<Table<f64>, DataError> {
+pub fn read_csv(path: impl AsRef<Path>, format: CsvFormat) -> Result<LabelledData<f64>, DataError> {
     let path = path.as_ref();
     parse(path, &read_file(path)?, format)
 }
 
-pub(super) fn parse(path: &Path, bytes: &[u8], format: CsvFormat) -> Result<Table<f64>, DataError> {
+pub(super) fn parse(
+    path: &Path,
+    bytes: &[u8],
+    format: CsvFormat,
+) -> Result<LabelledData<f64>, DataError> {
     let label = |text: &str| format.labels.class(text);
     let rows = rows(path, bytes, format.header, format.label_column, label)?;
     let classes = format.labels.classes();
-    let table = Table::dense(rows.columns, rows.features, rows.labels, classes);
+    let table = LabelledData::dense(rows.columns, rows.features, rows.labels, classes);
     table.map_err(|e| in_all(path, rows.lines, &e))
 }
 
@@ -52,10 +56,10 @@ pub(super) fn parse(path: &Path, bytes: &[u8], format: CsvFormat) -> Result<Tabl
 ///
 /// # Errors
 /// [`DataError`]: names the line and the column, as [`read_csv`] does.
-pub fn read_regression(path: impl AsRef<Path>, header: bool) -> Result<Regression, DataError> {
+pub fn read_regression(path: impl AsRef<Path>, header: bool) -> Result<RegressionData, DataError> {
     let path = path.as_ref();
     let rows = rows(path, &read_file(path)?, header, None, number)?;
-    let samples = Regression::new(rows.columns, rows.features, rows.labels);
+    let samples = RegressionData::new(rows.columns, rows.features, rows.labels);
     samples.map_err(|e| in_all(path, rows.lines, &e))
 }
 
@@ -151,7 +155,7 @@ mod tests {
         header: false,
     };
 
-    fn read(text: &str, format: CsvFormat) -> Result<Table<f64>, DataError> {
+    fn read(text: &str, format: CsvFormat) -> Result<LabelledData<f64>, DataError> {
         parse(Path::new("a.csv"), text.as_bytes(), format)
     }
 

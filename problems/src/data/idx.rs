@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::text::{content, most_content, refusal, unreadable};
-use super::{DataError, Table, plain_or_gz, read_file};
+use super::{DataError, LabelledData, plain_or_gz, read_file};
 
 const FORMAT: &str = "IDX";
 
@@ -17,7 +17,7 @@ pub fn read_idx(
     images: impl AsRef<Path>,
     labels: impl AsRef<Path>,
     classes: usize,
-) -> Result<Table<f64>, DataError> {
+) -> Result<LabelledData<f64>, DataError> {
     let (images, labels) = (images.as_ref(), labels.as_ref());
     parse(
         (images, &read_file(images)?),
@@ -34,7 +34,9 @@ const CLASSES: usize = 10;
 ///
 /// # Errors
 /// As for [`read_idx`].
-pub fn read_idx_folder(folder: impl AsRef<Path>) -> Result<(Table<f64>, Table<f64>), DataError> {
+pub fn read_idx_folder(
+    folder: impl AsRef<Path>,
+) -> Result<(LabelledData<f64>, LabelledData<f64>), DataError> {
     let file =
         |part: &str, kind: &str| plain_or_gz(folder.as_ref(), &format!("{part}-{kind}-ubyte"));
     let read = |part: &str| {
@@ -51,7 +53,7 @@ pub(super) fn parse(
     (images, image_bytes): (&Path, &[u8]),
     (labels, label_bytes): (&Path, &[u8]),
     classes: usize,
-) -> Result<Table<f64>, DataError> {
+) -> Result<LabelledData<f64>, DataError> {
     let (shape, pixels) = array(images, image_bytes, 2..=4)?;
     let (count, classes_of) = array(labels, label_bytes, 1..=1)?;
     if shape[0] != count[0] {
@@ -69,7 +71,7 @@ pub(super) fn parse(
         });
     }
     let features = pixels.iter().map(|&p| f64::from(p) / 255.0).collect();
-    Table::dense(
+    LabelledData::dense(
         shape[1..].iter().product(),
         features,
         classes_of.iter().map(|&l| u32::from(l)).collect(),
@@ -153,7 +155,7 @@ mod tests {
         bytes
     }
 
-    fn read(images: &[u8], labels: &[u8]) -> Result<Table<f64>, DataError> {
+    fn read(images: &[u8], labels: &[u8]) -> Result<LabelledData<f64>, DataError> {
         parse(
             (Path::new("images"), images),
             (Path::new("labels"), labels),

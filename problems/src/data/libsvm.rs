@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::text::{Labels, content, number, refusal, shortened, unreadable};
-use super::{Csr, DataError, Table, read_file};
+use super::{Csr, DataError, LabelledData, read_file};
 
 const FORMAT: &str = "LIBSVM";
 
@@ -20,7 +20,7 @@ pub fn read_libsvm(
     path: impl AsRef<Path>,
     columns: Option<usize>,
     labels: Labels,
-) -> Result<Table<f64>, DataError> {
+) -> Result<LabelledData<f64>, DataError> {
     let path = path.as_ref();
     parse(path, &read_file(path)?, columns, labels)
 }
@@ -30,7 +30,7 @@ fn parse(
     bytes: &[u8],
     known: Option<usize>,
     kind: Labels,
-) -> Result<Table<f64>, DataError> {
+) -> Result<LabelledData<f64>, DataError> {
     let refuse = refusal(path, FORMAT);
     let mut content = content(bytes);
     let mut rows = Csr {
@@ -80,7 +80,7 @@ fn parse(
         largest = largest.max(last);
         rows.starts.push(rows.values.len());
     }
-    Table::sparse(known.unwrap_or(largest), rows, labels, kind.classes())
+    LabelledData::sparse(known.unwrap_or(largest), rows, labels, kind.classes())
         .map_err(|e| refuse(format!("in all {lines} lines: {e}")))
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::data::Features;
 
-    fn read(text: &str, columns: Option<usize>) -> Result<Table<f64>, DataError> {
+    fn read(text: &str, columns: Option<usize>) -> Result<LabelledData<f64>, DataError> {
         parse(
             Path::new("a.libsvm"),
             text.as_bytes(),

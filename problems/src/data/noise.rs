@@ -7,7 +7,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::samples::{Kind, Sample, Samples};
-use crate::random::uniform;
+use crate::support::random::uniform;
 
 /// Which labels become wrong, and which ones they become.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,7 +166,7 @@ fn draw(scores: &[f64], own: usize, place: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Table, fashion_mnist, first_names};
+    use crate::data::{LabelledData, fashion_mnist, first_names};
 
     const ALL: [Noise; 3] = [Noise::Symmetric, Noise::Pair, Noise::InstanceDependent];
 
@@ -180,7 +180,7 @@ mod tests {
         for noise in ALL {
             let wrong = |share, seed| {
                 let noisy = noise.apply(&data, share, seed).unwrap();
-                changed(Table::labels(&noisy), Table::labels(&data))
+                changed(LabelledData::labels(&noisy), LabelledData::labels(&data))
             };
             let some = wrong(0.4, 1);
             assert!(

@@ -3,8 +3,8 @@
 use npyz::{DType, NpyFile, Order, TypeChar};
 use std::path::Path;
 
+use super::image::Image;
 use super::{DataError, read_file};
-use crate::imaging::Image;
 
 /// The longest header that NumPy itself reads.
 const LONGEST_HEADER: usize = 10_000;

@@ -4,8 +4,8 @@ use bilevel::Error;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::imaging::Image;
-use crate::random::below;
+use super::image::Image;
+use crate::support::random::below;
 
 /// The most pixels of all patches together: beyond it a mistake is likelier than a wish.
 const MOST_PIXELS: usize = 1 << 30;

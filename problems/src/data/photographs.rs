@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::image::Image;
 use super::{DataError, png};
-use crate::imaging::Image;
 
 macro_rules! shipped {
     ($($name:literal),*) => {

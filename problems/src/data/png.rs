@@ -6,8 +6,8 @@ use image::{DynamicImage, GrayImage, ImageFormat, Limits};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use super::image::Image;
 use super::{DataError, read_file};
-use crate::imaging::Image;
 
 /// A byte of a deflate stream stands for no more bytes than this.
 const MOST_EXPANSION: u64 = 1032;

@@ -2,19 +2,19 @@
 
 use bilevel::{Error, Fold};
 
+use super::labelled::check_places;
 use super::standard::Standard;
-use super::table::check_places;
-use crate::fingerprint::fingerprint;
+use crate::support::fingerprint::fingerprint;
 
 /// Samples, each a row of features and a target.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Regression {
+pub struct RegressionData {
     columns: usize,
     features: Vec<f64>,
     targets: Vec<f64>,
 }
 
-impl Regression {
+impl RegressionData {
     /// Samples of `columns` features, given sample after sample, and the target of each.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl Regression {
                 return Err(Error::invalid(argument, numbers[i], "a finite number"));
             }
         }
-        Ok(Regression {
+        Ok(RegressionData {
             columns,
             features,
             targets,
@@ -75,7 +75,7 @@ impl Regression {
     pub fn at(&self, places: &[usize]) -> Result<Self, Error> {
         check_places(places, self.samples())?;
         let row = |&i: &usize| &self.features[i * self.columns..(i + 1) * self.columns];
-        Ok(Regression {
+        Ok(RegressionData {
             columns: self.columns,
             features: places.iter().flat_map(row).copied().collect(),
             targets: places.iter().map(|&i| self.targets[i]).collect(),
@@ -86,12 +86,12 @@ impl Regression {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for samples of another number of features.
-    pub fn standardised(&self, of: &Regression) -> Result<Self, Error> {
+    pub fn standardised(&self, of: &RegressionData) -> Result<Self, Error> {
         if of.columns != self.columns {
             let expected = format!("{}, as in the samples to be scaled", self.columns);
             return Err(Error::invalid("features", of.columns, expected));
         }
-        Ok(Regression {
+        Ok(RegressionData {
             features: Standard::of(&of.features, of.columns).apply(&self.features),
             ..self.clone()
         })

@@ -2,7 +2,7 @@
 
 use bilevel::Error;
 
-use super::{Features, Table};
+use super::{Features, LabelledData};
 
 /// One sample without its label.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,7 +52,7 @@ impl Kind {
     }
 }
 
-/// Labelled samples: a [`Table`] of features, or [`Texts`](super::Texts).
+/// Labelled samples: a [`LabelledData`] of features, or [`Texts`](super::Texts).
 pub trait Samples: Clone + Send + Sync {
     /// The class of every sample.
     fn labels(&self) -> &[u32];
@@ -80,13 +80,13 @@ pub trait Samples: Clone + Send + Sync {
     }
 }
 
-impl Samples for Table<f64> {
+impl Samples for LabelledData<f64> {
     fn labels(&self) -> &[u32] {
-        Table::labels(self)
+        LabelledData::labels(self)
     }
 
     fn classes(&self) -> usize {
-        Table::classes(self)
+        LabelledData::classes(self)
     }
 
     fn kind(&self) -> Kind {
@@ -105,10 +105,10 @@ impl Samples for Table<f64> {
     }
 
     fn with_labels(self, labels: Vec<u32>) -> Result<Self, Error> {
-        Table::with_labels(self, labels)
+        LabelledData::with_labels(self, labels)
     }
 
     fn fingerprint(&self) -> u32 {
-        Table::fingerprint(self)
+        LabelledData::fingerprint(self)
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::csv::{self, CsvFormat};
 use super::idx;
 use super::text::Labels;
-use super::{DataError, Features, Table};
+use super::{DataError, Features, LabelledData};
 
 const DIGITS: &[u8] = include_bytes!("../../assets/digits/digits.csv.gz");
 
@@ -22,7 +22,7 @@ macro_rules! fashion {
 ///
 /// # Errors
 /// None: the file is part of the crate, and a test reads it.
-pub fn digits() -> Result<Table<f64>, DataError> {
+pub fn digits() -> Result<LabelledData<f64>, DataError> {
     let labels = Labels::From {
         first: 0,
         count: 10,
@@ -33,7 +33,7 @@ pub fn digits() -> Result<Table<f64>, DataError> {
         return Ok(table);
     };
     let scaled = values.iter().map(|v| v / 16.0).collect();
-    Table::dense(table.columns(), scaled, table.labels().to_vec(), 10).map_err(|e| {
+    LabelledData::dense(table.columns(), scaled, table.labels().to_vec(), 10).map_err(|e| {
         DataError::Format {
             path: path.to_owned(),
             format: "CSV",
@@ -46,7 +46,7 @@ pub fn digits() -> Result<Table<f64>, DataError> {
 ///
 /// # Errors
 /// None: the files are part of the crate, and a test reads them.
-pub fn fashion_mnist() -> Result<(Table<f64>, Table<f64>), DataError> {
+pub fn fashion_mnist() -> Result<(LabelledData<f64>, LabelledData<f64>), DataError> {
     let train = idx::parse(
         fashion!("train-images-5000.idx3.gz"),
         fashion!("train-labels-5000.idx1.gz"),
@@ -64,7 +64,7 @@ pub fn fashion_mnist() -> Result<(Table<f64>, Table<f64>), DataError> {
 mod tests {
     use super::*;
 
-    fn of_each_class(table: &Table<f64>) -> [usize; 10] {
+    fn of_each_class(table: &LabelledData<f64>) -> [usize; 10] {
         let mut counts = [0; 10];
         table.labels().iter().for_each(|&l| counts[l as usize] += 1);
         counts

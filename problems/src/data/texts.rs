@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::samples::{Kind, Sample, Samples};
 use super::text::{Labels, content, refusal, unreadable};
 use super::{DataError, read_file};
-use crate::random::shuffle;
+use crate::support::random::shuffle;
 
 const FORMAT: &str = "text";
 const FEMALE: &str = include_str!("../../assets/names/female.txt");

@@ -25,7 +25,7 @@ pub use kernel::Kernel;
 
 use super::Image;
 use super::transform::{Axes, Coefficient, Cosine, Fourier, Transform};
-use crate::fingerprint::fingerprint;
+use crate::support::fingerprint::fingerprint;
 
 /// How an image goes on beyond its border. See the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

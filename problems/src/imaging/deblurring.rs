@@ -43,7 +43,7 @@ use rustdct::rustfft::num_complex::Complex;
 use super::blur::{Blur, Diagonal, Kind};
 use super::transform::{Axes, Coefficient};
 use super::{Denoiser, Restoration};
-use crate::pool::Pool;
+use crate::support::pool::Pool;
 
 /// Roundings of `f64` that an entry goes through in a transform of n entries: this times log₂ n.
 const ROUNDINGS: f64 = 4.0;

@@ -41,21 +41,21 @@ mod picture;
 mod potential;
 mod spectrum;
 
-pub use crate::lanes::Lanes;
+pub use crate::support::lanes::Lanes;
 pub use experts::{Experts, Potential};
 pub use model::FoeModel;
 
 use bilevel::lower::Lbfgs;
 use bilevel::{
-    Curvature, Error, Estimator, Implicit, Linearization, LowerLevel, Sum, Trust, Vector,
+    Curvature, Error, ErrorEstimator, Implicit, Linearization, LowerLevel, Mean, Trust, Vector,
 };
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::bands::lane_sum;
-use super::checks::check_pixels;
 use super::{Denoiser, Image, Restoration, SquaredError, pairs};
-use crate::fingerprint::fingerprint;
+use crate::support::checks::check_pixels;
+use crate::support::fingerprint::fingerprint;
+use crate::support::sums::lane_sum;
 use experts::Parameters;
 use field::{Bank, Field};
 use linearization::FoeLinearization;
@@ -374,7 +374,7 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
 /// The oracle of denoising by a field of experts: the mean over pairs of images.
 ///
 /// The lower solver is L-BFGS: on fields of experts it takes a third of the gradients that FISTA takes.
-pub type FoeOracle<E> = Sum<Implicit<FoeDenoising<E>, SquaredError<E>, Lbfgs>>;
+pub type FoeOracle<E> = Mean<Implicit<FoeDenoising<E>, SquaredError<E>, Lbfgs>>;
 
 /// The oracle that learns a field of experts from pairs of clean and noisy images (or patches): the mean over the pairs of
 /// ½‖x*ᵢ(θ) − cleanᵢ‖².
@@ -397,6 +397,6 @@ pub fn foe_denoising<E: Lanes>(
     }
     Ok(pairs(lowers, clean, trust)?.map(|term| {
         term.with_lower_solver(Lbfgs::default())
-            .with_estimator(Estimator::NewtonStep)
+            .with_estimator(ErrorEstimator::NewtonStep)
     }))
 }

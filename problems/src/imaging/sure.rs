@@ -1,11 +1,11 @@
 //! Learning to denoise without clean images: Stein's unbiased risk estimate, with the divergence by Monte Carlo.
 //!
-//! It is [`crate::sure`] with images for data: [`Twice`] denoises y and y + τb with the same θ, and [`Sure`] is the upper level. Its
+//! It is [`crate::sure`] with images for data: [`PerturbedPair`] denoises y and y + τb with the same θ, and [`Sure`] is the upper level. Its
 //! formula, guarantee and references are there.
 
-use bilevel::{Element, Error, Implicit, Sum, Trust};
+use bilevel::{Element, Error, Implicit, Mean, Trust};
 
-pub use crate::sure::{Pair, Sure, Twice};
+pub use crate::sure::{Pair, PerturbedPair, Sure};
 
 use super::{Denoiser, Image};
 
@@ -28,7 +28,7 @@ impl<E: Element> Sure<E> {
 }
 
 /// The oracle of [`sure`].
-pub type SureOracle<P, E> = Sum<Implicit<Twice<P>, Sure<E>>>;
+pub type SureOracle<P, E> = Mean<Implicit<PerturbedPair<P>, Sure<E>>>;
 
 /// The oracle that learns a denoiser from noisy images alone: the mean over them of the risk estimate f. `denoiser` makes the lower
 /// level of an image.
@@ -44,8 +44,8 @@ pub fn sure<E: Element, P: Denoiser<Theta = Vec<f64>, X = Vec<E>>>(
 ) -> Result<SureOracle<P, E>, Error> {
     let terms = noisy.iter().zip(0..).map(|(y, stream)| {
         let (upper, moved) = Sure::new(y, sigma, seed, stream)?;
-        let lower = Twice(denoiser(y)?, denoiser(&moved)?);
+        let lower = PerturbedPair(denoiser(y)?, denoiser(&moved)?);
         Ok(Implicit::new(lower, upper).with_trust(trust))
     });
-    Sum::new(terms.collect::<Result<Vec<_>, Error>>()?)
+    Mean::new(terms.collect::<Result<Vec<_>, Error>>()?)
 }

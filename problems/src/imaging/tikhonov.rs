@@ -20,11 +20,11 @@ use bilevel::{Curvature, Element, Error, Linearization, LowerLevel, Vector};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Col, Mat, Side};
 
-use super::bands::{Bands, Base};
-use super::checks::{check_logarithms, check_pixels};
+use super::finite_differences::{Bands, Base};
 use super::{Denoiser, Image, Restoration};
-use crate::fingerprint::fingerprint;
-use crate::pool::Pool;
+use crate::support::checks::{check_logarithms, check_pixels};
+use crate::support::fingerprint::fingerprint;
+use crate::support::pool::Pool;
 
 /// ‖D_k‖² is at most this.
 const NORMS: [f64; 3] = [1.0, 4.0, 4.0];

@@ -22,7 +22,7 @@ use bilevel::{Element, parallel};
 use rustdct::rustfft::num_complex::Complex;
 use std::ops::{Add, Mul, Sub};
 
-use crate::pool::Pool;
+use crate::support::pool::Pool;
 
 /// Rows or columns that are worked on at once: those of a cache line.
 const BLOCK: usize = 8;

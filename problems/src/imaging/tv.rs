@@ -34,11 +34,12 @@ use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
-use super::bands::{Bands, Base, lane_sum};
-use super::checks::{check_logarithms, check_pixels};
+use super::finite_differences::{Bands, Base};
 use super::{Denoiser, Image, Restoration};
-use crate::fingerprint::fingerprint;
-use crate::pool::Pool;
+use crate::support::checks::{check_logarithms, check_pixels};
+use crate::support::fingerprint::fingerprint;
+use crate::support::pool::Pool;
+use crate::support::sums::lane_sum;
 use linearization::TvLinearization;
 use patches::Patches;
 

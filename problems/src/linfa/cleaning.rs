@@ -4,8 +4,8 @@ mod params;
 
 pub use params::{CleaningParams, CleaningValidParams};
 
-use bilevel::folds::{Fold, hold_out};
 use bilevel::lower::Lbfgs;
+use bilevel::oracle::folds::{Fold, hold_out};
 use bilevel::{Error, Maid, Oracle, Report, Run};
 use linfa::dataset::{AsSingleTargets, Label, Records};
 use linfa::traits::{Fit, PredictInplace, Transformer};
@@ -14,13 +14,13 @@ use ndarray::{Array1, Array2, ArrayBase, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
 use super::{EstimatorError, check_targets, classes, rows};
-use crate::data::{Features, Standard, Table};
-use crate::hyper_cleaning::hyper_cleaning;
-use crate::linear_model::links::sigmoid;
+use crate::data::{Features, LabelledData, Standard};
+use crate::linear::hyper_cleaning::hyper_cleaning;
+use crate::linear::linear_model::link_functions::sigmoid;
 use params::Trusted;
 
 /// A weight for every sample of a dataset, learned so that wrongly labelled ones lose theirs, and the model that was fitted with these weights.
-/// See [`hyper_cleaning`](mod@crate::hyper_cleaning).
+/// See [`hyper_cleaning`](mod@crate::linear::hyper_cleaning).
 ///
 /// `fit` finds the weights; as a linfa transformer it puts them into the dataset, for estimators that look at them.
 ///
@@ -181,13 +181,13 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
         let classes = classes::classes(targets.iter().chain(added).cloned());
         let labels = classes::places(&classes, targets.iter().chain(added));
         // Refused as they were given, by sample and feature.
-        let given = Table::dense(d, features.clone(), labels.clone(), classes.len())?;
+        let given = LabelledData::dense(d, features.clone(), labels.clone(), classes.len())?;
         let standard = match given.at(&fold.train)?.features() {
             Features::Dense(train) if self.standardise => Standard::of(train, d),
             _ => Standard::none(d),
         };
         let features = classes::with_intercept(&standard.apply(&features), d);
-        let table = Table::dense(d + 1, features, labels, classes.len())?;
+        let table = LabelledData::dense(d + 1, features, labels, classes.len())?;
         let (train, validation) = table.split(&fold)?;
         let oracle =
             hyper_cleaning(&train, &validation, self.penalty)?.with_lower_solver(Lbfgs::default());

@@ -8,11 +8,13 @@ use linfa::{DatasetBase, Float};
 use ndarray::{Array1, Array2, ArrayBase, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
-use super::{EstimatorError, Judge, Penalty, Tuning, check_targets, classes, parameters, rows};
-use crate::data::Table;
-use crate::logistic::{LogisticOracle, logistic_regression};
+use super::{
+    EstimatorError, Penalty, Tuning, Validation, check_targets, classes, parameters, rows,
+};
+use crate::data::LabelledData;
+use crate::linear::logistic::{LogisticOracle, logistic_regression};
 
-/// A linear model of classes, with an intercept, whose penalties were tuned. See [`logistic`](crate::logistic).
+/// A linear model of classes, with an intercept, whose penalties were tuned. See [`logistic`](crate::linear::logistic).
 ///
 /// The intercept is the weight of a feature that is 1, and is penalised like the others.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -117,12 +119,12 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
         let (n, d) = records.dim();
         let given = rows(records);
         // Refused as they were given, by sample and feature.
-        Table::dense(d, given.clone(), labels.clone(), classes.len())?;
+        LabelledData::dense(d, given.clone(), labels.clone(), classes.len())?;
         let standard = self.0.standard(&given, d);
         let features = classes::with_intercept(&standard.apply(&given), d);
-        let table = Table::dense(d + 1, features, labels.clone(), classes.len())?;
+        let table = LabelledData::dense(d + 1, features, labels.clone(), classes.len())?;
         let penalty = self.0.penalty;
-        let problem = |train: &Table<f64>, validation: &Table<f64>| {
+        let problem = |train: &LabelledData<f64>, validation: &LabelledData<f64>| {
             let oracle: LogisticOracle<f64> = logistic_regression(train, validation, penalty)?;
             Ok::<_, Error>(oracle.with_lower_solver(NewtonCg::default()))
         };

@@ -7,11 +7,11 @@ use linfa::{DatasetBase, Float};
 use ndarray::{Array1, ArrayBase, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
-use super::{EstimatorError, Judge, Penalty, Tuning, check_targets, number, parameters, rows};
-use crate::data::Regression;
-use crate::ridge::{Ridge, ridge};
+use super::{EstimatorError, Penalty, Tuning, Validation, check_targets, number, parameters, rows};
+use crate::data::RegressionData;
+use crate::linear::ridge::{Ridge, ridge};
 
-/// A linear model of a number, with an intercept, whose penalties were tuned. See [`ridge`](crate::ridge).
+/// A linear model of a number, with an intercept, whose penalties were tuned. See [`ridge`](crate::linear::ridge).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct TunedRidge {
@@ -104,10 +104,10 @@ impl<F: Float, D: Data<Elem = F>, T: AsSingleTargets<Elem = F>>
         check_targets(records.nrows(), &dataset.targets)?;
         let targets = dataset.targets.as_single_targets();
         let targets = targets.iter().map(|&y| number(y)).collect();
-        let given = Regression::new(records.ncols(), rows(records), targets)?;
+        let given = RegressionData::new(records.ncols(), rows(records), targets)?;
         let standard = self.0.standard(given.features(), given.columns());
         let features = standard.apply(given.features());
-        let samples = Regression::new(given.columns(), features, given.targets().to_vec())?;
+        let samples = RegressionData::new(given.columns(), features, given.targets().to_vec())?;
         let penalty = self.0.penalty;
         let criterion = self.0.criterion(samples.samples(), None, |fold| {
             let (train, validation) = samples.split(&fold)?;

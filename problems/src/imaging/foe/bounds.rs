@@ -29,7 +29,7 @@ use super::field::Geometry;
 use super::potential::{Expert, local_suprema};
 use super::spectrum::Spectrum;
 use super::{EXTENSION, FoeDenoising, Prepared};
-use crate::lanes::Lanes;
+use crate::support::lanes::Lanes;
 
 /// Sums of squares over the positions, for each expert.
 const SUMS: usize = 9;

@@ -9,7 +9,7 @@
 //! under the filter. A group of at most eight outputs and two registers of columns stays in sixteen accumulators, so that two loads
 //! of the input and eight of coefficients feed sixteen products: the multipliers bind, not the loads.
 
-use crate::lanes::Lanes;
+use crate::support::lanes::Lanes;
 use pulp::Simd;
 
 /// Outputs that are computed together, at most.

@@ -14,8 +14,8 @@ use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 use super::correlation::{GRANULE, Packed, shifted_products};
-use crate::lanes::Lanes;
-use crate::pool::Pool;
+use crate::support::lanes::Lanes;
+use crate::support::pool::Pool;
 
 /// Rows of a band.
 const BAND: usize = 32;

@@ -19,8 +19,8 @@ use super::experts::Effective;
 use super::field::Bank;
 use super::potential::Expert;
 use super::{FoeDenoising, Prepared};
-use crate::imaging::bands::lane_sum;
-use crate::lanes::Lanes;
+use crate::support::lanes::Lanes;
+use crate::support::sums::lane_sum;
 
 pub(super) struct FoeLinearization<'a, E: Element> {
     problem: &'a FoeDenoising<E>,

@@ -9,7 +9,7 @@
 use bilevel::Element;
 use std::ops::Range;
 
-use crate::imaging::bands::lane_sum;
+use crate::support::sums::lane_sum;
 
 /// The largest |φ'''| is this over ν².
 pub(super) const MAX_THIRD: f64 = 0.858_650_103_355_036_9; // 48/(25√5)

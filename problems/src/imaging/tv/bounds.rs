@@ -2,7 +2,7 @@
 
 use bilevel::Element;
 
-use super::super::bands::{Differences, larger};
+use super::super::finite_differences::{Differences, larger};
 use super::Weights;
 use super::linearization::TvLinearization;
 

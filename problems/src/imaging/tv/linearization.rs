@@ -3,7 +3,7 @@
 use bilevel::linear::SparseMatrix;
 use bilevel::{Element, Linearization, Vector};
 
-use super::super::bands::{Base, Differences};
+use super::super::finite_differences::{Base, Differences};
 use super::precondition::Prepared;
 use super::{Norm, Parameters, TvDenoising, Weights, largest_weight};
 

@@ -1,0 +1,1 @@
+//! Benchmarks of the crate `bilevel`: each file says what it times, and against what.

@@ -1,0 +1,220 @@
+//! A training objective whose targets stay where they are: a lower level.
+
+use bilevel::Error;
+use bilevel::autodiff::sheets::{gather, value};
+use bilevel::autodiff::{Gradients, Number, Real, Sheet, Sheets};
+use bilevel::problem::minibatch::Batch;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::ops::Range;
+
+use super::pass::{Pass, Place, Targets};
+use super::{Criterion, Training};
+use crate::data::Samples;
+use crate::networks::models::Classifier;
+use crate::networks::regularizers::Recipe;
+use crate::support::random::uniform;
+
+/// g(w, θ) = (1/n) Σ ℓᵢ(w; targets, θ) + (C/2)‖w‖², with the losses of the last epoch of a [`Training`] and targets that are held still.
+///
+/// Its hypergradient by the implicit function theorem is that at these targets: it knows what θ makes of the minimiser, and nothing of how
+/// θ shaped the targets. β of ELR, which acts by the targets alone, has the derivative 0 and does not move. [`refreshed`](Frozen::refreshed)
+/// makes the objective with the targets that the minimiser found predicts; the usual scheme does so after every few steps of θ. With mixup
+/// every sample is mixed with the next one, with a λ of its own.
+pub struct Frozen<M, D> {
+    model: M,
+    data: D,
+    recipe: Recipe,
+    layers: Vec<Range<usize>>,
+    decay: f64,
+    seed: u64,
+    targets: Targets<f64>,
+    /// The random numbers of mixup.
+    chances: Vec<f64>,
+    sheets: Sheets,
+}
+
+impl<M: Classifier + Clone, D: Samples, E: Real> Training<M, D, E> {
+    /// The objective of the last epoch, with the targets of a state of this run.
+    pub fn freeze(&self, state: &[E]) -> Frozen<M, D> {
+        let layout = self.layout();
+        let part = |range: Range<usize>| state[range].iter().map(|t| t.value()).collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
+        Frozen {
+            model: self.model.clone(),
+            recipe: self.recipe,
+            layers: self.layers.clone(),
+            decay: self.settings.decay,
+            seed: self.settings.seed,
+            targets: Targets {
+                elr: part(layout.elr),
+                pskd: part(layout.pskd),
+            },
+            chances: (0..self.data.len()).map(|_| uniform(&mut rng)).collect(),
+            data: self.data.clone(),
+            sheets: Sheets::default(),
+        }
+    }
+}
+
+impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
+    /// The objective with the targets that the model with the weights w predicts.
+    pub fn refreshed(mut self, w: &[f64], theta: &[f64]) -> Self {
+        let mut weights = w.to_vec();
+        self.recipe.weights(w, &self.layers, theta, &mut weights);
+        let all: Vec<usize> = (0..self.data.len()).collect();
+        let pass = self.pass(&all, theta);
+        let mut sheet = Sheet::default();
+        sheet.open(&weights, theta);
+        let mut new = Targets::default();
+        pass.each(&mut sheet, 0..all.len(), |sheet, member| {
+            pass.refreshed(sheet, member, &self.targets, &mut new);
+        });
+        self.targets = new;
+        self
+    }
+
+    /// What judges its minimiser: the mean cross-entropy on `data`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for data that the model does not take.
+    pub fn criterion<V: Samples>(&self, data: V) -> Result<Criterion<M, V>, Error> {
+        Criterion::new(
+            self.model.clone(),
+            data,
+            self.recipe,
+            self.model.parameters(),
+        )
+    }
+}
+
+impl<M: Classifier, D: Samples> Frozen<M, D> {
+    fn pass<S: Number>(&self, batch: &[usize], theta: &[S]) -> Pass<'_, M, D> {
+        let next = |i: usize| (i + 1) % self.data.len();
+        let place = |&i: &usize| Place {
+            sample: i,
+            row: i,
+            partner: next(i),
+            partner_row: next(i),
+            share: self.recipe.share(theta, self.layers.len(), self.chances[i]),
+        };
+        Pass {
+            model: &self.model,
+            data: &self.data,
+            recipe: &self.recipe,
+            layers: self.layers.len(),
+            batch: batch.iter().map(place).collect(),
+            progress: 1.0,
+        }
+    }
+}
+
+impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
+    fn parameters(&self) -> usize {
+        self.model.parameters()
+    }
+
+    fn hyperparameters(&self) -> usize {
+        self.recipe.hyperparameters(self.layers.len())
+    }
+
+    fn samples(&self) -> usize {
+        self.data.len()
+    }
+
+    fn start(&self) -> Vec<f64> {
+        self.model.start(self.seed)
+    }
+
+    fn check(&self, theta: &[f64]) -> Result<(), Error> {
+        self.recipe.check(theta, self.layers.len())
+    }
+
+    fn value<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S]) -> S {
+        let (mut by_x, mut by_theta) = (x.to_vec(), theta.to_vec());
+        self.gradients(batch, x, theta, &mut by_x, &mut by_theta)
+    }
+
+    fn gradient<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
+        let mut by_theta = theta.to_vec();
+        self.gradients(batch, x, theta, out, &mut by_theta);
+    }
+
+    fn gradient_theta<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
+        let mut by_x = x.to_vec();
+        self.gradients(batch, x, theta, &mut by_x, out);
+    }
+
+    fn gradients<S: Number>(
+        &self,
+        batch: Batch<'_>,
+        x: &[S],
+        theta: &[S],
+        by_x: &mut [S],
+        by_theta: &mut [S],
+    ) -> S {
+        let mut weights = x.to_vec();
+        self.recipe.weights(x, &self.layers, theta, &mut weights);
+        let numbers = |targets: &[f64]| targets.iter().map(|&t| S::constant(t)).collect();
+        let targets = Targets {
+            elr: numbers(&self.targets.elr),
+            pskd: numbers(&self.targets.pskd),
+        };
+        let places: Vec<usize> = batch.iter().collect();
+        let pass = self.pass(&places, theta);
+        let mut total = self.sheets.parts(
+            places.len(),
+            &weights,
+            theta,
+            |sheet: &mut Sheet<S>, part| {
+                pass.each(sheet, part, |sheet, member| {
+                    pass.frozen(sheet, member, &targets);
+                });
+            },
+            |sheets| {
+                gather(sheets, 0, by_x);
+                gather(sheets, 1, by_theta);
+                value(sheets)
+            },
+        );
+        self.recipe
+            .pull_back((x, &weights), &self.layers, theta, by_x, by_theta);
+        for (by_x, &x) in by_x.iter_mut().zip(x) {
+            *by_x += x.times(self.decay);
+            total += x.squared().times(0.5 * self.decay);
+        }
+        total
+    }
+
+    fn explain(&self, x: &[f64], theta: &[f64]) -> Option<String> {
+        let mut weights = x.to_vec();
+        self.recipe.weights(x, &self.layers, theta, &mut weights);
+        let all: Vec<usize> = (0..self.data.len()).collect();
+        let pass = self.pass(&all, theta);
+        let mut sheet = Sheet::default();
+        let at = all.into_iter().find(|&k| {
+            sheet.open(&weights, theta);
+            pass.each(&mut sheet, k..k + 1, |sheet, member| {
+                pass.frozen(sheet, member, &self.targets);
+            });
+            !(sheet.value.is_finite() && sheet.adjoints()[0].iter().all(|a| a.is_finite()))
+        })?;
+        Some(format!(
+            "the loss of sample {at} or its gradient is not finite"
+        ))
+    }
+
+    fn identity(&self) -> String {
+        format!(
+            "training objective of {} on {:08x}, {:?}, decay {}, seed {}, targets {:08x}",
+            self.model.name(),
+            self.data.fingerprint(),
+            self.recipe,
+            self.decay,
+            self.seed,
+            crate::support::fingerprint::fingerprint(
+                &[&self.targets.elr[..], &self.targets.pskd].concat()
+            )
+        )
+    }
+}
