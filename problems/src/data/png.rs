@@ -1,9 +1,10 @@
 //! PNG files.
 
-use image::codecs::png::PngDecoder;
-use image::imageops::FilterType;
-use image::{DynamicImage, GrayImage, ImageFormat, Limits};
-use std::io::Cursor;
+use png::{
+    BitDepth, ColorType, Compression, Decoder, DecodingError, Encoder, Filter, Limits,
+    Transformations,
+};
+use std::io::{BufWriter, Cursor};
 use std::path::{Path, PathBuf};
 
 use super::image::Image;
@@ -22,24 +23,46 @@ pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Image<f64>, DataError>
         format: "PNG",
         reason,
     };
-    let decoded = decompress(bytes).map_err(refuse)?;
-    let (rows, cols) = (decoded.height() as usize, decoded.width() as usize);
-    if rows * cols < 2 {
+    let raw = decompress(bytes).map_err(refuse)?;
+    if raw.rows * raw.cols < 2 {
         return Err(DataError::Shape {
             path: path.to_owned(),
-            found: format!("{rows}×{cols} pixels"),
+            found: format!("{}×{} pixels", raw.rows, raw.cols),
             expected: "at least two pixels".to_owned(),
         });
     }
-    let pixels = match decoded {
-        DynamicImage::ImageLuma8(grey) => grey.iter().map(|&p| f64::from(p) / 255.0).collect(),
-        other => other
-            .to_luma16()
-            .iter()
-            .map(|&p| f64::from(p) / 65_535.0)
-            .collect(),
-    };
-    Image::new(rows, cols, pixels).map_err(|e| refuse(e.to_string()))
+    Image::new(raw.rows, raw.cols, raw.luminance()).map_err(|e| refuse(e.to_string()))
+}
+
+/// The samples of an image as the file has them, with palettes resolved: one to four channels of one or two bytes.
+struct Raw {
+    rows: usize,
+    cols: usize,
+    channels: usize,
+    wide: bool,
+    bytes: Vec<u8>,
+}
+
+impl Raw {
+    /// Grey values from 0 to 1. Colours become 0.2126 R + 0.7152 G + 0.0722 B, the luminance of Rec. 709; transparency is left out.
+    fn luminance(&self) -> Vec<f64> {
+        let sample = |bytes: &[u8]| match bytes {
+            [high, low] => f64::from(u16::from_be_bytes([*high, *low])) / 65_535.0,
+            _ => f64::from(bytes[0]) / 255.0,
+        };
+        let width = 1 + usize::from(self.wide);
+        let pixel = |pixel: &[u8]| {
+            let channel = |k: usize| sample(&pixel[k * width..(k + 1) * width]);
+            match self.channels {
+                1 | 2 => channel(0),
+                _ => 0.2126 * channel(0) + 0.7152 * channel(1) + 0.0722 * channel(2),
+            }
+        };
+        self.bytes
+            .chunks_exact(self.channels * width)
+            .map(pixel)
+            .collect()
+    }
 }
 
 /// Width, height, and the bytes of the image before compression, as a header says; `None` for one that is not readable.
@@ -59,9 +82,9 @@ fn claimed(bytes: &[u8]) -> Option<(u32, u32, u64)> {
 }
 
 /// The image in a file, unless its header claims more than the file can hold. A failure names how far it was read.
-fn decompress(bytes: &[u8]) -> Result<DynamicImage, String> {
+fn decompress(bytes: &[u8]) -> Result<Raw, String> {
     let length = bytes.len() as u64;
-    let mut limits = Limits::default();
+    let mut limits = Limits { bytes: usize::MAX };
     if let Some((width, height, all)) = claimed(bytes) {
         let shape = format!("in its header, at byte 16: {width}×{height} pixels");
         if all > length.saturating_mul(MOST_EXPANSION) {
@@ -70,12 +93,29 @@ fn decompress(bytes: &[u8]) -> Result<DynamicImage, String> {
         if u64::from(width) * u64::from(height) > MOST_PIXELS {
             return Err(format!("{shape}; expected no more than {MOST_PIXELS}"));
         }
-        limits.max_alloc = Some(BESIDE + 4 * length + all);
+        limits.bytes = usize::try_from(BESIDE + 4 * length + all).unwrap_or(usize::MAX);
     }
     let mut file = Cursor::new(bytes);
-    PngDecoder::with_limits(&mut file, limits)
-        .and_then(DynamicImage::from_decoder)
-        .map_err(|e| format!("up to byte {}: {e}", file.position()))
+    read_samples(&mut file, limits).map_err(|e| format!("up to byte {}: {e}", file.position()))
+}
+
+fn read_samples(file: &mut Cursor<&[u8]>, limits: Limits) -> Result<Raw, DecodingError> {
+    let mut decoder = Decoder::new_with_limits(file, limits);
+    decoder.set_transformations(Transformations::EXPAND);
+    let mut reader = decoder.read_info()?;
+    let size = reader
+        .output_buffer_size()
+        .ok_or(DecodingError::LimitsExceeded)?;
+    let mut bytes = vec![0; size];
+    let info = reader.next_frame(&mut bytes)?;
+    bytes.truncate(info.buffer_size());
+    Ok(Raw {
+        rows: info.height as usize,
+        cols: info.width as usize,
+        channels: info.color_type.samples(),
+        wide: info.bit_depth == BitDepth::Sixteen,
+        bytes,
+    })
 }
 
 /// Reads a PNG file as a grey image with values from 0 to 1. Colours become their luminance.
@@ -123,16 +163,6 @@ pub fn read_pngs(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
     png_files(path)?.iter().map(read_png).collect()
 }
 
-/// The image with every pixel `factor` × `factor` times. (A general scaling would go through copies of 16 bytes a pixel.)
-fn to_grey(image: &Image<f64>, factor: u32) -> GrayImage {
-    let (width, height) = (image.cols() as u32 * factor, image.rows() as u32 * factor);
-    GrayImage::from_fn(width, height, |col, row| {
-        let (col, row) = ((col / factor) as usize, (row / factor) as usize);
-        let value = image.pixels()[row * image.cols() + col];
-        image::Luma([(value.clamp(0.0, 1.0) * 255.0).round() as u8])
-    })
-}
-
 /// The central square of an image, scaled to `size`×`size` pixels with an antialiasing filter.
 ///
 /// # Errors
@@ -145,16 +175,50 @@ pub fn resized(image: &Image<f64>, size: usize) -> Result<Image<f64>, bilevel::E
     }
     let side = image.rows().min(image.cols());
     let (top, left) = ((image.rows() - side) / 2, (image.cols() - side) / 2);
-    let square = image::ImageBuffer::<image::Luma<f32>, Vec<f32>>::from_fn(
-        side as u32,
-        side as u32,
-        |col, row| {
-            let at = (top + row as usize) * image.cols() + left + col as usize;
-            image::Luma([image.pixels()[at] as f32])
-        },
-    );
-    let scaled = image::imageops::resize(&square, size as u32, size as u32, FilterType::Triangle);
-    Image::new(size, size, scaled.iter().map(|&p| f64::from(p)).collect())
+    let square: Vec<f32> = (0..side * side)
+        .map(|k| image.pixels()[(top + k / side) * image.cols() + left + k % side] as f32)
+        .collect();
+    let scaled = match size == side {
+        true => square,
+        false => {
+            let mut scaled = across(&across(&square, side, size), side, size);
+            scaled.iter_mut().for_each(|p| *p = p.clamp(0.0, 1.0));
+            scaled
+        }
+    };
+    Image::new(size, size, scaled.into_iter().map(f64::from).collect())
+}
+
+/// The columns of an image, each scaled to `size` entries by a triangular filter and written as a row: twice, both directions are
+/// scaled.
+fn across(image: &[f32], side: usize, size: usize) -> Vec<f32> {
+    let width = image.len() / side;
+    let ratio = side as f32 / size as f32;
+    let support = ratio.max(1.0);
+    let mut weights = Vec::new();
+    let mut out = vec![0.0; width * size];
+    for to in 0..size {
+        let centre = (to as f32 + 0.5) * ratio;
+        let first = ((centre - support).floor().max(0.0) as usize).min(side - 1);
+        let last = ((centre + support).ceil() as usize).clamp(first + 1, side);
+        let triangle = |i: usize| {
+            let distance = ((i as f32 - (centre - 0.5)) / support).abs();
+            if distance < 1.0 { 1.0 - distance } else { 0.0 }
+        };
+        weights.clear();
+        weights.extend((first..last).map(triangle));
+        let mut sum = 0.0f32;
+        weights.iter().for_each(|w| sum += w);
+        weights.iter_mut().for_each(|w| *w /= sum);
+        for col in 0..width {
+            let mut value = 0.0f32;
+            for (w, row) in weights.iter().zip(first..) {
+                value += image[row * width + col] * w;
+            }
+            out[col * size + to] = value;
+        }
+    }
+    out
 }
 
 /// Writes images as one PNG: a row of the sheet for each inner slice, side by side with a white gap. Values are clamped to
@@ -186,34 +250,56 @@ pub fn write_png(path: impl AsRef<Path>, sheet: &[Vec<Image<f64>>]) -> Result<()
         .iter()
         .map(|row| row.iter().map(|i| i.rows() as u32).max().unwrap_or(0) * factor + GAP)
         .sum::<u32>();
-    let mut canvas = GrayImage::from_pixel(
-        width.saturating_sub(GAP).max(1),
-        height.saturating_sub(GAP).max(1),
-        image::Luma([255]),
-    );
+    let width = width.saturating_sub(GAP).max(1) as usize;
+    let height = height.saturating_sub(GAP).max(1) as usize;
+    let mut canvas = vec![255u8; width * height];
+    let factor = factor as usize;
     let mut top = 0;
     for row in sheet {
         let mut left = 0;
         for (image, column) in row.iter().zip(&widths) {
-            let grey = to_grey(image, factor);
-            image::imageops::replace(&mut canvas, &grey, i64::from(left), i64::from(top));
-            left += column;
+            for (k, value) in image.pixels().iter().enumerate() {
+                let grey = (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+                let (i, j) = (k / image.cols(), k % image.cols());
+                for line in 0..factor {
+                    let at = (top + i * factor + line) * width + left + j * factor;
+                    canvas[at..at + factor].fill(grey);
+                }
+            }
+            left += *column as usize;
         }
-        top += row.iter().map(|i| i.rows() as u32).max().unwrap_or(0) * factor + GAP;
+        let tallest = row.iter().map(Image::rows).max().unwrap_or(0);
+        top += tallest * factor + GAP as usize;
     }
-    canvas
-        .save_with_format(path, ImageFormat::Png)
-        .map_err(|e| match e {
-            image::ImageError::IoError(source) => DataError::Io {
-                path: path.to_owned(),
-                source,
-            },
-            other => DataError::Format {
-                path: path.to_owned(),
-                format: "PNG",
-                reason: other.to_string(),
-            },
-        })
+    let io = |source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let file = BufWriter::new(std::fs::File::create(path).map_err(io)?);
+    encode(file, width, height, &canvas).map_err(|e| match e {
+        png::EncodingError::IoError(source) => io(source),
+        other => DataError::Format {
+            path: path.to_owned(),
+            format: "PNG",
+            reason: other.to_string(),
+        },
+    })
+}
+
+fn encode(
+    file: impl std::io::Write,
+    width: usize,
+    height: usize,
+    pixels: &[u8],
+) -> Result<(), png::EncodingError> {
+    let mut encoder = Encoder::new(file, width as u32, height as u32);
+    encoder.set_color(ColorType::Grayscale);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::Fast);
+    encoder.set_filter(Filter::Adaptive);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()
 }
 
 #[cfg(test)]
