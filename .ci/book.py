@@ -1,5 +1,5 @@
 """Checks the book: links, pictures and included files are there, every page is in the summary, formulas survive Markdown, and every
-solver that the examples know by name has its place."""
+solver that the program knows by name has its place."""
 
 import pathlib
 import re
@@ -64,7 +64,7 @@ for page in pages:
             mistakes.append(f"{page.name}: a program is not compiled")
     if "```rust\n" in page.read_text() and f'docs/src/{page.name}")' not in tested:
         mistakes.append(f"{page.name}: its programs are not compiled; name it in src/lib.rs")
-for page in [ROOT / "README.md", ROOT / "CHANGELOG.md"]:
+for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]:
     check_links(page, inside=False)
 
 listed = {(BOOK / name).resolve() for name in re.findall(r"\]\(([^)]+\.md)\)", (BOOK / "SUMMARY.md").read_text())}
@@ -76,10 +76,9 @@ for picture in (BOOK / "figures").iterdir():
     if picture.name not in used:
         mistakes.append(f"figures/{picture.name} is shown nowhere")
 
-solvers = re.findall(r'^\s*\("([a-z0-9-]+)", ', (ROOT / "problems/src/experiment/solvers.rs").read_text(), flags=re.M)
-methods = re.search(r"METHODS: \[&str; \d+\] = \[(.*?)\]", (ROOT / "problems/src/experiment/methods.rs").read_text(), flags=re.S)
-names = solvers + re.findall(r'"([a-z0-9-]+)"', methods[1])
-assert len(names) > 30, "the lists of names in problems/src/experiment have moved"
+register = ROOT / "cli/src/registry"
+names = [n for file in ("solvers.rs", "methods.rs") for n in re.findall(r'^\s*entry[\w:<>]*\(\s*"([a-z0-9-]+)"', (register / file).read_text(), flags=re.M)]
+assert len(names) > 30, "the register of names in cli/src/registry has moved"
 for name in names:
     if f"`{name}`" not in used:
         mistakes.append(f"the solver `{name}` is not in the book")
