@@ -2,7 +2,7 @@
 
 use bilevel_problems::data::{CsvFormat, Labels, read_csv, read_idx, read_libsvm};
 
-use crate::common::data_that_do_not_ship as data;
+use crate::files::data_that_do_not_ship as data;
 
 #[test]
 #[ignore = "needs data that do not ship: set BILEVEL_DATA"]

@@ -4,8 +4,8 @@
 
 #[path = "../../../tests/common/alone.rs"]
 mod alone;
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../common/files.rs"]
+mod files;
 
 mod data_sets;
 mod mutations;

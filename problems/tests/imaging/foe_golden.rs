@@ -29,7 +29,7 @@ fn golden() -> Golden {
 }
 
 fn images<E: Lanes>(name: &str) -> Vec<Image<E>> {
-    let images = read_npy(data(name)).unwrap();
+    let images = read_npy(common::golden(name)).unwrap();
     images.iter().map(Image::cast).collect()
 }
 

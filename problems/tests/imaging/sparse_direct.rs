@@ -1,6 +1,7 @@
 //! The sparse direct solver on total variation: against conjugate gradients and the dense factorisation, and what it keeps.
 
-use bilevel::linear::{Cg, Cholesky, LinearSolver, SparseCholesky};
+use bilevel::linear::{Cg, Cholesky, LinearSolver, SparseCholesky, System};
+use bilevel::vector::Scratch;
 use bilevel::{
     Accuracy, Element, Implicit, Linearization, LowerLevel, Oracle, SolveStatus, Trust, Vector,
 };

@@ -43,7 +43,7 @@ fn cases() -> Vec<Case> {
 
 fn evaluate<E: Element>(case: &Case, trust: Trust, accuracy: f64) -> Hypergradient<Vec<f64>> {
     let images = |name| -> Vec<Image<E>> {
-        read_npy(data(name))
+        read_npy(common::golden(name))
             .unwrap()
             .iter()
             .map(Image::cast)
@@ -168,7 +168,7 @@ fn f32_agrees_to_1e_3_and_its_certificates_include_rounding() {
 #[test]
 fn weights_of_patches_and_of_pixels_add_up_to_the_golden_derivative_within_their_bounds() {
     for case in cases() {
-        let images = |name| read_npy(data(name)).unwrap();
+        let images = |name| read_npy(common::golden(name)).unwrap();
         let (clean, noisy) = (images("camera64_clean.npy"), images("camera64_noisy.npy"));
         for weights in [Weights::PerPatch { size: 24 }, Weights::PerPixel] {
             let oracle =

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
 
+#[path = "../common/agreement.rs"]
+mod agreement;
 #[path = "../common/mod.rs"]
 mod common;
 

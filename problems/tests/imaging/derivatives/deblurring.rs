@@ -9,7 +9,7 @@ use bilevel_problems::imaging::{
 use super::imaging::{Regulariser, half_square, noise};
 use super::tikhonov::Squares;
 use super::tv::Tv;
-use crate::common::agreement::{Points, mean, sizes};
+use crate::agreement::{Points, mean, sizes};
 
 /// ½‖Hx − y‖² + (γ/2)‖x‖² + R(x, θ).
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use bilevel_problems::imaging::{Experts, FoeDenoising, Potential};
 
 use super::imaging::{Denoising, Regulariser, noise};
 use super::spectrum;
-use crate::common::agreement::Points;
+use crate::agreement::Points;
 
 #[derive(Clone)]
 pub(super) struct Foe {

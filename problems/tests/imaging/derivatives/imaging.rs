@@ -4,7 +4,7 @@ use bilevel::autodiff::{Gradients, Number, SampleLoss, Scalar};
 use bilevel::problem::minibatch::Batch;
 use bilevel_problems::imaging::{Image, SquaredError};
 
-use crate::common::agreement::{Points, mean, sizes};
+use crate::agreement::{Points, mean, sizes};
 use crate::common::random;
 
 /// R(x, θ), to be added to any data term.

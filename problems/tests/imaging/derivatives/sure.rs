@@ -6,7 +6,7 @@ use bilevel_problems::imaging::{Norm, PerturbedPair, Sure, TvDenoising, Weights}
 
 use super::imaging::{Denoising, Regulariser, half_square, noise};
 use super::tv::Tv;
-use crate::common::agreement::{Points, mean, sizes};
+use crate::agreement::{Points, mean, sizes};
 
 /// The sum of two levels, each of half of x.
 #[derive(Clone)]

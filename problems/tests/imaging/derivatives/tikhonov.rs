@@ -4,7 +4,7 @@ use bilevel::autodiff::{Number, Scalar};
 use bilevel_problems::imaging::Tikhonov;
 
 use super::imaging::{Denoising, Regulariser, difference, neighbours, noise, spread};
-use crate::common::agreement::Points;
+use crate::agreement::Points;
 
 /// ½ (e^θ₀ ‖x‖² + e^θ₁ ‖D_h x‖² + e^θ₂ ‖D_v x‖²).
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use bilevel_problems::imaging::{Norm, TvDenoising, Weights};
 
 use super::banded::Tv as Banded;
 use super::imaging::{Denoising, Regulariser, difference, neighbours, noise, spread};
-use crate::common::agreement::Points;
+use crate::agreement::Points;
 
 #[derive(Clone)]
 pub(super) struct Tv {

@@ -6,7 +6,7 @@ use bilevel::{Linearization, LowerLevel, UpperLevel};
 use bilevel_problems::synthetic::finite_sum::FiniteSum;
 use bilevel_problems::synthetic::quadratic::Quadratic;
 
-use crate::common::agreement::{Points, mean, sizes};
+use crate::agreement::{Points, mean, sizes};
 
 /// ```text
 /// (1/m) Σᵢ (ω/2) (sᵢᵀx − tᵢᵀθ − bᵢ)² + (μ/2)‖x‖² + (ρ/2)‖θ‖²

@@ -6,7 +6,7 @@ use bilevel_problems::data::LabelledData;
 use bilevel_problems::linear::hyper_cleaning::HyperCleaning;
 use bilevel_problems::linear::logistic::{CrossEntropy, LogisticRegression, Penalty};
 
-use crate::common::agreement::{Points, mean, sizes};
+use crate::agreement::{Points, mean, sizes};
 use crate::common::{random, uniform};
 
 const SAMPLES: usize = 23;

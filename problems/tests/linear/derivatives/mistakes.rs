@@ -6,7 +6,7 @@ use bilevel::{Curvature, Error, Linearization, LowerLevel, UpperCurvature, Upper
 use bilevel_problems::synthetic::finite_sum::FiniteSum;
 
 use super::least_squares::{finite_sum_lower, finite_sum_upper};
-use crate::common::agreement::Points;
+use crate::agreement::Points;
 
 /// Another level, one of whose functions is off by a factor.
 struct Mistaken<P> {

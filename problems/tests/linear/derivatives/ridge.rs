@@ -6,7 +6,7 @@ use bilevel_problems::data::{LabelledData, RegressionData};
 use bilevel_problems::linear::logistic::LogisticRegression;
 use bilevel_problems::linear::ridge::{Penalty, Ridge};
 
-use crate::common::agreement::{Points, mean, sizes};
+use crate::agreement::{Points, mean, sizes};
 use crate::common::random;
 
 const COLUMNS: usize = 4;

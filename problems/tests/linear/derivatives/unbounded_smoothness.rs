@@ -4,7 +4,7 @@ use bilevel::autodiff::{Gradients, Number, SampleLoss, Scalar};
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper};
 use bilevel_problems::synthetic::unbounded_smoothness::UnboundedSmoothness;
 
-use crate::common::agreement::{Points, mean, sizes};
+use crate::agreement::{Points, mean, sizes};
 
 const N: usize = 4;
 const SAMPLES: usize = 12;
