@@ -111,7 +111,7 @@ fn newton(name: &str, images: &(Images, Images), norm: Norm, theta: [f64; 2]) {
 }
 
 fn measure() {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../problems/tests/golden");
     let mut sets = vec![(
         "camera64",
         (

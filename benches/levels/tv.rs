@@ -1,4 +1,4 @@
-//! TV denoising, from gradients and from a loss; tested by `tests/rungs/tv.rs`.
+//! TV denoising, from gradients and from a loss; tested by `problems/tests/imaging/derivatives/tv.rs`.
 
 use bilevel::autodiff::{
     Gradients, Number, Part, PartMut, Parts, Real, SampleLoss, Scalar, parts, sheets,

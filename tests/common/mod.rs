@@ -1,7 +1,12 @@
-//! What the integration tests share: random numbers, pictures, and lower levels made from others.
+//! Shared by the integration tests of both crates: random numbers, lower levels made from others, and what is asserted of runs and solves.
 
 #![allow(dead_code)] // every test file uses a part of it
-#![allow(clippy::expect_used)] // helpers of tests are tests
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
+
+pub(crate) mod runs;
+pub(crate) mod solving;
+pub(crate) mod unrolled;
+pub(crate) mod variants;
 
 use bilevel::lower::{Fista, GradientDescent, Lbfgs, LowerReport, LowerSolver, NewtonCg};
 use bilevel::vector::Scratch;
@@ -9,7 +14,6 @@ use bilevel::{
     Accuracy, Curvature, Error, Linearization, LocalConvexity, LowerLevel, Oracle, SolveStatus,
     Trust, Vector, Work,
 };
-use bilevel_problems::imaging::Image;
 
 /// Uniform numbers in (−1, 1), the same for the same seed (SplitMix64).
 pub(crate) fn uniform(seed: u64) -> impl FnMut() -> f64 {
@@ -37,21 +41,6 @@ pub(crate) fn distance(a: &[f64], b: &[f64]) -> f64 {
         .map(|(a, b)| (a - b) * (a - b))
         .sum::<f64>()
         .sqrt()
-}
-
-/// A clean picture: a ramp, a disc and a bar.
-pub(crate) fn picture(rows: usize, cols: usize, variant: u64) -> Image<f64> {
-    let shift = 0.1 * variant as f64;
-    let pixels = (0..rows * cols)
-        .map(|at| {
-            let u = (at / cols) as f64 / rows as f64;
-            let v = (at % cols) as f64 / cols as f64;
-            let disc = (u - 0.4 - shift).hypot(v - 0.5) < 0.3;
-            let bar = (v - 0.8 + shift).abs() < 0.1;
-            0.2 * u + 0.1 * v + 0.4 * f64::from(u8::from(disc)) + 0.3 * f64::from(u8::from(bar))
-        })
-        .collect();
-    Image::new(rows, cols, pixels).expect("as many pixels as the shape says")
 }
 
 /// Coarse answers are within their certified bounds of the one at 1e-10, whose own bound is small.
