@@ -124,12 +124,51 @@ pub trait Runnable<O: Oracle> {
     ) -> Result<Report<O::Theta>, Error>;
 }
 
+/// A solver of a known type.
+struct Typed<S>(S);
+
 /// Boxes a solver.
 pub fn boxed<'a, O: Oracle + 'a, S: Solver<O> + 'a>(solver: S) -> AnySolver<'a, O> {
-    Box::new(solver)
+    Box::new(Typed(solver))
 }
 
-impl<O: Oracle, S: Solver<O>> Runnable<O> for S {
+/// A solver of any type for all oracles on vectors with the states `T`.
+pub type DynSolver<T> = Box<dyn for<'o> Runnable<&'o DynOracle<'o, T>>>;
+
+/// Boxes a solver that runs on any such oracle: it is compiled once for all of them.
+pub fn boxed_once<T, S>(solver: S) -> DynSolver<T>
+where
+    T: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'static,
+    S: for<'o> Solver<&'o DynOracle<'o, T>> + 'static,
+{
+    Box::new(Typed(solver))
+}
+
+/// The same solver for one type of oracle.
+struct Behind<T>(DynSolver<T>);
+
+/// A solver for any oracle with the states of `O` as one for `O`.
+pub fn behind<'a, O>(solver: DynSolver<O::State>) -> AnySolver<'a, O>
+where
+    O: Oracle<Theta = Vec<f64>> + 'a,
+    O::State: 'static,
+{
+    Box::new(Behind(solver))
+}
+
+impl<O: Oracle<Theta = Vec<f64>>> Runnable<O> for Behind<O::State> {
+    fn run(
+        &self,
+        oracle: &O,
+        theta: Vec<f64>,
+        settings: &Settings<Vec<f64>>,
+    ) -> Result<Report<Vec<f64>>, Error> {
+        let oracle: &DynOracle<'_, O::State> = oracle;
+        self.0.run(&oracle, theta, settings)
+    }
+}
+
+impl<O: Oracle, S: Solver<O>> Runnable<O> for Typed<S> {
     fn run(
         &self,
         oracle: &O,
@@ -137,7 +176,7 @@ impl<O: Oracle, S: Solver<O>> Runnable<O> for S {
         settings: &Settings<O::Theta>,
     ) -> Result<Report<O::Theta>, Error> {
         let recording = Recording {
-            solver: self,
+            solver: &self.0,
             notes: settings.notes,
         };
         let mut run = Run::new(oracle, recording)

@@ -20,7 +20,7 @@ use bilevel::{
 
 use super::config::Solver;
 use crate::registry::methods::{Batches, batch_solver, is_method, with_methods};
-use crate::registry::solvers::{around, solver};
+use crate::registry::solvers::{State, around, solver};
 use crate::runs::{AnySolver, DynOracle, Settings};
 use bilevel_problems::data::DataError;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ struct Whole<S> {
 
 impl<S> ProblemInstance for Whole<S>
 where
-    S: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned,
+    S: State,
 {
     fn check_solver(&self, config: &Solver) -> Result<(), Error> {
         if is_method(&config.name) {
@@ -207,7 +207,7 @@ fn chosen<'a, S>(
     start: &[f64],
 ) -> Result<AnySolver<'a, &'a DynOracle<'a, S>>, Error>
 where
-    S: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'a,
+    S: State + 'a,
 {
     let accuracy = Accuracy::new(config.accuracy, config.accuracy)?;
     let search_box = around(start, config.half_width)?;
@@ -221,7 +221,7 @@ fn run<S>(
     settings: &Settings<Vec<f64>>,
 ) -> Result<Report<Vec<f64>>, Error>
 where
-    S: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned,
+    S: State,
 {
     chosen(config, start)?.run(&oracle, start.to_vec(), settings)
 }

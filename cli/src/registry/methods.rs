@@ -4,10 +4,11 @@ use bilevel::stochastic::{
     AccBo, Amigo, BoRep, Bome, Bsa, F2sa, Fsla, MaSoba, Method, MinibatchOracle, Mrbo, Saba, Slip,
     Soba, Srba, StepSize, StocBio, Stochastic, Sustain, Ttsa, Vrbo,
 };
-use bilevel::{Accuracy, Error, SearchBox};
+use bilevel::{Accuracy, Error, LowerLevel, SearchBox};
 use std::marker::PhantomData;
 
 use super::names::nearest;
+use super::solvers::State;
 use super::{Entry, entry, solvers};
 use crate::runs::{AnySolver, boxed};
 
@@ -116,12 +117,17 @@ impl<'a, O: MinibatchOracle + 'a> OfMethod for OnBatches<'a, O> {
 ///
 /// # Errors
 /// As for [`solvers::solver`].
-pub fn batch_solver<'a, O: MinibatchOracle + 'a>(
+pub fn batch_solver<'a, O>(
     name: &str,
     batches: Batches,
     accuracy: Accuracy,
     search_box: &SearchBox,
-) -> Result<AnySolver<'a, O>, Error> {
+) -> Result<AnySolver<'a, O>, Error>
+where
+    O: MinibatchOracle + 'a,
+    O::Lower: LowerLevel<Theta = Vec<f64>>,
+    O::State: State,
+{
     let on_batches = OnBatches {
         batches,
         accuracy,

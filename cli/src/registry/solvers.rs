@@ -6,10 +6,11 @@ use bilevel::{
     Accuracy, Error, GradientDescent, GridSearch, Hoag, Maid, Oracle, RandomSearch, SearchBox,
     ToleranceSchedule,
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::names::nearest;
 use super::{Entry, entry};
-use crate::runs::{AnySolver, DynOracle, boxed};
+use crate::runs::{AnySolver, DynSolver, behind, boxed_once};
 
 /// Default half-width of the box searched by `random`, `grid`, `tpe` and `argmin-swarm`.
 pub const HALF_WIDTH: f64 = 3.0;
@@ -33,12 +34,17 @@ pub fn around(theta: &[f64], half_width: f64) -> Result<SearchBox, Error> {
     })
 }
 
+/// The state of an oracle, which checkpoints store.
+pub trait State: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
+
+impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> State for T {}
+
 /// Makes a solver from its first or constant accuracy and the box that it searches, if it searches one.
-pub type Constructor<'a, O> = fn(Accuracy, &SearchBox) -> AnySolver<'a, O>;
+pub type Constructor<T> = fn(Accuracy, &SearchBox) -> DynSolver<T>;
 
 /// The register of upper-level solvers. A new solver is one entry here.
 #[rustfmt::skip] // one line for each
-pub fn solvers<'a, O: Oracle + 'a>() -> Vec<Entry<Constructor<'a, O>>> {
+pub fn solvers<T: State>() -> Vec<Entry<Constructor<T>>> {
     vec![
         entry("maid", "gradient descent whose accuracy and step adapt to certified bounds", |a, _| maid(Maid::default(), a)),
         entry("maid-lbfgs", "MAID along L-BFGS directions: the first choice", |a, _| maid(Maid::lbfgs(), a)),
@@ -50,42 +56,42 @@ pub fn solvers<'a, O: Oracle + 'a>() -> Vec<Entry<Constructor<'a, O>>> {
         entry("hoag-exponential", "HOAG with exponentially decreasing tolerances", |a, _| hoag(ToleranceSchedule::Exponential, a)),
         entry("hoag-quadratic", "HOAG with quadratically decreasing tolerances", |a, _| hoag(ToleranceSchedule::Quadratic, a)),
         entry("hoag-cubic", "HOAG with cubically decreasing tolerances", |a, _| hoag(ToleranceSchedule::Cubic, a)),
-        entry("fixed", "gradient descent at a constant accuracy", |accuracy, _| boxed(GradientDescent { accuracy, ..GradientDescent::with_accuracy(1.0) })),
+        entry("fixed", "gradient descent at a constant accuracy", |accuracy, _| boxed_once(GradientDescent { accuracy, ..GradientDescent::with_accuracy(1.0) })),
         entry("derivative-free", "coordinate search compared on bounds, without hypergradients", |a, _| derivative_free(a)),
-        entry("random", "random search in a box around the start", |accuracy, b| boxed(RandomSearch { accuracy, ..RandomSearch::new(b.clone(), u64::MAX) })),
-        entry("grid", "grid search in a box around the start", |accuracy, b| boxed(GridSearch { accuracy, ..GridSearch::new(b.clone(), GRID_POINTS) })),
-        entry("tpe", "the tree-structured Parzen estimator in a box around the start", |accuracy, b| boxed(Tpe { accuracy, ..Tpe::new(b.clone(), u64::MAX) })),
-        entry("argmin-lbfgs", "L-BFGS of argmin at a constant accuracy", |accuracy, _| boxed(argmin::Lbfgs { accuracy, ..argmin::Lbfgs::with_accuracy(1.0) })),
-        entry("argmin-nelder-mead", "the Nelder–Mead simplex of argmin", |accuracy, _| boxed(argmin::NelderMead { accuracy, ..argmin::NelderMead::with_accuracy(1.0) })),
-        entry("argmin-swarm", "the particle swarm of argmin in a box around the start", |accuracy, b| boxed(argmin::ParticleSwarm { accuracy, ..argmin::ParticleSwarm::with_accuracy(b.clone(), 1.0) })),
+        entry("random", "random search in a box around the start", |accuracy, b| boxed_once(RandomSearch { accuracy, ..RandomSearch::new(b.clone(), u64::MAX) })),
+        entry("grid", "grid search in a box around the start", |accuracy, b| boxed_once(GridSearch { accuracy, ..GridSearch::new(b.clone(), GRID_POINTS) })),
+        entry("tpe", "the tree-structured Parzen estimator in a box around the start", |accuracy, b| boxed_once(Tpe { accuracy, ..Tpe::new(b.clone(), u64::MAX) })),
+        entry("argmin-lbfgs", "L-BFGS of argmin at a constant accuracy", |accuracy, _| boxed_once(argmin::Lbfgs { accuracy, ..argmin::Lbfgs::with_accuracy(1.0) })),
+        entry("argmin-nelder-mead", "the Nelder–Mead simplex of argmin", |accuracy, _| boxed_once(argmin::NelderMead { accuracy, ..argmin::NelderMead::with_accuracy(1.0) })),
+        entry("argmin-swarm", "the particle swarm of argmin in a box around the start", |accuracy, b| boxed_once(argmin::ParticleSwarm { accuracy, ..argmin::ParticleSwarm::with_accuracy(b.clone(), 1.0) })),
     ]
 }
 
-fn maid<'a, O: Oracle + 'a>(maid: Maid, initial: Accuracy) -> AnySolver<'a, O> {
+fn maid<T: State>(maid: Maid, initial: Accuracy) -> DynSolver<T> {
     let accuracy = AdaptiveAccuracy {
         initial,
         ..maid.accuracy
     };
-    boxed(Maid { accuracy, ..maid })
+    boxed_once(Maid { accuracy, ..maid })
 }
 
-fn hoag<'a, O: Oracle + 'a>(schedule: ToleranceSchedule, initial: Accuracy) -> AnySolver<'a, O> {
-    boxed(Hoag {
+fn hoag<T: State>(schedule: ToleranceSchedule, initial: Accuracy) -> DynSolver<T> {
+    boxed_once(Hoag {
         initial,
         ..Hoag::new(schedule)
     })
 }
 
-fn derivative_free<'a, O: Oracle + 'a>(initial: Accuracy) -> AnySolver<'a, O> {
+fn derivative_free<T: State>(initial: Accuracy) -> DynSolver<T> {
     let mut solver = DerivativeFree::default();
     solver.accuracy.initial = initial;
-    boxed(solver)
+    boxed_once(solver)
 }
 
 /// The names and descriptions of the register, in its order.
 pub fn descriptions() -> Vec<Entry<()>> {
-    // The type of oracle that experiments run on anyway: nothing is compiled for this list alone.
-    let all = solvers::<&DynOracle<'static, crate::experiment::Terms>>();
+    // The states that most problems have: nothing is compiled for this list alone.
+    let all = solvers::<crate::experiment::Terms>();
     all.iter().map(|e| entry(e.name, e.about, ())).collect()
 }
 
@@ -94,12 +100,16 @@ pub fn descriptions() -> Vec<Entry<()>> {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for an unknown name, an accuracy that is not positive, and a grid over too many entries of θ.
-pub fn solver<'a, O: Oracle + 'a>(
+pub fn solver<'a, O>(
     name: &str,
     accuracy: Accuracy,
     search_box: &SearchBox,
-) -> Result<AnySolver<'a, O>, Error> {
-    let all = solvers::<O>();
+) -> Result<AnySolver<'a, O>, Error>
+where
+    O: Oracle<Theta = Vec<f64>> + 'a,
+    O::State: State,
+{
+    let all = solvers::<O::State>();
     let split = |(at, _)| (&name[..at], Some(&name[at + 1..]));
     let readings = [(name, None)]
         .into_iter()
@@ -119,7 +129,7 @@ pub fn solver<'a, O: Oracle + 'a>(
                 let expected = format!("at most {GRID_ENTRIES} entries, or `random`");
                 return Err(Error::invalid("solver", found, expected));
             }
-            return Ok((found.value)(accuracy, search_box));
+            return Ok(behind((found.value)(accuracy, search_box)));
         }
     }
     let names: Vec<&str> = all.iter().map(|known| known.name).collect();

@@ -1,6 +1,6 @@
 //! The trainings of one seed, and the table of all.
 
-use crate::registry::solvers::{around, solver};
+use crate::registry::solvers::{State, around, solver};
 use crate::runs::{Notes, Settings};
 use bilevel::autodiff::{Lower, Real, Upper};
 use bilevel::hypergradient::unrolled::Rollout;
@@ -358,12 +358,15 @@ fn check<E: Real, M: Classifier + Clone, D: Samples>(
 }
 
 /// Refuses a name that is no solver's.
-fn known<O: Oracle>(
+fn known<O: Oracle<Theta = Vec<f64>>>(
     _: &O,
     name: &str,
     accuracy: Accuracy,
     region: &SearchBox,
-) -> Result<(), Failure> {
+) -> Result<(), Failure>
+where
+    O::State: State,
+{
     solver::<O>(name, accuracy, region)?;
     Ok(())
 }

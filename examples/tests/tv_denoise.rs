@@ -2,23 +2,45 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-#[path = "common/example.rs"]
-mod example;
+/// The example, built with the profile of the tests. (`cargo test` builds it too, but not with `--test`.)
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let mut folder = std::env::current_exe().unwrap();
+        folder.pop();
+        folder.pop();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "bilevel-examples"]);
+        build.args(["--example", "tv_denoise"]);
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        assert!(built.unwrap().success());
+        folder
+            .join("examples")
+            .join(format!("tv_denoise{}", std::env::consts::EXE_SUFFIX))
+    })
+}
 
+/// The example with its output folder and further arguments.
 fn command(out: &Path, arguments: &[&str]) -> Command {
-    example::command("tv_denoise", out, arguments)
+    let mut command = Command::new(program());
+    command.arg("--out").arg(out).args(arguments);
+    command
 }
 
 fn run(out: &Path, arguments: &[&str]) -> Output {
-    example::run("tv_denoise", out, arguments)
+    command(out, arguments).output().unwrap()
 }
 
 fn data(name: &str) -> String {
-    format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/../tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn report(out: &Path) -> serde_json::Value {
@@ -131,7 +153,7 @@ fn written(out: &Path) -> (Vec<u8>, Vec<u8>) {
 #[test]
 fn one_and_two_threads_write_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    let photograph = format!("{}/problems/assets/images/", env!("CARGO_MANIFEST_DIR"));
+    let photograph = format!("{}/../problems/assets/images/", env!("CARGO_MANIFEST_DIR"));
     for (name, arguments) in [
         // One image in several bands; several images.
         (
@@ -254,7 +276,15 @@ fn refused(arguments: &[&str], words: &[&str]) {
 
 #[track_caller]
 fn refused_into(out: &Path, arguments: &[&str], words: &[&str]) {
-    example::refused("tv_denoise", out, arguments, words);
+    let output = run(out, arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+    assert!(!text.contains("panicked"), "{text}");
+    assert_eq!(text.trim_end().lines().count(), 1, "{arguments:?}: {text}");
+    for word in words {
+        let there = text.contains(word);
+        assert!(there, "{arguments:?}: `{word}` is not in: {text}");
+    }
 }
 
 /// A `.npy` file of f64 with the given shape.

@@ -1,13 +1,8 @@
-//! The example `tune_regularizer` as a user runs it: what it writes, that it is reproducible and resumable, and what it refuses.
+//! The command `tune-regularizer` as a user runs it: what it writes, that it is reproducible and resumable, and what it refuses.
 
-#![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
+use crate::command::{self, read};
 
-#[path = "common/example.rs"]
-mod example;
-
-use example::read;
-
-const NAME: &str = "tune_regularizer";
+const NAME: &str = "tune-regularizer";
 const SMALL: [&str; 18] = [
     "--test",
     "100",
@@ -31,7 +26,7 @@ const SMALL: [&str; 18] = [
 
 /// The small run with some of its options replaced and others added.
 fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    example::with(&SMALL, more)
+    command::with(&SMALL, more)
 }
 
 #[test]
@@ -90,7 +85,7 @@ fn every_regularizer_and_model_is_tuned_and_its_figures_are_written() {
         ),
     ] {
         let out = folder.path().join(more[1]);
-        let text = example::succeeds(NAME, &out, &with(more));
+        let text = command::succeeds(NAME, &out, &with(more));
         assert!(text.contains("tuned") && text.contains("default"), "{text}");
         let report: serde_json::Value = serde_json::from_str(&read(&out, "report.json")).unwrap();
         let loss = |name: &str| report[format!("validation_loss_{name}")].as_f64().unwrap();
@@ -108,7 +103,7 @@ fn every_regularizer_and_model_is_tuned_and_its_figures_are_written() {
         assert_eq!(read(&out, "results.csv").lines().count(), 4);
     }
     let out = folder.path().join("none");
-    let text = example::succeeds(
+    let text = command::succeeds(
         NAME,
         &out,
         &with(&["--regularizer", "none", "--seeds", "2"]),
@@ -124,7 +119,7 @@ fn the_same_bytes_on_any_number_of_threads_and_after_an_interruption() {
     for mode in ["forward", "reverse", "truncated"] {
         let run = |name: &str, more: &[&str]| {
             let arguments = [&["--mode", mode], more].concat();
-            example::succeeds(NAME, &out(name), &with(&arguments));
+            command::succeeds(NAME, &out(name), &with(&arguments));
             [
                 "trace.csv",
                 "results.csv",
@@ -140,7 +135,7 @@ fn the_same_bytes_on_any_number_of_threads_and_after_an_interruption() {
         assert_eq!(one, run("resumed", &["--resume", &path]), "{mode}");
     }
     let arguments = ["--seeds", "1", "--tpe-trials", "3"];
-    let text = example::succeeds(NAME, &out("tpe"), &with(&arguments));
+    let text = command::succeeds(NAME, &out("tpe"), &with(&arguments));
     assert!(text.contains("the best of 3 trials of TPE"), "{text}");
 }
 
@@ -148,7 +143,7 @@ fn the_same_bytes_on_any_number_of_threads_and_after_an_interruption() {
 fn bad_input_ends_with_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |more: &[&str], words: &[&str]| {
-        example::refused(NAME, folder.path(), &with(more), words);
+        command::refused(NAME, folder.path(), &with(more), words);
     };
     refused(&["--regularizer", "erl"], &["erl", "elr"]);
     refused(&["--regularizer", "none,elr"], &["none"]);

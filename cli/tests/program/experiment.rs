@@ -1,5 +1,4 @@
-//! The program `bilevel`: experiments from files.
-#![allow(clippy::unwrap_used, clippy::panic)]
+//! Experiments from files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

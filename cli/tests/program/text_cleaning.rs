@@ -1,18 +1,13 @@
-//! The example `text_cleaning` as a user runs it: what it writes, that it is reproducible, and what it refuses.
+//! The command `text-cleaning` as a user runs it: what it writes, that it is reproducible, and what it refuses.
 
-#![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
+use crate::command::{self, read};
 
-#[path = "common/example.rs"]
-mod example;
-
-use example::read;
-
-const NAME: &str = "text_cleaning";
+const NAME: &str = "text-cleaning";
 const SMALL: [&str; 6] = ["--calls", "300", "--looks", "2", "--hidden", "4"];
 
 /// The small run with some of its options replaced and others added.
 fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    example::with(&SMALL, more)
+    command::with(&SMALL, more)
 }
 
 #[test]
@@ -20,7 +15,7 @@ fn names_are_cleaned_by_every_solver_and_the_files_are_written() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
     let all = "bo-rep,soba,ma-soba,stocbio,ttsa,amigo,saba,slip,accbo";
-    let text = example::succeeds(NAME, out, &with(&["--solvers", all]));
+    let text = command::succeeds(NAME, out, &with(&["--solvers", all]));
     assert!(text.contains("BO-REP") && text.contains("TTSA"), "{text}");
     let report: serde_json::Value = serde_json::from_str(&read(out, "report.json")).unwrap();
     assert_eq!(report.as_object().unwrap().len(), 9);
@@ -73,7 +68,7 @@ fn sentences_of_a_folder_are_cleaned_with_the_same_bytes_on_any_number_of_thread
             "--solvers",
             "bo-rep,soba",
         ];
-        example::succeeds(NAME, &out, &with(&more));
+        command::succeeds(NAME, &out, &with(&more));
         ["trace.csv", "cleaning.svg", "suspects.csv"].map(|file| read(&out, file))
     };
     assert_eq!(run("one", "1"), run("two", "2"));
@@ -83,7 +78,7 @@ fn sentences_of_a_folder_are_cleaned_with_the_same_bytes_on_any_number_of_thread
 fn bad_input_ends_with_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    let refused = |more: &[&str], words: &[&str]| example::refused(NAME, out, &with(more), words);
+    let refused = |more: &[&str], words: &[&str]| command::refused(NAME, out, &with(more), words);
     refused(&["--solvers", "bo-rep,adam"], &["adam", "bo-rep"]);
     refused(&["--noise", "-0.5"], &["share", "-0.5"]);
     refused(&["--noise", "2"], &["share", "2"]);

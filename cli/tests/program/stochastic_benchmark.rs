@@ -1,20 +1,15 @@
-//! The example `stochastic_benchmark` as a user runs it: what it writes, that it is reproducible and resumable, and what it refuses.
+//! The command `stochastic-benchmark` as a user runs it: what it writes, that it is reproducible and resumable, and what it refuses.
 
-#![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
+use crate::command::{self, read};
 
-#[path = "common/example.rs"]
-mod example;
-
-use example::read;
-
-const NAME: &str = "stochastic_benchmark";
+const NAME: &str = "stochastic-benchmark";
 const SOLVERS: [&str; 2] = ["--solvers", "saba,soba,maid-lbfgs"];
 
 #[test]
 fn variance_reduction_and_exact_gradients_reach_the_closed_form_and_soba_comes_near() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    example::succeeds(NAME, out, &SOLVERS);
+    command::succeeds(NAME, out, &SOLVERS);
     let report: serde_json::Value = serde_json::from_str(&read(out, "report.json")).unwrap();
     let last = |i: usize| report["solvers"][i]["suboptimality"][1].as_f64().unwrap();
     assert!(last(0).abs() < 1e-9, "saba: {}", last(0));
@@ -31,7 +26,7 @@ fn solvers_on_all_samples_are_drawn_by_upper_loss_against_lower_iterations() {
     let out = folder.path();
     let solvers = ["--problem", "digits", "--solvers", "maid,hoag-cubic"];
     let budget = ["--max-epochs", "60", "--optimum-iterations", "0"];
-    example::succeeds(NAME, out, &[solvers, budget].concat());
+    command::succeeds(NAME, out, &[solvers, budget].concat());
     let drawn = read(out, "benchmark.svg");
     assert!(drawn.contains("Upper loss") && drawn.contains("lower iterations"));
     let trace = read(out, "trace.csv");
@@ -52,7 +47,7 @@ fn the_same_bytes_on_any_number_of_threads_and_after_an_interruption() {
     let run = |name: &str, solvers: &str, more: &[&str]| {
         let out = folder.path().join(name);
         let arguments = ["--solvers", solvers, "--max-epochs", "50", "--seeds", "2"];
-        example::succeeds(NAME, &out, &[&arguments[..], more].concat());
+        command::succeeds(NAME, &out, &[&arguments[..], more].concat());
         (read(&out, "trace.csv"), read(&out, "benchmark.svg"))
     };
     let whole = run("one", "saba,bo-rep,hoag-quadratic", &["--threads", "1"]);
@@ -63,7 +58,7 @@ fn the_same_bytes_on_any_number_of_threads_and_after_an_interruption() {
     assert!(whole == resumed);
     // Of other settings nothing is taken over.
     let other = ["--max-epochs", "60", "--resume"];
-    example::refused(
+    command::refused(
         NAME,
         &folder.path().join("begun"),
         &other,
@@ -75,7 +70,7 @@ fn the_same_bytes_on_any_number_of_threads_and_after_an_interruption() {
 fn bad_input_ends_with_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    let refused = |more: &[&str], words: &[&str]| example::refused(NAME, out, more, words);
+    let refused = |more: &[&str], words: &[&str]| command::refused(NAME, out, more, words);
     refused(&["--solvers", "sobah"], &["sobah", "soba"]);
     refused(&["--problem", "ijcnn1"], &["--data", "ijcnn1"]);
     refused(&["--problem", "mnist12"], &["--data", "MNIST"]);

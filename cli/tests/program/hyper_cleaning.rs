@@ -1,13 +1,8 @@
-//! The example `hyper_cleaning` as a user runs it: what it writes, that it is reproducible and resumable, and what it refuses.
+//! The command `hyper-cleaning` as a user runs it: what it writes, that it is reproducible and resumable, and what it refuses.
 
-#![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
+use crate::command::{self, read};
 
-#[path = "common/example.rs"]
-mod example;
-
-use example::read;
-
-const NAME: &str = "hyper_cleaning";
+const NAME: &str = "hyper-cleaning";
 const SMALL: [&str; 8] = [
     "--train",
     "300",
@@ -21,14 +16,14 @@ const SMALL: [&str; 8] = [
 
 /// The small run with some of its options replaced and others added.
 fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    example::with(&SMALL, more)
+    command::with(&SMALL, more)
 }
 
 #[test]
 fn wrong_labels_are_found_and_the_files_are_written() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    let text = example::succeeds(NAME, out, &with(&["--max-iterations", "20"]));
+    let text = command::succeeds(NAME, out, &with(&["--max-iterations", "20"]));
     assert!(text.contains("F1") && text.contains("certified"), "{text}");
     let report: serde_json::Value = serde_json::from_str(&read(out, "report.json")).unwrap();
     let number = |key: &str| report[key].as_f64().unwrap();
@@ -60,7 +55,7 @@ fn the_same_bytes_on_any_number_of_threads_and_after_an_interruption() {
     for solver in ["saba", "bo-rep", "srba"] {
         let run = |name: &str, more: &[&str]| {
             let arguments = [&["--solver", solver], more].concat();
-            example::succeeds(NAME, &out(name), &with(&arguments));
+            command::succeeds(NAME, &out(name), &with(&arguments));
             (
                 read(&out(name), "trace.csv"),
                 read(&out(name), "suspects.csv"),
@@ -80,7 +75,7 @@ fn bad_input_ends_with_one_line_and_exit_code_2() {
     let out = folder.path();
     let missing = out.join("missing").display().to_string();
     let refused = |more: &[&str], words: &[&str]| {
-        example::refused(NAME, out, &with(more), words);
+        command::refused(NAME, out, &with(more), words);
     };
     refused(&["--corruption", "1.5"], &["share", "1.5"]);
     refused(&["--corruption=NaN"], &["share", "NaN"]);

@@ -107,13 +107,3 @@ impl UpperLevel for Samples {
         }
     }
 }
-
-fn main() -> Result<(), Error> {
-    let (train, valid) = (Samples::new(100, 1.0), Samples::new(100, 2.0));
-    let (w, theta) = (vec![0.3, -0.2, 0.5, 0.1, -0.4], vec![-1.0; 5]);
-    print!("{}", check_lower(&train, &w, &theta));
-    print!("{}", check_upper(&valid, &w, &theta));
-    let report = Run::new(&Implicit::new(train, valid), Maid::default()).start(theta)?;
-    println!("\n{report}");
-    Ok(())
-}

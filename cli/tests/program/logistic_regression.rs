@@ -1,18 +1,13 @@
-//! The example `logistic_regression` as a user runs it: what it writes, that it is reproducible and resumable, and what it refuses.
+//! The command `logistic-regression` as a user runs it: what it writes, that it is reproducible and resumable, and what it refuses.
 
-#![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
-
-#[path = "common/example.rs"]
-mod example;
-
-use example::read;
+use crate::command::{self, read};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
 use std::path::Path;
 
-const NAME: &str = "logistic_regression";
+const NAME: &str = "logistic-regression";
 
 fn number(folder: &Path, key: &str) -> f64 {
     let report: serde_json::Value = serde_json::from_str(&read(folder, "report.json")).unwrap();
@@ -53,7 +48,7 @@ fn penalties_of_the_digits_are_learned_and_the_files_are_written() {
     for penalty in ["single", "per-class", "per-feature", "per-weight"] {
         let out = folder.path().join(penalty);
         let more = ["--penalty", penalty, "--max-iterations", "3"];
-        let text = example::succeeds(NAME, &out, &more);
+        let text = command::succeeds(NAME, &out, &more);
         assert!(text.contains("with the learned penalties"), "{text}");
         let [before, after] =
             ["validation_loss_at_start", "validation_loss"].map(|key| number(&out, key));
@@ -77,7 +72,7 @@ fn data_of_the_user_are_learned_with_any_solver() {
     let data = ["--train", &train, "--validation", &validation];
     let run = |name: &str, more: &[&str]| {
         let out = folder.path().join(name);
-        example::succeeds(NAME, &out, &[&data, more].concat());
+        command::succeeds(NAME, &out, &[&data, more].concat());
         (number(&out, "validation_loss"), read(&out, "trace.csv"))
     };
     let (best, _) = run("maid", &["--tolerance", "1e-5"]);
@@ -102,7 +97,7 @@ fn bad_input_ends_with_one_line_and_exit_code_2() {
     let good = write(out, "good", samples(40, 0));
     let refused = |train: &str, validation: &str, more: &[&str], words: &[&str]| {
         let data = ["--train", train, "--validation", validation];
-        example::refused(NAME, out, &[&data[..], more].concat(), words);
+        command::refused(NAME, out, &[&data[..], more].concat(), words);
     };
     let file = |name: &str, text: &str| write(out, name, text);
     let label = file("label", "+1 1:1\n3 1:2\n");
@@ -129,5 +124,5 @@ fn bad_input_ends_with_one_line_and_exit_code_2() {
     refused(&good, &good, &batch, &["lower_batch", "41", "40"]);
     refused(&good, &good, &["--accuracy", "0"], &["epsilon"]);
     refused(&good, &good, &["--start", "1e9"], &["theta", "logarithm"]);
-    example::refused(NAME, out, &["--train", &good], &["--validation"]);
+    command::refused(NAME, out, &["--train", &good], &["--validation"]);
 }

@@ -1,15 +1,12 @@
-//! The example `foe_denoise` as a user runs it: its files, its reproducibility, stored models, its refusals.
-
-#![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
+//! The command `foe-denoise` as a user runs it: its files, its reproducibility, stored models, its refusals.
 
 use bilevel_problems::data::{read_png, write_png};
 use bilevel_problems::imaging::{FoeModel, Image};
 use std::path::Path;
 
-#[path = "common/example.rs"]
-mod example;
+use crate::command;
 
-const NAME: &str = "foe_denoise";
+const NAME: &str = "foe-denoise";
 /// A training of a second.
 const SMALL: [&str; 8] = [
     "--filters",
@@ -27,7 +24,7 @@ fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn succeeds(out: &Path, more: &[&str]) -> String {
-    example::succeeds(NAME, out, &with(more))
+    command::succeeds(NAME, out, &with(more))
 }
 
 fn report(out: &Path) -> serde_json::Value {
@@ -52,7 +49,7 @@ fn written(out: &Path) -> Vec<Vec<u8>> {
 
 fn photograph(name: &str) -> String {
     format!(
-        "{}/problems/assets/images/{name}.png",
+        "{}/../problems/assets/images/{name}.png",
         env!("CARGO_MANIFEST_DIR")
     )
 }
@@ -107,7 +104,7 @@ fn a_training_writes_its_files_and_its_model_denoises_as_it_said() {
     // The stored model, on the same photograph with the same noise.
     let name = out.join("model.json");
     let (model, clean) = (name.to_str().unwrap(), photograph("camera"));
-    let text = example::succeeds(NAME, &applied, &["--model", model, "--images", &clean]);
+    let text = command::succeeds(NAME, &applied, &["--model", model, "--images", &clean]);
     assert_eq!(row(&text, "camera.png"), camera);
     // What is noisy already is denoised as it is.
     let noisy = read_png(&clean).unwrap().with_noise(0.1, 5, 0);
@@ -120,7 +117,7 @@ fn a_training_writes_its_files_and_its_model_denoises_as_it_said() {
         "--images",
         name.to_str().unwrap(),
     ];
-    let text = example::succeeds(NAME, &applied, &arguments);
+    let text = command::succeeds(NAME, &applied, &arguments);
     assert!(!text.contains("PSNR") && text.contains("noisy.png"));
     let denoised = read_png(applied.join("noisy.png")).unwrap();
     let clean = read_png(&clean).unwrap();
@@ -175,8 +172,8 @@ fn bad_input_gets_one_clear_line_and_exit_code_2() {
     let file = |name: &str| folder.path().join(name);
     let text = |name: &str| file(name).to_str().unwrap().to_owned();
     let out = file("out");
-    let refused = |more: &[&str], words: &[&str]| example::refused(NAME, &out, &with(more), words);
-    let alone = |more: &[&str], words: &[&str]| example::refused(NAME, &out, more, words);
+    let refused = |more: &[&str], words: &[&str]| command::refused(NAME, &out, &with(more), words);
+    let alone = |more: &[&str], words: &[&str]| command::refused(NAME, &out, more, words);
     // Experts.
     alone(&["--filter-size", "4"], &["filter size is 4", "odd number"]);
     alone(&["--filter-size", "1"], &["filter size is 1"]);
@@ -234,7 +231,7 @@ fn bad_input_gets_one_clear_line_and_exit_code_2() {
         &["none.ckpt", "No such file"],
     );
     let below = file("precious").join("out");
-    example::refused(NAME, &below, &SMALL, &["precious", "output folder"]);
+    command::refused(NAME, &below, &SMALL, &["precious", "output folder"]);
     // Models.
     let camera = photograph("camera");
     let model = |name: &str, words: &[&str]| {
@@ -277,7 +274,7 @@ fn a_denoised_image_replaces_neither_its_original_nor_another_one() {
     std::fs::copy(photograph("camera"), &image).unwrap();
     let (image, camera) = (image.to_str().unwrap(), photograph("camera"));
     let arguments = ["--model", model, "--images", image];
-    example::refused(NAME, folder.path(), &arguments, &["camera.png", "replace"]);
+    command::refused(NAME, folder.path(), &arguments, &["camera.png", "replace"]);
     let arguments = ["--model", model, "--images", image, "--images", &camera];
-    example::refused(NAME, &out, &arguments, &["two images", "camera.png"]);
+    command::refused(NAME, &out, &arguments, &["two images", "camera.png"]);
 }

@@ -1,17 +1,14 @@
-//! The example `compare_solvers` as a user runs it.
-
-#![allow(clippy::unwrap_used)] // in the helpers of tests, as in tests
+//! The command `compare-solvers` as a user runs it.
 
 use std::path::Path;
 
-#[path = "common/example.rs"]
-mod example;
+use crate::command;
 
-const NAME: &str = "compare_solvers";
+const NAME: &str = "compare-solvers";
 const SMALL: [&str; 4] = ["--size", "24", "--max-work", "150"];
 
 fn compare(out: &Path, more: &[&str]) -> (String, serde_json::Value) {
-    let text = example::succeeds(NAME, out, &[&SMALL[..], more].concat());
+    let text = command::succeeds(NAME, out, &[&SMALL[..], more].concat());
     let json = std::fs::read_to_string(out.join("compare.json")).unwrap();
     (text, serde_json::from_str(&json).unwrap())
 }
@@ -132,7 +129,7 @@ fn what_is_learned_differs_with_the_options_of_the_problem() {
 fn bad_input_gets_one_clear_line_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |more: &[&str], words: &[&str]| {
-        example::refused(NAME, folder.path(), &[&SMALL[..], more].concat(), words);
+        command::refused(NAME, folder.path(), &[&SMALL[..], more].concat(), words);
     };
     refused(
         &["--solvers", "maid,newton"],
