@@ -1,12 +1,12 @@
 //! Learns to deblur a photograph by total variation, and compares it with denoising alone.
 //!
 //! ```text
-//! cargo run --release --example deblur [-- OUT.png]
+//! cargo run --release --example deblur
 //! ```
 //!
 //! The photograph is blurred by a Gaussian of 1.5 pixels and given noise of 0.01. θ = (log weight, log smoothing) is learned twice: by
-//! `TvDenoising`, which knows of no blur, and by `Deblurring` of it. With a file name it writes the clean image, the blurred one, and
-//! the two restored ones side by side.
+//! `TvDenoising`, which knows of no blur, and by `Deblurring` of it. It prints a table and writes the clean image, the blurred one, and
+//! the two restored ones side by side into `out/deblur/comparison.png`.
 
 use bilevel::{Maid, Oracle, Run, Trust};
 use bilevel_problems::data::{photograph, resized, write_png};
@@ -18,7 +18,7 @@ use std::time::Instant;
 
 const SIZE: usize = 128;
 const SIGMA: f64 = 0.01;
-/// γ: what keeps the problem strongly convex where the blur leaves nothing.
+/// γ: keeps the problem strongly convex where the blur leaves nothing.
 const RIDGE: f64 = 1e-3;
 
 fn learn<P: Restoration<Theta = Vec<f64>, X = Vec<f64>>>(
@@ -62,8 +62,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let denoised = learn("denoised", denoiser()?, &clean, [-5.0, -4.0])?;
     let lower = Deblurring::new(denoiser()?, blur, RIDGE)?;
     let deblurred = learn("deblurred", lower, &clean, [-7.0, -4.0])?;
-    if let Some(path) = std::env::args().nth(1) {
-        write_png(path, &[vec![clean, observed, denoised, deblurred]])?;
-    }
+    std::fs::create_dir_all("out/deblur")?;
+    let sheet = [vec![clean, observed, denoised, deblurred]];
+    write_png("out/deblur/comparison.png", &sheet)?;
     Ok(())
 }

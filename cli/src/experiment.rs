@@ -1,4 +1,4 @@
-//! Experiments from files: a problem, its data, a solver, seeds and budgets in TOML, and what a run of it leaves in a folder.
+//! Experiments from files: a problem, its data, a solver, seeds and budgets in TOML; each run leaves its results in a folder.
 //!
 //! ```text
 //! bilevel run experiment.toml        runs all seeds; results in runs/experiment/
@@ -24,24 +24,27 @@
 //! The same file gives the same bytes in every file, on any number of threads and after any number of interruptions, but for what is in
 //! `machine/` and in the last section of the page, which shows its seconds. A run with a budget of seconds is the exception.
 //!
-//! [`solvers`] and [`methods`] hold the solvers by name, for programs of your own.
+//! The solvers and problems by name stand in the [registers](crate::registry).
 
 mod compare;
 mod config;
 mod figures;
 mod folder;
 mod html;
-pub mod methods;
-mod names;
-mod problem;
+pub(crate) mod problem;
 mod run;
-pub mod runs;
-pub mod solvers;
 
+pub use crate::registry::problems::Problem;
 pub use compare::compare;
-pub use config::{
-    Cleaning, Experiment, Foe, Lasso, Logistic, Problem, Quadratic, Ridge, Solver, Tv,
-};
+pub use config::{Experiment, Solver};
 pub use folder::same_runs;
 pub use folder::{Finished, Outcome};
+pub(crate) use problem::Terms;
+pub use problem::foe::Foe;
+pub use problem::hyper_cleaning::Cleaning;
+pub use problem::lasso::Lasso;
+pub use problem::logistic_regression::Logistic;
+pub use problem::quadratic::Quadratic;
+pub use problem::ridge::Ridge;
+pub use problem::tv::Tv;
 pub use run::{End, check, load, resume, run, verify};

@@ -1,6 +1,6 @@
 //! Observers see every iteration of a run: a table, a progress bar, lines of JSON.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 
 use crate::upper::Iteration;
 
@@ -39,6 +39,32 @@ impl<W: Write> Table<W> {
     /// A table written to `out`.
     pub fn new(out: W) -> Self {
         Table { out }
+    }
+}
+
+impl Table<io::Stdout> {
+    /// A table on standard output. A closed pipe, as after `| head`, is ignored: the run goes on without a warning.
+    pub fn stdout() -> Table<impl Write> {
+        Table::new(IgnoreClosedPipe(io::stdout()))
+    }
+}
+
+/// A writer for which a closed pipe is no error.
+struct IgnoreClosedPipe<W>(W);
+
+impl<W: Write> Write for IgnoreClosedPipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
     }
 }
 

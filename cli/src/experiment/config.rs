@@ -1,14 +1,12 @@
-//! What an experiment file says.
+//! The contents of an experiment file.
 
-use bilevel::{Error, Limits, Trust};
+use bilevel::{Error, Limits};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::names::nearest;
-use super::solvers::HALF_WIDTH;
-use bilevel_problems::imaging::Norm;
-use bilevel_problems::linear::lasso::Shrinkage;
-use bilevel_problems::linear::penalty::Penalty;
+use crate::registry::names::nearest;
+use crate::registry::problems::Problem;
+use crate::registry::solvers::HALF_WIDTH;
 
 /// An experiment: one problem, one solver, some seeds. In a file only `[problem.…]` is needed; all else has a default.
 ///
@@ -69,243 +67,11 @@ fn limits() -> Limits {
     }
 }
 
-/// A problem and its data: the table `[problem.…]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Problem {
-    /// A random quadratic with a closed form.
-    Quadratic(Quadratic),
-    /// Total-variation denoising: θ is the log weight and the log smoothing.
-    Tv(Tv),
-    /// Denoising by a field of experts: filters, weights and smoothings.
-    Foe(Foe),
-    /// The penalties of a logistic regression.
-    LogisticRegression(Logistic),
-    /// A weight for every training sample, some of which are labelled wrongly.
-    HyperCleaning(Cleaning),
-    /// The penalties of a ridge regression, by folds.
-    Ridge(Ridge),
-    /// The penalties of a lasso or an elastic net, by folds.
-    Lasso(Lasso),
-}
-
-/// See [`Quadratic`](bilevel_problems::synthetic::quadratic::Quadratic::random).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Quadratic {
-    /// Entries of x (default 20).
-    pub unknowns: usize,
-    /// Entries of θ (default 3).
-    pub hyperparameters: usize,
-    /// Of the Hessian (default 10).
-    pub condition: f64,
-    /// How sure the bounds shall be (default certified).
-    pub trust: Trust,
-}
-
-impl Default for Quadratic {
-    fn default() -> Self {
-        Quadratic {
-            unknowns: 20,
-            hyperparameters: 3,
-            condition: 10.0,
-            trust: Trust::Certified,
-        }
-    }
-}
-
-/// Images and their noise.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Tv {
-    /// Clean images: PNG files, and folders of them (default: the photographs that ship with the crate but for one, by which θ is judged).
-    pub images: Vec<PathBuf>,
-    /// Images are cropped to squares and scaled to so many pixels a side; 0 leaves them as they are (default 64).
-    pub size: usize,
-    /// Standard deviation of the noise; white is 1 (default 0.1).
-    pub sigma: f64,
-    /// Anisotropic (the default) or isotropic.
-    pub norm: Norm,
-    /// The first θ (default `[-5, -5]`).
-    pub theta: [f64; 2],
-    /// How sure the bounds shall be (default certified).
-    pub trust: Trust,
-}
-
-impl Default for Tv {
-    fn default() -> Self {
-        Tv {
-            images: Vec::new(),
-            size: 64,
-            sigma: 0.1,
-            norm: Norm::default(),
-            theta: [-5.0, -5.0],
-            trust: Trust::Certified,
-        }
-    }
-}
-
-/// Images, their noise, and filters. The first θ is the cosine basis.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Foe {
-    /// As for [`Tv::images`].
-    pub images: Vec<PathBuf>,
-    /// As for [`Tv::size`].
-    pub size: usize,
-    /// As for [`Tv::sigma`].
-    pub sigma: f64,
-    /// How many filters there are (default 8).
-    pub filters: usize,
-    /// Their width and height, an odd number (default 5).
-    pub filter_size: usize,
-    /// How sure the bounds shall be (default estimated).
-    pub trust: Trust,
-}
-
-impl Default for Foe {
-    fn default() -> Self {
-        Foe {
-            images: Vec::new(),
-            size: 64,
-            sigma: 0.1,
-            filters: 8,
-            filter_size: 5,
-            trust: Trust::Estimated,
-        }
-    }
-}
-
-/// Samples with labels, and what shares a penalty.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Logistic {
-    /// Training samples: a file in LIBSVM's format or CSV with the label last, plain or gzip. Without it handwritten digits that ship with
-    /// the crate, in an order that the seed decides.
-    pub train: Option<PathBuf>,
-    /// Validation samples, likewise.
-    pub validation: Option<PathBuf>,
-    /// Classes, labelled by whole numbers; without it labels are −1 and 1.
-    pub classes: Option<usize>,
-    /// The label of the first class (default 0).
-    pub first_class: i64,
-    /// Whether every sample is divided by its length (default no).
-    pub unit_rows: bool,
-    /// What shares a penalty (default: a feature).
-    pub penalty: Penalty,
-    /// The first logarithm of every penalty (default −4).
-    pub start: f64,
-    /// How sure the bounds shall be (default certified).
-    pub trust: Trust,
-}
-
-impl Default for Logistic {
-    fn default() -> Self {
-        Logistic {
-            train: None,
-            validation: None,
-            classes: None,
-            first_class: 0,
-            unit_rows: false,
-            penalty: Penalty::PerFeature,
-            start: -4.0,
-            trust: Trust::Certified,
-        }
-    }
-}
-
-/// Images of classes, a share of which gets wrong labels.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Cleaning {
-    /// A folder with MNIST or a data set of its form (default: the images of clothes that ship with the crate).
-    pub data: Option<PathBuf>,
-    /// Training samples (default 1,000).
-    pub train: usize,
-    /// Validation samples, whose labels are right (default 500).
-    pub validation: usize,
-    /// The share of wrong labels (default 0.5).
-    pub corruption: f64,
-    /// C of the penalty (C/2)‖x‖² (default 0.2).
-    pub penalty: f64,
-    /// How sure the bounds shall be (default certified).
-    pub trust: Trust,
-}
-
-impl Default for Cleaning {
-    fn default() -> Self {
-        Cleaning {
-            data: None,
-            train: 1000,
-            validation: 500,
-            corruption: 0.5,
-            penalty: 0.2,
-            trust: Trust::Certified,
-        }
-    }
-}
-
-/// Samples with numbers, and what shares a penalty.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ridge {
-    /// CSV with what is to be predicted last.
-    pub data: PathBuf,
-    /// Whether its first line holds names (default no).
-    #[serde(default)]
-    pub header: bool,
-    /// Folds, in an order that the seed decides (default 5).
-    #[serde(default = "folds")]
-    pub folds: usize,
-    /// `single` or `per_feature` (default: single).
-    #[serde(default = "single")]
-    pub penalty: Penalty,
-    /// The first logarithm of every penalty (default −3).
-    #[serde(default = "ridge_start")]
-    pub start: f64,
-}
-
-/// Samples with numbers, and the penalties.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lasso {
-    /// As for [`Ridge::data`].
-    pub data: PathBuf,
-    /// As for [`Ridge::header`].
-    #[serde(default)]
-    pub header: bool,
-    /// As for [`Ridge::folds`].
-    #[serde(default = "folds")]
-    pub folds: usize,
-    /// `lasso` or `elastic_net` (default: lasso).
-    #[serde(default = "lasso")]
-    pub shrinkage: Shrinkage,
-    /// The first logarithm of every penalty, relative to that from which on all weights are zero (default −3).
-    #[serde(default = "ridge_start")]
-    pub start: f64,
-}
-
-fn folds() -> usize {
-    5
-}
-
-fn single() -> Penalty {
-    Penalty::Single
-}
-
-fn lasso() -> Shrinkage {
-    Shrinkage::Lasso
-}
-
-fn ridge_start() -> f64 {
-    -3.0
-}
-
 /// A solver by name, and what all solvers are told: the table `[solver]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Solver {
-    /// One of [`solvers`](super::solvers), or on samples of [`methods`](super::methods) (default `maid-lbfgs`).
+    /// One of [`solvers`](crate::registry::solvers), or on samples of [`methods`](crate::registry::methods) (default `maid-lbfgs`).
     pub name: String,
     /// First or constant accuracy ε = δ; of stochastic methods that of the evaluation at the end (default 0.1).
     pub accuracy: f64,
@@ -375,7 +141,7 @@ impl Experiment {
             _ => Path::new("."),
         };
         let folder = std::fs::canonicalize(folder).map_err(|e| Error::io(path, e))?;
-        for file in experiment.problem.files() {
+        for file in experiment.problem.settings_mut().files() {
             *file = folder.join(&*file);
         }
         Ok(experiment)
@@ -423,24 +189,6 @@ impl Experiment {
             return Err(Error::invalid("tolerance", self.tolerance, expected));
         }
         Ok(())
-    }
-}
-
-impl Problem {
-    /// The files and folders that it names.
-    fn files(&mut self) -> Vec<&mut PathBuf> {
-        match self {
-            Problem::Quadratic(_) => Vec::new(),
-            Problem::Tv(Tv { images, .. }) | Problem::Foe(Foe { images, .. }) => {
-                images.iter_mut().collect()
-            }
-            Problem::LogisticRegression(logistic) => {
-                let files = [&mut logistic.train, &mut logistic.validation];
-                files.into_iter().flatten().collect()
-            }
-            Problem::HyperCleaning(cleaning) => cleaning.data.iter_mut().collect(),
-            Problem::Ridge(Ridge { data, .. }) | Problem::Lasso(Lasso { data, .. }) => vec![data],
-        }
     }
 }
 

@@ -4,8 +4,8 @@ use bilevel::plot::statistics::{Points, cost_to_reach, points, work_precision};
 use bilevel::plot::{Axis, Chart, Figure, Graph};
 use bilevel::{Error, Iteration};
 
-use super::config::Problem;
 use super::folder::{Finished, Outcome};
+use crate::registry::problems::Problem;
 
 /// A figure and the file that it goes into.
 pub(super) struct Drawn {

@@ -1,25 +1,43 @@
-//! The problems that experiments are made of: what a file says becomes an oracle.
+//! The problems of experiments: settings from a file become an oracle, its start and its judges.
 
-mod folded;
-mod imaging;
-mod samples;
+pub(crate) mod foe;
+mod folds;
+pub(crate) mod hyper_cleaning;
+mod images;
+pub(crate) mod lasso;
+pub(crate) mod logistic_regression;
+pub(crate) mod quadratic;
+pub(crate) mod ridge;
+pub(crate) mod tv;
 
 use bilevel::linear::LinearSolver;
 use bilevel::lower::LowerSolver;
 use bilevel::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use bilevel::{
-    Accuracy, CheckReport, Error, Implicit, ImplicitState, LowerLevel, Oracle, Report, Mean,
+    Accuracy, CheckReport, Error, Implicit, ImplicitState, LowerLevel, Mean, Oracle, Report,
     UpperLevel, check_lower, check_oracle, check_upper,
 };
 
-use super::config::{Problem, Solver};
-use super::methods::{Batches, METHODS, batch_solver, with_methods};
-use super::runs::{AnySolver, Settings};
-use super::solvers::{around, solver};
+use super::config::Solver;
+use crate::registry::methods::{Batches, batch_solver, is_method, with_methods};
+use crate::registry::solvers::{State, around, solver};
+use crate::runs::{AnySolver, DynOracle, Settings};
 use bilevel_problems::data::DataError;
+use std::path::PathBuf;
+
+/// The settings of a problem: its table in an experiment file.
+pub(crate) trait ProblemSettings {
+    /// Reads or makes the data, and makes the problem of one seed.
+    fn instance(&self, seed: u64) -> Result<Box<dyn ProblemInstance>, Error>;
+
+    /// The files and folders that the settings name.
+    fn files(&mut self) -> Vec<&mut PathBuf> {
+        Vec::new()
+    }
+}
 
 /// A problem with its data, of any type.
-pub(super) trait Made: Sync {
+pub(crate) trait ProblemInstance: Sync {
     /// Refuses a solver that there is not, or that is not for this problem.
     fn check_solver(&self, solver: &Solver) -> Result<(), Error>;
 
@@ -37,28 +55,18 @@ pub(super) trait Made: Sync {
     /// Tests the derivatives.
     fn check(&self) -> Result<CheckReport, Error>;
 
-    /// What tells it from others, data included.
+    /// Identifies the problem, data included.
     fn identity(&self) -> String;
 }
 
-/// Makes the problem of one seed.
-pub(super) fn make(problem: &Problem, seed: u64) -> Result<Box<dyn Made>, Error> {
-    match problem {
-        Problem::Quadratic(config) => folded::quadratic(config, seed),
-        Problem::Tv(config) => imaging::tv(config, seed),
-        Problem::Foe(config) => imaging::foe(config, seed),
-        Problem::LogisticRegression(config) => samples::logistic(config, seed),
-        Problem::HyperCleaning(config) => samples::cleaning(config, seed),
-        Problem::Ridge(config) => folded::ridge(config, seed),
-        Problem::Lasso(config) => folded::lasso(config, seed),
-    }
-}
-
-/// What a θ is judged by.
+/// Judges θ: names and numbers.
 type Quality = Box<dyn Fn(&Vec<f64>) -> Result<Vec<(&'static str, f64)>, Error> + Send + Sync>;
 
 /// Tests of the derivatives of both levels.
 type Derivatives = Box<dyn Fn() -> CheckReport + Send + Sync>;
+
+/// Models are judged at lower-level solutions of this accuracy.
+const JUDGED_AT: f64 = 1e-2;
 
 /// A refusal of data.
 fn refused(error: DataError) -> Error {
@@ -69,26 +77,23 @@ fn no_quality() -> Quality {
     Box::new(|_| Ok(Vec::new()))
 }
 
-/// Any oracle with states S. Behind `dyn`, the solvers are compiled once for all problems.
-type Any<'a, S> = dyn Oracle<Theta = Vec<f64>, State = S> + 'a;
-
-/// The states of problems that are sums of smooth ones.
-type Terms = Vec<ImplicitState<Vec<f64>>>;
+/// The states of problems that are means of smooth ones.
+pub(crate) type Terms = Vec<ImplicitState<Vec<f64>>>;
 
 /// A problem whose solvers see all samples.
 struct Whole<S> {
-    oracle: Box<Any<'static, S>>,
+    oracle: Box<DynOracle<'static, S>>,
     start: Vec<f64>,
     quality: Quality,
     derivatives: Option<Derivatives>,
 }
 
-impl<S> Made for Whole<S>
+impl<S> ProblemInstance for Whole<S>
 where
-    S: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned,
+    S: State,
 {
     fn check_solver(&self, config: &Solver) -> Result<(), Error> {
-        if METHODS.contains(&config.name.as_str()) {
+        if is_method(&config.name) {
             let found = format!("`{}`, a method on batches", config.name);
             let expected = "one for a problem that is no sum of samples, such as `maid-lbfgs`";
             return Err(Error::invalid("solver", found, expected));
@@ -132,7 +137,7 @@ where
     quality: Quality,
 }
 
-impl<P, U, S, L> Made for Sampled<P, U, S, L>
+impl<P, U, S, L> ProblemInstance for Sampled<P, U, S, L>
 where
     P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
     U: MinibatchUpper<Theta = Vec<f64>, X = Vec<f64>>,
@@ -140,7 +145,7 @@ where
     L: LinearSolver,
 {
     fn check_solver(&self, config: &Solver) -> Result<(), Error> {
-        if !METHODS.contains(&config.name.as_str()) {
+        if !is_method(&config.name) {
             let chosen = chosen::<Terms>(config, &self.start).map(drop);
             return chosen.map_err(|error| with_methods(error, &config.name));
         }
@@ -162,7 +167,7 @@ where
         seed: u64,
         settings: &Settings<Vec<f64>>,
     ) -> Result<Report<Vec<f64>>, Error> {
-        if !METHODS.contains(&config.name.as_str()) {
+        if !is_method(&config.name) {
             let sum = Mean::new(vec![&self.oracle])?;
             return run::<Terms>(&sum, config, &self.start, settings);
         }
@@ -174,8 +179,8 @@ where
             upper_step: config.upper_step,
         };
         let accuracy = Accuracy::new(config.accuracy, config.accuracy)?;
-        let region = around(&self.start, config.half_width)?;
-        let solver = batch_solver(&config.name, batches, accuracy, &region)?;
+        let search_box = around(&self.start, config.half_width)?;
+        let solver = batch_solver(&config.name, batches, accuracy, &search_box)?;
         solver.run(&self.oracle, self.start.clone(), settings)
     }
 
@@ -197,23 +202,26 @@ where
 }
 
 /// The solver that an experiment names.
-fn chosen<'a, S>(config: &Solver, start: &[f64]) -> Result<AnySolver<'a, &'a Any<'a, S>>, Error>
+fn chosen<'a, S>(
+    config: &Solver,
+    start: &[f64],
+) -> Result<AnySolver<'a, &'a DynOracle<'a, S>>, Error>
 where
-    S: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'a,
+    S: State + 'a,
 {
     let accuracy = Accuracy::new(config.accuracy, config.accuracy)?;
-    let region = around(start, config.half_width)?;
-    solver(&config.name, accuracy, &region)
+    let search_box = around(start, config.half_width)?;
+    solver(&config.name, accuracy, &search_box)
 }
 
 fn run<S>(
-    oracle: &Any<'_, S>,
+    oracle: &DynOracle<'_, S>,
     config: &Solver,
     start: &[f64],
     settings: &Settings<Vec<f64>>,
 ) -> Result<Report<Vec<f64>>, Error>
 where
-    S: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned,
+    S: State,
 {
     chosen(config, start)?.run(&oracle, start.to_vec(), settings)
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use super::config::Experiment;
 use super::folder::{Finished, Folder, Outcome, write};
-use super::problem::{Made, make};
-use super::runs::{Clock, Settings};
+use super::problem::ProblemInstance;
 use super::{figures, html};
+use crate::runs::{Clock, Settings};
 
 /// How the runs of an experiment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn run(experiment: &Experiment, out: &Path, say: &mut dyn FnMut(&str)) -> Re
     // Made before the folder is: what cannot be run leaves nothing behind.
     let first = prepared(experiment)?;
     folder.begin(experiment)?;
-    go(experiment, &folder, first, Which::All, say)
+    run_seeds(experiment, &folder, first, Which::All, say)
 }
 
 /// Goes on with the runs of a folder: the seeds that were interrupted or not begun and, where there is a new limit, those that had used
@@ -61,13 +61,16 @@ pub fn resume(out: &Path, limits: Option<Limits>, say: &mut dyn FnMut(&str)) -> 
     experiment.limits = limits.unwrap_or(experiment.limits);
     let first = prepared(&experiment)?;
     folder.keep(&experiment)?;
-    go(&experiment, &folder, first, which, say)
+    run_seeds(&experiment, &folder, first, which, say)
 }
 
 /// The problem of the first seed, where the experiment can be run.
-fn prepared(experiment: &Experiment) -> Result<Box<dyn Made>, Error> {
+fn prepared(experiment: &Experiment) -> Result<Box<dyn ProblemInstance>, Error> {
     experiment.check()?;
-    let problem = make(&experiment.problem, experiment.seeds[0])?;
+    let problem = experiment
+        .problem
+        .settings()
+        .instance(experiment.seeds[0])?;
     problem.check_solver(&experiment.solver)?;
     Ok(problem)
 }
@@ -80,10 +83,10 @@ pub fn verify(experiment: &Experiment) -> Result<(), Error> {
     prepared(experiment).map(drop)
 }
 
-fn go(
+fn run_seeds(
     experiment: &Experiment,
     folder: &Folder,
-    first: Box<dyn Made>,
+    first: Box<dyn ProblemInstance>,
     which: Which,
     say: &mut dyn FnMut(&str),
 ) -> Result<End, Error> {
@@ -92,10 +95,10 @@ fn go(
     for &seed in &experiment.seeds {
         let problem = match first.take() {
             Some(problem) => Ok(problem),
-            None => make(&experiment.problem, seed),
+            None => experiment.problem.settings().instance(seed),
         };
         let ended =
-            problem.and_then(|problem| one(experiment, folder, &*problem, (seed, which), say));
+            problem.and_then(|problem| run_seed(experiment, folder, &*problem, (seed, which), say));
         match ended {
             Ok(Status::Interrupted) => end = Ok(End::Interrupted { seed }),
             Ok(_) => continue,
@@ -110,10 +113,10 @@ fn go(
 }
 
 /// The run of one seed; its status.
-fn one(
+fn run_seed(
     experiment: &Experiment,
     folder: &Folder,
-    problem: &dyn Made,
+    problem: &dyn ProblemInstance,
     (seed, which): (u64, Which),
     say: &mut dyn FnMut(&str),
 ) -> Result<Status, Error> {
@@ -129,8 +132,8 @@ fn one(
             return Err(Error::invalid(argument, found, expected));
         }
         let exhausted = report["status"] == "budget_exhausted" && checkpoint.exists();
-        let goes_on = report["status"] == "interrupted" || (which == Which::Extended && exhausted);
-        if !goes_on {
+        let resumed = report["status"] == "interrupted" || (which == Which::Extended && exhausted);
+        if !resumed {
             say(&format!(
                 "{}, seed {seed}: has ended before",
                 experiment.name
@@ -171,7 +174,10 @@ fn one(
 }
 
 /// `report.json`.
-fn object(report: &Report<Vec<f64>>, problem: &dyn Made) -> Result<Map<String, Value>, Error> {
+fn object(
+    report: &Report<Vec<f64>>,
+    problem: &dyn ProblemInstance,
+) -> Result<Map<String, Value>, Error> {
     let refuse = |e: serde_json::Error| Error::invalid("the report", e, "what JSON can hold");
     let Value::Object(mut object) = serde_json::to_value(report).map_err(refuse)? else {
         return Err(Error::invalid("the report", "no object", "one"));
@@ -271,7 +277,11 @@ fn summary(finished: &Finished) -> String {
 /// Those of the problem.
 pub fn check(experiment: &Experiment) -> Result<CheckReport, Error> {
     experiment.check()?;
-    make(&experiment.problem, experiment.seeds[0])?.check()
+    experiment
+        .problem
+        .settings()
+        .instance(experiment.seeds[0])?
+        .check()
 }
 
 /// Reads the runs of a folder.

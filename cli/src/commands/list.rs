@@ -1,0 +1,64 @@
+//! The command `list`: the registers, name by name.
+
+use clap::ValueEnum;
+use std::fmt::Write as _;
+
+use super::{compare_solvers, stochastic_benchmark};
+use crate::registry::{Entry, methods, problems, solvers};
+
+/// The names and descriptions of the problems that a command knows.
+fn problems_of<P: ValueEnum>() -> Vec<(String, String)> {
+    let values = P::value_variants().iter().filter_map(P::to_possible_value);
+    let text = |value: clap::builder::PossibleValue| {
+        let help = value.get_help().map(ToString::to_string);
+        (value.get_name().to_owned(), help.unwrap_or_default())
+    };
+    values.map(text).collect()
+}
+
+/// The registers as text, a name a line.
+pub(super) fn text() -> String {
+    let own = |entries: &[Entry<()>]| -> Vec<(String, String)> {
+        let pair = |e: &Entry<()>| (e.name.to_owned(), e.about.to_owned());
+        entries.iter().map(pair).collect()
+    };
+    let mut text = String::new();
+    for (title, lines) in [
+        ("Upper-level solvers", own(&solvers::descriptions())),
+        ("Stochastic methods", own(&methods::descriptions())),
+        ("Problems of experiment files", own(problems::PROBLEMS)),
+        (
+            "Problems of compare-solvers",
+            problems_of::<compare_solvers::ProblemName>(),
+        ),
+        (
+            "Problems of stochastic-benchmark",
+            problems_of::<stochastic_benchmark::ProblemName>(),
+        ),
+    ] {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        let _ = writeln!(text, "{gap}{title}:");
+        for (name, about) in lines {
+            let _ = writeln!(text, "  {name:<20} {about}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_one_line_of_description_and_stands_once() {
+        let mut names = Vec::new();
+        for entry in [solvers::descriptions(), methods::descriptions()].concat() {
+            assert!(!entry.about.is_empty() && !entry.about.contains('\n'));
+            names.push(entry.name);
+        }
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+        assert!(text().contains("  maid-lbfgs           MAID along L-BFGS directions"));
+        assert!(text().contains("  tv-sure              Isotropic, learned"));
+    }
+}

@@ -1,0 +1,26 @@
+//! The program `bilevel`: experiments from files, and learned denoising, cleaning and regularisation from the command line.
+//!
+//! ```text
+//! bilevel run experiment.toml       an experiment from a file, all seeds
+//! bilevel list                      solvers, methods and problems by name
+//! bilevel hyper-cleaning --help     a command of its own for each of the larger applications
+//! ```
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`experiment`] | experiments in TOML, their runs, figures and pages |
+//! | [`registry`] | upper-level solvers, stochastic methods and problems, each listed once |
+//! | [`runs`] | runs of solvers of any type |
+//!
+//! The commands stand in modules of their own, which are private: their interface is the command line.
+
+mod commands;
+pub mod experiment;
+mod images;
+mod images_of_classes;
+mod options;
+pub mod registry;
+pub mod runs;
+mod watch;
+
+pub use commands::main;
