@@ -55,7 +55,7 @@ struct Step<S> {
 #[derive(Debug, Clone, Copy)]
 enum Kind<S> {
     /// φ(a), by its slope.
-    Fallback {
+    Function {
         a: u32,
         slope: S,
     },
@@ -75,7 +75,7 @@ enum Kind<S> {
         a: u32,
         b: u32,
     },
-    Mean {
+    Sum {
         x: Span,
     },
     /// W d, with the data from `data` on.

@@ -16,8 +16,8 @@
 //! Differences are taken with several step lengths and the best agreement counts, so neither a badly scaled problem
 //! nor rounding makes a right derivative look wrong.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use std::fmt;
 
 use super::{Linearization, LowerLevel, UpperLevel};

@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
+use super::crc32::crc32;
 use crate::error::{CheckpointError, Error};
 
 /// The format that this build writes and reads.
@@ -33,7 +34,7 @@ pub fn write<T: Serialize>(path: &Path, identity: &str, progress: &T) -> Result<
     let mut file = vec![0; HEADER];
     file = postcard::to_extend(identity, file).map_err(damaged)?;
     file = postcard::to_extend(progress, file).map_err(damaged)?;
-    let checksum = crc32fast::hash(&file[HEADER..]);
+    let checksum = crc32(&file[HEADER..]);
     let length = (file.len() - HEADER) as u64;
     file[..8].copy_from_slice(MAGIC);
     file[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -115,7 +116,7 @@ pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error
             payload.len()
         ))));
     }
-    if crc32fast::hash(payload) != checksum {
+    if crc32(payload) != checksum {
         return Err(fail(CheckpointError::Damaged(
             "its checksum does not match".into(),
         )));

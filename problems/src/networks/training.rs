@@ -30,8 +30,8 @@ pub use settings::Settings;
 use bilevel::autodiff::sheets::gather;
 use bilevel::autodiff::{Dual, Number, Real, Sheet, Sheets};
 use bilevel::{Dynamics, Error};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use std::marker::PhantomData;
 use std::ops::Range;
 

@@ -20,7 +20,7 @@ impl<S: Number> Scalar for Var<S> {
         S::with_tape(|tape| {
             let at = tape.value(self);
             let (a, slope) = (self.index, at.slope(phi));
-            tape.line.push(at.chain(phi), Kind::Fallback { a, slope })
+            tape.line.push(at.chain(phi), Kind::Function { a, slope })
         })
     }
 
@@ -41,7 +41,7 @@ impl<S: Number> Scalar for Var<S> {
             let x = side.span(x);
             let [room, _] = &mut side.rooms;
             let total = S::sum(gathered(&line.values, &side.places, room, x));
-            line.push(total, Kind::Mean { x })
+            line.push(total, Kind::Sum { x })
         })
     }
 

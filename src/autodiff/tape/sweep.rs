@@ -23,7 +23,7 @@ impl<S: Number> Tape<S> {
             let (before, after) = adjoints.split_at_mut(step.out as usize);
             let y = after[0];
             match step.kind {
-                Kind::Fallback { a, slope } => before[a as usize] += y * slope,
+                Kind::Function { a, slope } => before[a as usize] += y * slope,
                 Kind::Add { a, b } => {
                     before[a as usize] += y;
                     before[b as usize] += y;
@@ -41,7 +41,7 @@ impl<S: Number> Tape<S> {
                     before[a as usize] += share;
                     before[b as usize] -= share * values[step.out as usize];
                 }
-                Kind::Mean { x } => spread(before, places, left, x, |x| {
+                Kind::Sum { x } => spread(before, places, left, x, |x| {
                     x.iter_mut().for_each(|x| *x += y);
                 }),
                 Kind::MatData {

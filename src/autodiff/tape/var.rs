@@ -58,7 +58,7 @@ impl<S: Number> Var<S> {
             let value = tape.value(self).times(slope).plus(shift);
             let slope = S::constant(slope);
             let a = self.index;
-            tape.line.push(value, Kind::Fallback { a, slope })
+            tape.line.push(value, Kind::Function { a, slope })
         })
     }
 

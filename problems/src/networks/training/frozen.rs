@@ -4,8 +4,8 @@ use bilevel::Error;
 use bilevel::autodiff::sheets::{gather, value};
 use bilevel::autodiff::{Gradients, Number, Real, Sheet, Sheets};
 use bilevel::problem::minibatch::Batch;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use std::ops::Range;
 
 use super::pass::{Pass, Place, Targets};
