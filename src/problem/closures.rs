@@ -69,7 +69,7 @@
 //! [second rung](super::autodiff) needs no products.
 
 use super::{Curvature, Linearization, LowerLevel, UpperCurvature, UpperLevel};
-use crate::autodiff::gradients::check_entries;
+use crate::autodiff::check_entries;
 use crate::error::Error;
 
 /// g and ∇ₓg as closures: a lower level once its [`products`](Function::products) are there.

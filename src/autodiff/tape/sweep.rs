@@ -1,11 +1,11 @@
-//! The way back over a tape.
+//! The backward sweep over a tape.
 
 use super::{Kind, Line, Mark, Side, Span, Tape, gathered};
 use crate::autodiff::number::{self, Number};
 use crate::autodiff::rows::Rows;
 
 impl<S: Number> Tape<S> {
-    /// Sends the adjoints of everything behind `mark` back to what it came from, the last step first.
+    /// Propagates the adjoints of everything behind `mark` to its arguments, the last step first.
     pub fn sweep(&mut self, mark: Mark) {
         let Line {
             values,
@@ -17,7 +17,7 @@ impl<S: Number> Tape<S> {
             spans,
             slopes,
             data,
-            rooms: [left, right],
+            buffers: [left, right],
         } = &mut self.side;
         for step in steps[mark.steps..].iter().rev() {
             let (before, after) = adjoints.split_at_mut(step.out as usize);
@@ -140,21 +140,21 @@ impl<S: Number> Tape<S> {
     }
 }
 
-/// Lets `f` add to the numbers at a span.
+/// Calls `f` to add to the numbers at a span.
 fn spread<S: Number>(
     to: &mut [S],
     places: &[u32],
-    room: &mut Vec<S>,
+    buffer: &mut Vec<S>,
     span: Span,
     f: impl FnOnce(&mut [S]),
 ) {
     if !span.listed {
         return f(&mut to[span.range()]);
     }
-    room.clear();
-    room.resize(span.len as usize, S::default());
-    f(room);
-    for (&k, &more) in places[span.range()].iter().zip(room.iter()) {
+    buffer.clear();
+    buffer.resize(span.len as usize, S::default());
+    f(buffer);
+    for (&k, &more) in places[span.range()].iter().zip(buffer.iter()) {
         to[k as usize] += more;
     }
 }
