@@ -20,9 +20,9 @@ use bilevel::{
     Trust,
 };
 use bilevel_problems::synthetic::quadratic::Quadratic;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use least_squares::{Data, Lower, Upper};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
 const GAP: f64 = 5e-3;
 /// A run that has computed this many lower gradients is ended.

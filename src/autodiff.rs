@@ -1,18 +1,18 @@
-//! Derivatives from a gradient, or from a loss, that is written once.
+//! Automatic differentiation: levels from one gradient, or from the loss of one sample.
 //!
-//! Three rungs lead to a [`LowerLevel`](crate::LowerLevel), and to an [`UpperLevel`](crate::UpperLevel) with their minibatch forms:
+//! There are three ways to write a [`LowerLevel`](crate::LowerLevel) or an [`UpperLevel`](crate::UpperLevel), minibatch forms included:
 //!
-//! | rung | written by hand | derived | costs |
+//! | interface | written by hand | derived | cost |
 //! |---|---|---|---|
-//! | (a) the traits themselves | everything | nothing | least |
-//! | (b) [`Gradients`] in [`Lower`], [`Upper`] | value, ∇ₓ and ∇θ, over any [`Number`] | A v, Bᵀw and B u, by [`Dual`] numbers, exactly | a product is a gradient in dual numbers |
-//! | (c) [`SampleLoss`] in [`Taped`] | the loss of one sample, over any [`Scalar`] | everything, by a [`Tape`] a thread over real or dual numbers | a gradient is a few times a value |
+//! | the traits themselves | everything | nothing | lowest |
+//! | [`Gradients`] in [`Lower`], [`Upper`] | value, ∇ₓ and ∇θ, over any [`Number`] | A v, Bᵀw and B u, exactly, by [`Dual`] numbers | a product is a gradient in dual numbers |
+//! | [`SampleLoss`] in [`lower`], [`upper`] | the loss of one sample, over any [`Scalar`] | everything, by reverse mode over real or dual numbers, one tape per thread | a gradient costs a few values |
 //!
-//! Every rung rests on the one before it: [`Taped`] implements [`Gradients`], and [`Lower`] a lower level. A solver does not see which one
-//! was taken. Samples of a batch are spread over the threads in a way that does not show in the results.
+//! Each builds on the one before it: [`Taped`] turns a loss into [`Gradients`], and [`Lower`] those into a lower level. Solvers see no
+//! difference. The samples of a batch run in parallel, and the results do not depend on the number of threads.
 //!
 //! ```
-//! use bilevel::autodiff::{Lower, SampleLoss, Scalar, Taped, Upper};
+//! use bilevel::autodiff::{SampleLoss, Scalar, lower, upper};
 //! use bilevel::{Implicit, Maid, Run, Trust};
 //!
 //! /// A line through points, with a penalty on the slope.
@@ -36,36 +36,47 @@
 //!
 //! let train = Line { points: vec![(0.0, 0.2), (1.0, 1.4), (2.0, 1.9), (3.0, 3.6)], penalised: true };
 //! let validation = Line { points: vec![(0.5, 0.6), (1.5, 1.4), (4.0, 3.9)], penalised: false };
-//! let oracle = Implicit::new(Lower::<_>::new(Taped::new(train)), Upper::<_>::new(Taped::new(validation)))
-//!     .with_trust(Trust::Estimated);
+//! let oracle = Implicit::new(lower(train), upper(validation)).with_trust(Trust::Estimated);
 //! let report = Run::new(&oracle, Maid::default()).start(vec![-3.0])?;
 //! println!("{report}");
 //! # assert_eq!(report.status, bilevel::Status::Converged);
 //! # Ok::<(), bilevel::Error>(())
 //! ```
 //!
-//! A gradient that is short beside what it reads, as that of an image, is faster in dual numbers with [values and tangents apart](parts).
+//! A gradient that does little arithmetic per entry, such as that of an image, is faster in dual numbers with values and tangents in separate
+//! arrays: [`Gradients::gradient_apart`].
 //!
-//! A loss that is NaN ends the run with an error that names the sample. Derivatives are those of the code that ran: a branch on
-//! [`Scalar::value`] is differentiated along the side that was taken.
+//! A loss that is NaN ends the run with an error that names the sample. Derivatives are those of the code that ran: of a branch on
+//! [`Scalar::value`], the side taken is differentiated.
 
-pub mod dual;
-pub mod gradients;
-pub mod jet;
-pub mod loss;
-pub mod number;
-pub mod parts;
-pub mod rows;
+mod buffers;
+mod dual;
+mod gradients;
+mod jet;
+mod levels;
+mod loss;
+mod number;
+mod parts;
+mod rows;
+#[doc(hidden)]
 pub mod scalar;
-pub mod sheets;
-pub mod tape;
+mod tape;
+// For the networks of bilevel-problems, which record steps of their own.
+#[doc(hidden)]
+pub mod workspaces;
+
 pub use dual::Dual;
-pub use gradients::{Gradients, Lower, Upper};
+pub use gradients::Gradients;
+pub(crate) use gradients::check_entries;
 pub use jet::Jet;
+pub use levels::{Lower, Upper, lower, upper};
 pub use loss::{SampleLoss, Taped};
 pub use number::{Number, Real};
-pub use parts::{Part, PartMut, Parts};
+pub use parts::{Part, PartMut, Parts, apart};
+#[doc(hidden)]
 pub use rows::Rows;
 pub use scalar::Scalar;
-pub use sheets::{Sheet, Sheets};
+#[doc(hidden)]
 pub use tape::{Mark, Tape, Var};
+#[doc(hidden)]
+pub use workspaces::{Workspace, Workspaces};

@@ -1,6 +1,6 @@
-//! What can go wrong: invalid input, and functions of the user that returned something unusable.
+//! Errors: invalid input, and user functions that return values that are not finite.
 //!
-//! A solver that does not converge is no error; it is a [`Status`](crate::Status) with a sentence of advice.
+//! A solver that does not converge is not an error but a [`Status`](crate::Status) with advice.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,11 @@ pub enum Error {
     /// An argument or a setting has a value outside its range.
     #[error("{argument} is {found}; expected {expected}")]
     InvalidArgument {
-        /// The argument or setting, as the caller knows it.
+        /// The argument or setting, by its public name.
         argument: String,
-        /// The value that was given.
+        /// The given value.
         found: String,
-        /// What would have been accepted.
+        /// The accepted values.
         expected: String,
     },
     /// A function of the user's problem returned NaN or an infinity at a finite point.
@@ -24,17 +24,17 @@ pub enum Error {
         in_brackets(.cause.as_deref())
     )]
     NotFinite {
-        /// The function, in the words of the problem traits.
+        /// The function, named as in the problem traits.
         function: &'static str,
-        /// What makes it so, where the problem can tell: the sample, say.
+        /// The cause, such as a sample, if the problem can tell.
         cause: Option<String>,
     },
-    /// A certificate was asked for, and the problem does not supply a constant that it needs.
+    /// A certified bound needs a constant that the problem does not supply.
     #[error(
         "a certified bound needs {constant}, which the problem does not supply: supply it, or ask for Trust::Estimated"
     )]
     MissingConstant {
-        /// The constant and where it is supplied.
+        /// The constant and the place to supply it.
         constant: &'static str,
     },
     /// A file could not be read or written.
@@ -50,19 +50,19 @@ pub enum Error {
     Checkpoint {
         /// The checkpoint file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: CheckpointError,
     },
     /// A figure could not be drawn.
     #[error("the figure could not be drawn: {reason}")]
     Figure {
-        /// What is missing, or the reason given by the drawing library.
+        /// The missing part, or the reason given by the drawing library.
         reason: String,
     },
-    /// The thread pool could not be built, or the signal handler not be installed.
+    /// The thread pool could not be built, or the signal handler could not be installed.
     #[error("{what} could not be set up: {reason}")]
     Setup {
-        /// What was being set up.
+        /// The object of the setup.
         what: &'static str,
         /// The reason given by the system.
         reason: String,
@@ -126,7 +126,7 @@ impl Error {
         }
     }
 
-    /// The same with `place` before the argument that it names: a file, or a part of one.
+    /// Prefixes the argument's name with `place`, e.g. a file name.
     pub fn within(self, place: &str) -> Self {
         match self {
             Error::InvalidArgument {

@@ -13,67 +13,78 @@
 //! # A first run
 //!
 //! ```
-//! use bilevel::{Implicit, Maid, Run, Status};
-//! use bilevel_problems::synthetic::quadratic::Quadratic;
+//! use bilevel::problem::closures::{lower, upper};
+//! use bilevel::{Curvature, Implicit, Maid, Run, Trust, UpperCurvature};
 //!
-//! let problem = Quadratic::random(50, 4, 100.0, 0); // 50 unknowns, 4 hyperparameters, condition number 100
-//! let oracle = Implicit::new(problem.lower(), problem.upper());
-//! let report = Run::new(&oracle, Maid::default()).tolerance(1e-3).start(vec![0.0; 4])?;
-//! println!("{report}");
-//! assert_eq!(report.status, Status::Converged);
-//!
-//! // The exact hypergradient is known here: it lies within the certified bound.
-//! let exact = problem.gradient(&report.theta);
-//! let error: f64 = report.hypergradient.iter().zip(&exact).map(|(a, b)| (a - b).powi(2)).sum();
-//! assert!(error.sqrt() <= report.error_bound);
+//! // x estimates three values from measurements y and their common prior mean θ, which is fitted to reference values z.
+//! let (y, z) = ([1.0, 2.0, 4.0], [1.5, 2.5, 3.0]);
+//! let half_square = |x: &[f64], at: &dyn Fn(usize) -> f64| (0..3).map(|i| 0.5 * (x[i] - at(i)).powi(2)).sum::<f64>();
+//! let g = lower(vec![0.0; 3], 1, |x, t| half_square(x, &|i| y[i]) + half_square(x, &|_| t[0]),
+//!               |x, t, out| (0..3).for_each(|i| out[i] = 2.0 * x[i] - y[i] - t[0]))
+//!     .products(|_, _, v, out| (0..3).for_each(|i| out[i] = 2.0 * v[i]), // A v
+//!               |_, _, w, out| out[0] = -w.iter().sum::<f64>(),         // Bᵀw
+//!               |_, _, u, out| out.fill(-u[0]))                         // B u
+//!     .with_curvature(|_| Curvature { strong_convexity: Some(2.0), smoothness: Some(2.0), hessian_lipschitz: Some(0.0),
+//!                                     cross_norm: Some(1.7321), cross_lipschitz: Some(0.0) });
+//! let f = upper(|x| half_square(x, &|i| z[i]), |x, out| (0..3).for_each(|i| out[i] = x[i] - z[i]))
+//!     .with_curvature(UpperCurvature { gradient_x_lipschitz: Some(1.0), gradient_theta_lipschitz: Some(0.0), convex: true });
+//! let report = Run::new(&Implicit::new(g, f), Maid::default()).start(vec![0.0])?;
+//! println!("{report}"); // θ = 7/3, the value and the hypergradient with their certified errors
+//! assert_eq!(report.trust, Trust::Certified);
+//! # assert_eq!(report.status, bilevel::Status::Converged);
+//! # assert!((report.theta[0] - 7.0 / 3.0).abs() <= 1e-2, "{report}");
 //! # Ok::<(), bilevel::Error>(())
 //! ```
 //!
-//! For a problem of your own, implement [`LowerLevel`] and [`UpperLevel`] and let [`check_lower`] and [`check_upper`] look for
-//! mistakes in the derivatives before the first run.
+//! With [`autodiff`] you write the loss of one sample instead, and nothing else. For full control, implement [`LowerLevel`] and
+//! [`UpperLevel`]. [`check_lower`] and [`check_upper`] find mistakes in the derivatives before the first run.
 //!
 //! # The map
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | [`vector`] | [`Vector`]: the few operations that θ and x need; `Vec<f64>` and `Vec<f32>` have them |
-//! | [`linear`] | A q = b with A as a product only: CG, MINRES, Neumann series, dense and sparse Cholesky, and the chain of them |
-//! | [`problem`] | [`LowerLevel`], [`UpperLevel`], their constants, the derivative checker, and [`autodiff`](problem::autodiff): gradients or losses that are written once |
-//! | [`lower`] | argminₓ g to a given accuracy, certified: gradient descent, FISTA, Newton-CG, L-BFGS |
-//! | [`hypergradient`] | ∇F by implicit differentiation, and the bound of its error; or through the steps of a training run |
-//! | [`oracle`] | θ and an accuracy in, value and hypergradient out: [`Implicit`], [`Mean`] over samples in parallel, and [`Unrolled`] |
-//! | [`upper`] | what moves θ: [`Maid`], [`Hoag`], [`GradientDescent`]; without gradients [`DerivativeFree`], [`RandomSearch`], [`GridSearch`] |
-//! | [`stochastic`] | methods on minibatches, single-loop: [`Soba`] and its peers, under the same driver |
-//! | [`folds`] | hold-out and cross-validation of any problem |
+//! | [`problem`] | the two levels: [`LowerLevel`], [`UpperLevel`], their constants, [`closures`](problem::closures), minibatches, the derivative checker |
+//! | [`autodiff`] | levels from one gradient, or from the loss of one sample |
+//! | [`lower`] | argminₓ g to a given, certified accuracy: gradient descent, FISTA, Newton-CG, L-BFGS |
+//! | [`linear`] | A q = b by products with A: CG, MINRES, Neumann series; dense and sparse Cholesky; fallbacks |
+//! | [`hypergradient`] | ∇F and the bound of its error: by implicit differentiation, or through the steps of a training run |
+//! | [`oracle`] | from θ and an accuracy to value and hypergradient: [`Implicit`], [`Unrolled`], [`Mean`] over samples, [`Folds`] for cross-validation |
+//! | [`upper`] | methods that move θ: [`Maid`], [`Hoag`], [`GradientDescent`] |
+//! | [`upper::descent`] | their parts: directions, line searches, accuracies, constraints |
+//! | [`upper::searches`] | searches without gradients: [`DerivativeFree`], [`RandomSearch`], [`GridSearch`], and `Tpe` |
+//! | [`stochastic`] | single-loop methods on minibatches: [`Soba`] and its relatives, under the same driver |
 //! | [`run`] | the driver: stopping rules, budgets, observers, trace, report, checkpoints |
 //! | `plot` | convergence figures (feature `plot`) |
 //! | `argmin` | argmin's solvers and its Executor, in both directions (feature `argmin`) |
-//! | `tpe` | the tree-structured Parzen estimator (feature `tpe`) |
-//! | [`status`], [`error`], [`work`], [`parallel`], [`simd`] | how things end, what is refused, what was done, and on which threads and registers |
+//! | [`vector`] | [`Vector`]: the operations on θ and x; `Vec<f64>` and `Vec<f32>` have them |
+//! | [`status`], [`error`], [`work`], [`parallel`] | how solves and runs end, what is refused, what work was done, on how many threads |
 //!
 //! # Features
 //!
 //! | feature | adds | by |
 //! |---|---|---|
-//! | `rayon` (default) | threads; without it everything runs on one, with the same results: for WebAssembly, say | rayon |
+//! | `rayon` (default) | threads; without it everything runs on one, with the same results, e.g. for WebAssembly | rayon |
+//! | `direct` | dense and sparse Cholesky factorisations of A | faer |
 //! | `plot` | convergence figures as SVG | plotters |
-//! | `png` | the same as PNG, without a library or a font of the system | resvg, dejavu |
+//! | `png` | the same as PNG, independent of the libraries and fonts of the system | resvg, dejavu |
 //! | `progress` | a progress bar for the terminal | indicatif |
 //! | `interrupt` | Ctrl-C ends a run cleanly | ctrlc |
 //! | `argmin` | argmin's solvers on our oracles, under its driver or ours, and ours under its Executor | argmin |
 //! | `tpe` | the tree-structured Parzen estimator, Optuna's baseline, on our oracles | tpe |
 //!
-//! `rayon` alone is on by default. Features add and never change what is there.
+//! Only `rayon` is on by default.
 //!
 //! # What holds everywhere
 //!
-//! - A bound is [`Trust::Certified`] only when every constant in it was supplied by the problem; sampled ones make it
+//! - A bound is [`Trust::Certified`] only if the problem supplies every constant in it; sampled constants make it
 //!   [`Trust::Estimated`].
-//! - Not to converge is a [`Status`] with advice, not an error. An [`Error`] is invalid input, or a function of yours that
-//!   returned something that is not finite.
+//! - A run that does not converge ends with a [`Status`] and advice, not with an error. An [`Error`] means invalid input, a file
+//!   that cannot be used, or a function of yours that returned NaN or an infinity.
 //! - The same settings and seed give the same bytes in trace and figures, on any number of threads and after any number of
 //!   interruptions. Kernels do not depend on the width of the SIMD registers either; the platform's `exp` and `ln` and
 //!   the transforms of `bilevel-problems` may.
+//! - There is no `unsafe` code. Outside the module `argmin`, the documented interface names no type of another crate; of traits it
+//!   names serde's, which checkpoints need of a [`Vector`].
 
 #[cfg(feature = "argmin")]
 pub mod argmin;
@@ -88,6 +99,7 @@ pub mod parallel;
 pub mod plot;
 pub mod problem;
 pub mod run;
+#[doc(hidden)]
 pub mod simd;
 pub mod status;
 pub mod stochastic;
@@ -116,7 +128,7 @@ pub use upper::{
 pub use vector::{Element, Vector};
 pub use work::Work;
 
-/// The programs of the book and of the README, compiled and run with the other examples of the documentation.
+/// The programs of the book and the README, compiled and run as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../docs/src/autodiff.md")]
@@ -136,7 +148,7 @@ pub use work::Work;
 #[doc = include_str!("../docs/src/stochastic-methods.md")]
 struct Book;
 
-/// The programs of the chapter on argmin, likewise.
+/// The programs of the chapter on argmin.
 #[cfg(all(doctest, feature = "argmin"))]
 #[doc = include_str!("../docs/src/argmin.md")]
 struct ArgminChapter;

@@ -1,16 +1,16 @@
-//! Linear systems A q = b with a symmetric A known by its products only.
+//! Linear systems A q = b with a symmetric A, given by its products.
 //!
 //! | solver | for | memory (vectors) |
 //! |---|---|---|
 //! | [`Cg`] | positive definite A: the default | 3 |
-//! | [`Minres`] | symmetric A, indefinite or singular too | 6 |
+//! | [`Minres`] | symmetric A, possibly indefinite or singular | 6 |
 //! | [`Neumann`] | a cheap, biased solution in K products | 2 |
-//! | `Cholesky` | small n: the matrix is formed and factored (feature `direct`) | n |
-//! | `SparseCholesky` | sparse A that is given as a matrix: factored (feature `direct`) | that of the factor |
-//! | [`Fallback`] | one after the other until one succeeds | that of its members |
+//! | `Cholesky` | small n: forms the matrix and factors it (feature `direct`) | n |
+//! | `SparseCholesky` | sparse A given as a matrix (feature `direct`) | the factor |
+//! | [`Fallback`] | several solvers in turn until one succeeds | that of its members |
 //!
-//! Every solver takes the tolerance as an absolute bound on the residual norm ‖A q − b‖, starts from the q it is
-//! given, and returns the residual that it attained, computed from its definition and not from a recurrence.
+//! Every solver treats the tolerance as an absolute bound on ‖A q − b‖, starts from the given q, and returns the true residual: computed
+//! from its definition, not from a recurrence.
 
 pub mod cg;
 #[cfg(feature = "direct")]
@@ -44,7 +44,7 @@ pub struct System<'a, V> {
     pub product: Product<'a, V>,
     /// The product out ← M⁻¹·v with a symmetric positive definite M close to A, if there is one.
     pub preconditioner: Option<Product<'a, V>>,
-    /// A itself, if it is sparse and can be given as a matrix.
+    /// A as a matrix, if it is sparse and its entries are available.
     pub sparse: Option<&'a dyn SparseMatrix>,
     /// The right-hand side b.
     pub rhs: &'a V,
@@ -61,18 +61,18 @@ impl<V: Vector> System<'_, V> {
     }
 }
 
-/// What a linear solver attained.
+/// The result of a linear solve, except q itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearReport {
-    /// ‖A q − b‖ of the q that is returned.
+    /// ‖A q − b‖ of the returned q.
     pub residual: f64,
-    /// Products with A, and those that a factorisation takes as long as.
+    /// Products with A. A factorisation counts as the number of products with as many multiplications.
     pub products: u64,
-    /// How it ended.
+    /// How the solve ended.
     pub status: SolveStatus,
-    /// The solver whose q is returned.
+    /// The solver that computed the returned q.
     pub method: &'static str,
-    /// All solvers that were tried, in order; empty unless a [`Fallback`] had to go beyond its first.
+    /// All solvers tried, in order. Empty unless a [`Fallback`] went beyond its first member.
     pub attempts: Vec<Attempt>,
 }
 
@@ -98,7 +98,7 @@ pub trait LinearSolver: Send + Sync {
         scratch: &mut Scratch<V>,
     ) -> LinearReport;
 
-    /// The name and the settings, as a run identifies them.
+    /// Name and settings, as part of the identity of a run.
     fn identity(&self) -> String;
 }
 

@@ -1,19 +1,19 @@
-//! Lower solvers: argminₓ g(x, θ) to a given accuracy, with a certificate where μ is known.
+//! Lower solvers: argminₓ g(x, θ) to a given accuracy, certified if μ is known.
 //!
 //! | solver | for | gradients for a condition number κ | memory (vectors beside x) |
 //! |---|---|---|---|
 //! | [`Fista`] | smooth, strongly convex: the default | O(√κ log 1/ε) | 2 |
-//! | [`GradientDescent`] | the baseline | O(κ log 1/ε) | 1, or 2 where L is not known |
+//! | [`GradientDescent`] | the baseline | O(κ log 1/ε) | 1, or 2 if L is unknown |
 //! | [`Lbfgs`] | cheap gradients, ill-conditioned | superlinear in practice | 2m + 4 |
 //! | [`NewtonCg`] | cheap Hessian products | quadratic near the solution | 7 |
 //!
-//! All stop when ‖∇ₓg(x̃, θ)‖ ≤ μ ε less the rounding error of the gradient, which gives ‖x̃ − x*‖ ≤ ε by strong convexity:
-//! μ‖x̃ − x*‖² ≤ ⟨∇g(x̃) − ∇g(x*), x̃ − x*⟩ ≤ ‖∇g(x̃)‖ ‖x̃ − x*‖. Where μ is not known, they stop at ‖∇ₓg‖ ≤ ε, and no
+//! All stop when ‖∇ₓg(x̃, θ)‖ plus its rounding error is at most μ ε. Strong convexity then gives ‖x̃ − x*‖ ≤ ε:
+//! μ‖x̃ − x*‖² ≤ ⟨∇g(x̃) − ∇g(x*), x̃ − x*⟩ ≤ ‖∇g(x̃)‖ ‖x̃ − x*‖. If μ is unknown, they stop at ‖∇ₓg‖ ≤ ε, and no
 //! distance is certified.
 //!
-//! The argument needs A ⪰ μI on the segment between x̃ and x* only. Where a problem knows such a μ
-//! ([`LowerLevel::local_convexity`]), it counts beside the one of all x, whichever is larger. It is asked for at the first guess, to know
-//! how far there is to go, and at the points that seem near enough; only what it says at x̃ itself is claimed.
+//! The argument needs A ⪰ μI only on the segment between x̃ and x*. If a problem knows such a local modulus
+//! ([`LowerLevel::local_convexity`]), the larger of it and the global one counts. Solvers evaluate it at the first guess, to set a target,
+//! and again near the target; the certificate uses its value at x̃ alone.
 
 pub mod fista;
 pub mod gradient_descent;
@@ -31,27 +31,27 @@ use crate::status::SolveStatus;
 use crate::vector::Scratch;
 use crate::work::Work;
 
-/// What a lower solver attained.
+/// The result of a lower solve, except x̃ itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LowerReport {
-    /// ‖∇ₓg(x̃, θ)‖ of the x̃ that is returned, as computed.
+    /// ‖∇ₓg(x̃, θ)‖ at the returned x̃, as computed.
     pub gradient_norm: f64,
-    /// ε̃ with ‖x̃ − x*‖ ≤ ε̃, rounding included; `None` where μ is not known.
+    /// ε̃ with ‖x̃ − x*‖ ≤ ε̃, rounding included; `None` if μ is unknown.
     pub epsilon: Option<f64>,
-    /// The μ that ε̃ rests on: A ⪰ μI between x̃ and x*, ends included.
+    /// The μ behind ε̃: A ⪰ μI on the closed segment from x̃ to x*.
     pub strong_convexity: Option<f64>,
     /// Iterations.
     pub iterations: u64,
     /// Values, gradients and Hessian products.
     pub work: Work,
-    /// How it ended.
+    /// How the solve ended.
     pub status: SolveStatus,
 }
 
 /// A solver of the lower level.
 pub trait LowerSolver: Send + Sync {
-    /// Improves `x`, whose content on entry is the first guess, until ‖x − x*‖ ≤ ε is certain (or ‖∇ₓg‖ ≤ ε, where μ is not
-    /// known). When that cannot be reached, `x` is the last point, the report is about it, and the status says why.
+    /// Improves `x`, on entry the first guess, until ‖x − x*‖ ≤ ε is certain (or ‖∇ₓg‖ ≤ ε, if μ is unknown). If that fails, `x` is the
+    /// last point, the report describes it, and the status says why.
     fn minimize<P: LowerLevel>(
         &self,
         problem: &P,
@@ -61,39 +61,39 @@ pub trait LowerSolver: Send + Sync {
         scratch: &mut Scratch<P::X>,
     ) -> LowerReport;
 
-    /// The name and the settings, as a run identifies them.
+    /// Name and settings, as part of the identity of a run.
     fn identity(&self) -> String;
 }
 
-/// One lower-level problem at a fixed θ, with the stopping test and the count of work that all solvers share.
+/// One lower-level problem at a fixed θ, with the stopping test and the work counters shared by all solvers.
 pub(crate) struct Task<'a, P: LowerLevel> {
     pub(crate) problem: &'a P,
     pub(crate) theta: &'a P::Theta,
     pub(crate) curvature: Curvature,
     epsilon: f64,
-    /// The gradient norm at which μ of all x proves the distance, were there no rounding.
+    /// The gradient norm at which the global μ proves the distance, without rounding.
     target: f64,
-    /// The one at which the local modulus is expected to prove it; at least the other.
+    /// The gradient norm at which the local modulus should prove it; at least `target`.
     near: f64,
-    /// What the problem has said of the modulus at the point of the last test, until the solver moves on.
-    here: Option<LocalConvexity>,
-    /// How often the problem was asked; `None` when it has no local modulus.
-    looks: Option<u64>,
+    /// The local modulus at the point of the last test, until the solver moves on.
+    local: Option<LocalConvexity>,
+    /// Evaluations of the local modulus; `None` if the problem has none.
+    evaluations: Option<u64>,
     pub(crate) work: Work,
     pub(crate) iterations: u64,
-    /// The smallest gradient norm so far, and the iteration that it was last improved at by a tenth.
+    /// The smallest gradient norm so far, and the iteration of its last improvement by a tenth.
     best: f64,
     best_at: u64,
     max_iterations: u64,
     patience: u64,
 }
 
-/// Iterations without a tenth of progress after which a solve counts as stagnated, beside a multiple of √κ.
+/// A solve has stagnated after this many iterations, plus a multiple of √κ, without an improvement by a tenth.
 const PATIENCE: u64 = 50;
-/// The tests of a solve ask the problem for its local modulus this often at most; then the modulus of all x alone ends it.
-const MOST_LOOKS: u64 = 10;
-/// Where the next look is taken the modulus may be less than it was: the gradient is made this much smaller than it had to be there, so
-/// that the look is seldom in vain.
+/// At most this many local-modulus evaluations per solve; afterwards the global modulus is used.
+const MAX_MODULUS_EVALUATIONS: u64 = 10;
+/// The modulus may be smaller at the next evaluation. The gradient norm is first reduced by this further factor, so that the evaluation
+/// seldom fails to prove the distance.
 const SLACK: f64 = 0.7;
 
 impl<'a, P: LowerLevel> Task<'a, P> {
@@ -112,8 +112,8 @@ impl<'a, P: LowerLevel> Task<'a, P> {
             epsilon,
             target,
             near: target,
-            here: None,
-            looks: Some(0),
+            local: None,
+            evaluations: Some(0),
             work: Work {
                 lower_solves: 1,
                 ..Work::default()
@@ -126,7 +126,7 @@ impl<'a, P: LowerLevel> Task<'a, P> {
         }
     }
 
-    /// Counts a solve as stagnated after some multiple of `scale` iterations without progress.
+    /// A solve then counts as stagnated after a multiple of `scale` iterations without progress.
     pub(crate) fn with_patience(mut self, scale: f64) -> Self {
         self.patience = PATIENCE + (4.0 * scale).min(1e15) as u64;
         self
@@ -143,10 +143,10 @@ impl<'a, P: LowerLevel> Task<'a, P> {
         self.problem.value_and_gradient(x, self.theta, out)
     }
 
-    /// The stopping test at a point x with the given gradient norm: `None` to go on.
+    /// The stopping test at a point x with the given gradient norm; `None` means continue.
     pub(crate) fn stop(&mut self, x: &P::X, gradient_norm: f64) -> Option<SolveStatus> {
         let ended = self.ended(x, gradient_norm);
-        if ended.is_none() && self.here.take().is_some() {
+        if ended.is_none() && self.local.take().is_some() {
             self.near = self.target.max(SLACK * self.near);
         }
         ended
@@ -156,10 +156,10 @@ impl<'a, P: LowerLevel> Task<'a, P> {
         if !gradient_norm.is_finite() {
             return Some(SolveStatus::NotFinite);
         }
-        if self.looks == Some(0) {
-            self.look(x);
+        if self.evaluations == Some(0) {
+            self.evaluate_modulus(x);
         }
-        // The rounding error costs a pass over x; it is asked for only when the test is near.
+        // The rounding error costs a pass over x, so it is computed only near the target.
         if gradient_norm <= self.near {
             let rounding = self.problem.gradient_rounding(x, self.theta, gradient_norm);
             if self.is_proved(x, gradient_norm + rounding) {
@@ -178,35 +178,35 @@ impl<'a, P: LowerLevel> Task<'a, P> {
         (self.iterations >= self.max_iterations).then_some(SolveStatus::IterationLimit)
     }
 
-    /// Asks for the local modulus at x, which says how small the gradient has to be.
-    fn look(&mut self, x: &P::X) {
-        self.here = match self.looks {
+    /// Evaluates the local modulus at x and sets the gradient norm that it requires.
+    fn evaluate_modulus(&mut self, x: &P::X) {
+        self.local = match self.evaluations {
             Some(_) => self.problem.local_convexity(x, self.theta, &mut self.work),
             None => None,
         };
-        self.looks = self.here.and(self.looks).map(|looks| looks + 1);
-        if self.here.is_some() && self.curvature.strong_convexity.is_none() {
-            // Where something can be proved, a gradient below ε alone is no end.
+        self.evaluations = self.local.and(self.evaluations).map(|count| count + 1);
+        if self.local.is_some() && self.curvature.strong_convexity.is_none() {
+            // The distance can be proved, so a gradient norm below ε alone does not end the solve.
             self.target = 0.0;
         }
         self.near = self.target;
-        if let (Some(here), Some(1..=MOST_LOOKS)) = (self.here, self.looks) {
-            self.near = self.target.max(here.gradient_norm_for(self.epsilon));
+        if let (Some(local), Some(1..=MAX_MODULUS_EVALUATIONS)) = (self.local, self.evaluations) {
+            self.near = self.target.max(local.gradient_norm_for(self.epsilon));
         }
     }
 
-    /// Whether ‖x − x*‖ ≤ ε, with ‖∇ₓg(x, θ)‖ at most `attained`.
+    /// Whether ‖∇ₓg(x, θ)‖ ≤ `attained` proves ‖x − x*‖ ≤ ε.
     fn is_proved(&mut self, x: &P::X, attained: f64) -> bool {
         if attained <= self.target {
             return true;
         }
-        if attained <= self.near && self.here.is_none() {
-            self.look(x);
+        if attained <= self.near && self.local.is_none() {
+            self.evaluate_modulus(x);
         }
-        self.here.is_some() && attained <= self.near
+        self.local.is_some() && attained <= self.near
     }
 
-    /// The report on the point x that is returned, the one of the last test unless the solver went on after it.
+    /// The report on the returned x: the point of the last test, or a later one.
     pub(crate) fn report(
         mut self,
         x: &P::X,
@@ -215,10 +215,10 @@ impl<'a, P: LowerLevel> Task<'a, P> {
     ) -> LowerReport {
         let rounding = self.problem.gradient_rounding(x, self.theta, gradient_norm);
         let attained = gradient_norm + rounding;
-        if self.here.is_none() && attained.is_finite() {
-            self.look(x);
+        if self.local.is_none() && attained.is_finite() {
+            self.evaluate_modulus(x);
         }
-        let local = self.here.and_then(|here| here.at(attained));
+        let local = self.local.and_then(|local| local.at(attained));
         let strong_convexity = match (self.curvature.strong_convexity, local) {
             (Some(of_all), Some(local)) => Some(of_all.max(local)),
             (of_all, local) => of_all.or(local),

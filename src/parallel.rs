@@ -1,19 +1,19 @@
-//! Parallelism that is explicit, never nested, and never seen in the results.
+//! Parallelism: explicit, never nested, and without influence on results.
 //!
-//! Work is divided into pieces whose sizes depend on the data alone, and partial results are combined in the order
-//! of the pieces, so a run writes the same bytes on any number of threads. A piece that itself could be divided runs
-//! serially: [`Mean`](crate::Mean) takes one thread a sample, and only a lone large sample divides its rows.
+//! Work is divided into pieces whose sizes depend on the data alone, and partial results are combined in the order of the pieces. So a run
+//! writes the same bytes on any number of threads. Nested parallel work runs serially: [`Mean`](crate::Mean) uses one thread per sample, and
+//! only a single large sample divides its rows.
 //!
-//! The threads are those of rayon's current pool. Without the feature `rayon`, as on a target that has no threads, the
-//! same pieces are worked on one after the other: the same results, to the last bit.
+//! The threads are those of rayon's current pool. Without the feature `rayon`, for targets without threads, the same pieces run in turn, with
+//! the same results to the last bit.
 
 #[cfg(feature = "rayon")]
 mod pool;
 
 use crate::error::Error;
 
-/// The number of threads that work started here may use: one inside a parallel region and without the feature `rayon`,
-/// else the width of the pool.
+/// The number of threads available to work started here: 1 inside a parallel region and without the feature `rayon`, else the size of the
+/// pool.
 pub fn width() -> usize {
     #[cfg(feature = "rayon")]
     let width = pool::width();
@@ -22,11 +22,10 @@ pub fn width() -> usize {
     width
 }
 
-/// Runs `f` on a pool of `threads` threads, which every parallel loop inside it then uses. Without the feature `rayon` it
-/// is called where it stands.
+/// Runs `f` on a pool of `threads` threads, used by all parallel loops inside it. Without the feature `rayon`, it calls `f` directly.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for no threads or more than 1,024, [`Error::Setup`] when the system refuses to start them.
+/// [`Error::InvalidArgument`] for 0 or more than 1,024 threads, [`Error::Setup`] if the system refuses to start them.
 pub fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> Result<R, Error> {
     const MOST: usize = 1024;
     if !(1..=MOST).contains(&threads) {
@@ -41,6 +40,7 @@ pub fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> Re
 }
 
 /// Calls `f(i, &mut items[i])` for every item, in parallel unless already inside a parallel region.
+#[doc(hidden)]
 pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
     #[cfg(feature = "rayon")]
     if width() > 1 && items.len() > 1 {
@@ -49,8 +49,9 @@ pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
     items.iter_mut().enumerate().for_each(|(i, t)| f(i, t));
 }
 
-/// Calls `f(i, piece)` for the pieces of `size` (at least 1) items, of which the last may be shorter; in parallel unless
-/// already inside a parallel region.
+/// Calls `f(i, piece)` for consecutive pieces of `size` items (at least 1; the last piece may be shorter), in parallel unless already inside a
+/// parallel region.
+#[doc(hidden)]
 pub fn for_each_piece<T: Send>(items: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     let size = size.max(1);
     #[cfg(feature = "rayon")]
@@ -61,8 +62,9 @@ pub fn for_each_piece<T: Send>(items: &mut [T], size: usize, f: impl Fn(usize, &
     pieces.for_each(|(i, piece)| f(i, piece));
 }
 
-/// Calls `f(i, piece of a, piece of b)` for the pieces of two slices, each given with the size (at least 1) of its pieces,
-/// as far as both reach; in parallel unless already inside a parallel region.
+/// Calls `f(i, piece of a, piece of b)` for the pieces of two slices, each given with its piece size (at least 1), as far as both reach; in
+/// parallel unless already inside a parallel region.
+#[doc(hidden)]
 pub fn for_each_pair<A: Send, B: Send>(
     (a, size_a): (&mut [A], usize),
     (b, size_b): (&mut [B], usize),

@@ -1,19 +1,19 @@
-//! Convergence plots: one or several runs in one figure, as SVG and, with the feature `png`, as PNG. Numbers of your own are drawn by a [`Chart`], in the same style.
+//! Convergence plots: one or several runs in one figure, as SVG and, with the feature `png`, as PNG. A [`Chart`] draws other numbers in the
+//! same style.
 //!
 //! A [`Figure`] has panels over a common horizontal [`Axis`]:
 //!
 //! | panel | shows | vertical axis |
 //! |---|---|---|
-//! | [`Panel::Value`] | F(θ) and, as a band, its bounds; or F(θ) − F* | logarithmic where positive numbers differ by a factor of 3 |
+//! | [`Panel::Value`] | F(θ) and, as a band, its bounds; or F(θ) − F* | logarithmic if all numbers are positive and differ by a factor above 3 |
 //! | [`Panel::Hypergradient`] | ‖z‖ and its error bound ω | logarithmic |
-//! | [`Panel::Accuracy`] | ε and δ that z was computed with; one line where they are equal | logarithmic |
+//! | [`Panel::Accuracy`] | the ε and δ of z; one line if they are equal | logarithmic |
 //! | [`Panel::Step`] | the accepted steps α | logarithmic |
-//! | [`Panel::Series`] | a quantity of your own, added by [`Figure::series`] | as that of the values |
+//! | [`Panel::Series`] | a quantity added by [`Figure::series`] | as for the values |
 //!
-//! A colour and a mark stand for a run, a dash for a quantity. Colours differ in lightness and are told apart by the colour
-//! blind (Okabe & Ito, <https://jfly.uni-koeln.de/color/>). What an axis cannot show is left out: infinities, NaN, and
-//! numbers ≤ 0 on a logarithmic axis. Bounds do not widen the axis of the values to more than three times their range; what
-//! lies beyond it is cut off. A trace of any length is thinned to what can be told apart, so the file stays small. The same
+//! Colour and mark identify the run, the dash pattern the quantity. Colours differ in lightness and suit colour-blind readers (Okabe & Ito,
+//! <https://jfly.uni-koeln.de/color/>). Axes omit infinities, NaN, and on a logarithmic axis numbers ≤ 0. Bounds widen the axis of the values
+//! to at most three times their range and are clipped beyond it. Long traces are thinned to the resolution, so files stay small. The same
 //! traces give the same bytes.
 //!
 //! ```
@@ -44,6 +44,7 @@ mod legend;
 mod panel;
 #[cfg(feature = "png")]
 mod png;
+#[doc(hidden)]
 pub mod statistics;
 mod style;
 
@@ -84,7 +85,7 @@ impl Axis {
     fn number(self, row: &Iteration) -> f64 {
         match self {
             Axis::Iterations => row.iteration as f64,
-            // Not their sum as integers: a trace from a file may hold any numbers.
+            // Summed as floats, because a trace from a file may hold any numbers.
             Axis::Work => row.work.lower_gradients as f64 + row.work.hessian_products as f64,
         }
     }
@@ -107,7 +108,7 @@ pub enum Panel {
 }
 
 impl Panel {
-    /// The panels of every run, in the order of a figure.
+    /// The panels available for every run, in the order of a figure.
     pub const ALL: [Panel; 4] = [
         Panel::Value,
         Panel::Hypergradient,
@@ -128,7 +129,7 @@ pub struct Figure<'a> {
     series: Vec<Series>,
 }
 
-/// A quantity of the caller's: its name and, for each run, rows of the trace with a number.
+/// A quantity of the caller: its name and, for each run, pairs of a row of the trace and a number.
 #[derive(Debug, Clone)]
 struct Series {
     name: String,
@@ -141,14 +142,14 @@ impl<'a> Figure<'a> {
         Figure::default()
     }
 
-    /// Adds a run with its name in the legend. The first one is drawn on top.
+    /// Adds a run with its name in the legend. The first run is drawn on top.
     pub fn run(mut self, name: impl Into<String>, trace: &'a Trace) -> Self {
         self.runs.push((name.into(), trace));
         self
     }
 
-    /// Adds a quantity of your own, which the solvers do not know: a panel of this name. For each run, in the order of the runs,
-    /// `runs` holds rows of its trace, counted from 0 and in growing order, each with a number; not every row needs one.
+    /// Adds a panel with this name for a quantity of your own. For each run, in order, `runs` holds pairs (row of its trace, number) with rows
+    /// counted from 0 and increasing; rows may be missing.
     pub fn series(mut self, name: impl Into<String>, runs: Vec<Vec<(usize, f64)>>) -> Self {
         let name = name.into();
         self.series.push(Series { name, runs });
@@ -173,7 +174,7 @@ impl<'a> Figure<'a> {
         self
     }
 
-    /// The panels, in this order, two a row.
+    /// The panels, in this order, two per row.
     pub fn panels(mut self, panels: impl IntoIterator<Item = Panel>) -> Self {
         self.panels = Some(panels.into_iter().collect());
         self
@@ -188,8 +189,8 @@ impl<'a> Figure<'a> {
     /// The figure as an SVG document.
     ///
     /// # Errors
-    /// [`Error::Figure`] without a panel or where no run has an iteration; [`Error::InvalidArgument`] for an optimum that
-    /// is not finite, a panel of a series that was not added, or a series of other runs or rows than there are.
+    /// [`Error::Figure`] without a panel or without a run that has an iteration; [`Error::InvalidArgument`] for an optimum that is not finite,
+    /// a panel of a series that was not added, or a series whose runs or rows do not exist.
     pub fn to_svg(&self) -> Result<String, Error> {
         let all = || {
             let series = (0..self.series.len()).map(Panel::Series);

@@ -1,16 +1,18 @@
 //! The driver: one loop for every solver, with stopping rules, budgets, observers, a trace and checkpoints.
 //!
-//! Everything that a run writes, but for wall-clock times, is a function of the code, the settings and the seed: the same
-//! bytes on any number of threads, and after any number of interruptions.
+//! The output of a run, except wall-clock times, is a function of code, settings and seed: the same bytes on any number of threads and after
+//! any number of interruptions.
 
+#[doc(hidden)]
 pub mod checkpoint;
 mod clock;
+pub(crate) mod crc32;
 #[cfg(feature = "interrupt")]
 mod interrupt;
-pub mod limits;
-pub mod observer;
-pub mod report;
-pub mod trace;
+mod limits;
+mod observer;
+mod report;
+mod trace;
 
 #[cfg(feature = "interrupt")]
 pub use interrupt::ctrl_c;
@@ -60,23 +62,23 @@ pub struct Run<'a, O, S> {
     stop: Option<Arc<AtomicBool>>,
 }
 
-/// What a checkpoint holds, beside the identity of the run.
+/// The content of a checkpoint, besides the identity of the run.
 #[derive(Serialize, Deserialize)]
 struct Progress<State> {
     iteration: u64,
     work: Work,
     seconds: f64,
-    /// g + f at the state, by which another problem of the same type is told.
+    /// g + f at the state: a fingerprint that tells problems of the same type apart.
     probe: f64,
     trace: Trace,
     state: State,
 }
 
-/// Relative difference of two probes of the same problem, at most: sums of a user's may depend on the threads.
+/// The largest relative difference of two probes of one problem: sums in user code may depend on the threads.
 const PROBE_TOLERANCE: f64 = 1e-9;
 
 impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
-    /// A run without limits but 1,000 iterations, with the tolerance 1e-3 on ‖z‖ + ω.
+    /// A run of at most 1,000 iterations, with the tolerance 1e-3 on ‖z‖ + ω.
     pub fn new(oracle: &'a O, solver: S) -> Self {
         Run {
             oracle,
@@ -92,7 +94,7 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
         }
     }
 
-    /// The run converges when ‖z‖ + ω ≤ `tolerance`, an absolute bound of ‖∇F(θ)‖.
+    /// The run converges when ‖z‖ + ω ≤ `tolerance`, an absolute bound on ‖∇F(θ)‖.
     pub fn tolerance(mut self, tolerance: f64) -> Self {
         self.tolerance = tolerance;
         self
@@ -110,14 +112,14 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
         self
     }
 
-    /// Adds an observer, which sees every iteration.
+    /// Adds an observer, called after every iteration.
     pub fn observe(mut self, observer: impl Observer + 'a) -> Self {
         self.observers.push(Box::new(observer));
         self
     }
 
-    /// Writes a checkpoint before the first and after every `every`-th iteration. The file is written beside and renamed, so
-    /// it is whole at any moment.
+    /// Writes a checkpoint before the first and after every `every`-th iteration. Each is written to a temporary file and renamed, so the
+    /// file is complete at any moment.
     pub fn checkpoint(mut self, path: impl Into<PathBuf>, every: u64) -> Self {
         self.checkpoint = Some((path.into(), every.max(1)));
         self
@@ -147,17 +149,16 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
         self.go(progress)
     }
 
-    /// Goes on from a checkpoint of the same oracle and solver settings. Limits and tolerance are those of this run, not the
-    /// stored ones.
+    /// Continues from a checkpoint of the same oracle and solver settings, with the limits and the tolerance of this run.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] for a file that is none, damaged, of another version or of another run, and as for
+    /// [`Error::Checkpoint`] for a file that is not a checkpoint, is damaged, or belongs to another version or another run; and those of
     /// [`start`](Run::start).
     pub fn resume(self, path: impl AsRef<Path>) -> Result<Report<O::Theta>, Error> {
         self.check()?;
         let path = path.as_ref();
         let progress: Progress<S::State> = checkpoint::read(path, &self.identity())?;
-        // Another problem of the same type: its functions differ at the point that was saved.
+        // Another problem of the same type has other function values at the saved point.
         let probe = self.solver.probe(self.oracle, &progress.state)?;
         if (probe - progress.probe).abs() > PROBE_TOLERANCE * probe.abs().max(progress.probe.abs())
         {
@@ -172,8 +173,8 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
         self.go(progress)
     }
 
-    /// Evaluates value and hypergradient at θ to the solver's first accuracy, and moves nothing. The status is
-    /// [`Status::Evaluated`], or [`Status::AccuracyFloor`] when the inner solvers could not reach that accuracy.
+    /// Evaluates value and hypergradient at θ to the solver's first accuracy, without a step. The status is [`Status::Evaluated`], or
+    /// [`Status::AccuracyFloor`] if the inner solvers could not reach that accuracy.
     ///
     /// # Errors
     /// As for [`start`](Run::start).
@@ -268,7 +269,7 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
                 .is_some_and(|flag| flag.load(Ordering::Relaxed));
             let budget = self.limits.exceeded(p.iteration, &p.work, seconds());
             if interrupted || budget.is_some() {
-                // What is saved is the state before this last evaluation, so a resumed run goes on as if it had not been made.
+                // Save before this last evaluation, so that a resumed run continues as if it had not happened.
                 p.seconds = seconds();
                 self.save(&mut p)?;
                 let (row, z) = self.solver.evaluate(self.oracle, &mut p.state)?;
@@ -313,14 +314,14 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
         let mut report = self.report(status, theta, z, p.iteration, p.work, seconds(), p.trace);
         report.warnings = warnings;
         for observer in &mut self.observers {
-            // The run is over: there is nobody left to tell.
+            // The run is over; a failure here has no consequence.
             let _ = observer.end(&report.to_string());
         }
         Ok(report)
     }
 }
 
-/// Calls every observer; one that fails is told nothing more, and the report says so.
+/// Calls every observer. One that fails is removed, and the report says so.
 fn observe(
     observers: &mut Vec<Box<dyn Observer + '_>>,
     warnings: &mut Vec<String>,

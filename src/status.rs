@@ -1,4 +1,4 @@
-//! How an inner solve or a whole run ended. An ending is a value with a name and a sentence of advice, never a silence.
+//! Statuses: how an inner solve or a whole run ended, each with a name and a sentence of advice.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -8,22 +8,22 @@ use std::fmt;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SolveStatus {
-    /// The accuracy that was asked for is met.
+    /// The requested accuracy is met.
     Converged,
-    /// The limit of iterations came first.
+    /// The iteration limit was reached first.
     IterationLimit,
-    /// The residual stopped falling: rounding errors of the storage type, or an inexact product.
+    /// The residual stopped decreasing: rounding errors of the storage type, or an inexact product.
     Stagnated,
-    /// The Hessian is not positive definite: a direction p with pᵀAp ≤ 0 was met.
+    /// The Hessian is not positive definite: pᵀAp ≤ 0 for some direction p.
     NegativeCurvature,
-    /// The solver needs the Hessian as a matrix, which the lower level does not give.
+    /// The solver needs the Hessian as a matrix, and the lower level does not provide it.
     NoMatrix,
-    /// A value that is not finite appeared.
+    /// A value was not finite.
     NotFinite,
 }
 
 impl SolveStatus {
-    /// What to do about it.
+    /// Advice on what to do.
     pub fn advice(self) -> &'static str {
         match self {
             SolveStatus::Converged => "the accuracy asked for is met",
@@ -45,7 +45,7 @@ impl SolveStatus {
         }
     }
 
-    /// The worse of two endings, for the report of many solves.
+    /// The worse of two statuses, to summarise many solves.
     pub fn worst(self, other: SolveStatus) -> SolveStatus {
         if other.severity() > self.severity() {
             other
@@ -66,7 +66,7 @@ impl SolveStatus {
     }
 }
 
-/// The budget that was used up first.
+/// The budget exhausted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -109,22 +109,21 @@ impl fmt::Display for Budget {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Status {
-    /// Value and hypergradient were evaluated; no step was asked for.
+    /// Value and hypergradient were evaluated, without a step.
     Evaluated,
-    /// ‖z‖ + ω ≤ tolerance, hence ‖∇F(θ)‖ ≤ tolerance as surely as the trust of the bound.
+    /// ‖z‖ + ω ≤ tolerance, hence ‖∇F(θ)‖ ≤ tolerance with the trust of the bound.
     Converged,
-    /// The inner problems cannot be solved more accurately, and the next step needs it.
+    /// The next step needs more accurate inner solutions than can be computed.
     AccuracyFloor,
-    /// No step along the direction decreases the upper value, however short.
+    /// No step along the direction decreases the upper value.
     Stalled,
-    /// A budget is used up.
+    /// A budget is exhausted.
     BudgetExhausted(Budget),
-    /// The user asked for the end (Ctrl-C, or an observer).
+    /// The user stopped the run, e.g. by Ctrl-C.
     Interrupted,
-    /// The iterates run away, and no shorter step brings them back.
+    /// The iterates diverge, and shorter steps do not help.
     Diverged,
-    /// The search did all that it was set to do: every point of a grid, or steps down to the shortest. No test of
-    /// stationarity was passed.
+    /// The search is complete: every point of a grid, or all steps down to the shortest. It does not test stationarity.
     Completed,
 }
 
@@ -143,7 +142,7 @@ impl Status {
         }
     }
 
-    /// What it means and what to do about it.
+    /// The meaning, and advice on what to do.
     pub fn advice(self) -> String {
         match self {
             Status::Evaluated => {

@@ -1,12 +1,10 @@
-//! [`Vector`]: the few operations that the methods need of θ and of x.
+//! [`Vector`]: the operations on θ and x that the methods need.
 //!
-//! Vectors are storage; scalars are `f64`. Coefficients and results are `f64` whatever the storage, so an image in
-//! `f32` accumulates its inner products in `f64` and no solver has a scalar parameter. `Vec<f64>` and `Vec<f32>` are
-//! built in; as slices they open without copying into nalgebra, faer and ndarray.
+//! Vectors are storage; coefficients and results are `f64` for any storage. So an image in `f32` accumulates its inner products in `f64`,
+//! and no solver has a scalar type parameter. `Vec<f64>` and `Vec<f32>` are built in; nalgebra, faer and ndarray view them without a copy.
 //!
-//! Inner products are summed in a fixed order that depends on the length alone: in 32 lanes within a block, then over
-//! the blocks. No fused multiply-add is used. The result is therefore the same to the last bit on any number of threads
-//! and with any width of SIMD registers.
+//! Inner products are summed in a fixed order that depends on the length alone: in 32 lanes within a block, then over the blocks, without
+//! fused multiply-add. The result is the same to the last bit for any number of threads and any width of SIMD registers.
 
 use serde::{Serialize, de::DeserializeOwned};
 use std::ops::{Add, Div, Mul, Sub};
@@ -16,10 +14,10 @@ use crate::simd::dispatch;
 
 /// An element of a finite-dimensional Euclidean space over `f64`.
 ///
-/// Nine operations, and three that follow from them; all vectors given to one call have the same length. Implement it for storage of your own (on a
-/// GPU, on many hosts) and every solver runs on it.
+/// All vectors of one call have the same length. Implement the trait for your own storage (on a GPU, on many hosts), and every solver runs on
+/// it.
 pub trait Vector: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
-    /// Half the distance from 1 to the next number of the storage type: the relative error of one rounding.
+    /// The unit roundoff of the storage type: the largest relative error of one rounding.
     const UNIT_ROUNDOFF: f64;
     /// The number of entries.
     fn len(&self) -> usize;
@@ -27,7 +25,7 @@ pub trait Vector: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     fn zeros_like(&self) -> Self;
     /// self ← x, without allocation.
     fn copy_from(&mut self, x: &Self);
-    /// self ← a·x + b·self, in one pass. With `b = 0` the old content is not read, be it NaN.
+    /// self ← a·x + b·self, in one pass. With `b = 0` the old content is ignored, even NaN.
     fn axpby(&mut self, a: f64, x: &Self, b: f64);
     /// ⟨self, x⟩, accumulated in `f64`.
     fn dot(&self, x: &Self) -> f64;
@@ -54,7 +52,7 @@ pub trait Vector: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     fn is_finite(&self) -> bool;
 }
 
-/// `f64` or `f32`: the entries of the built-in vectors and of the kernels of the shipped problems.
+/// `f64` or `f32`: the entries of the built-in vectors and of the kernels.
 pub trait Element:
     Copy
     + Send
@@ -69,9 +67,9 @@ pub trait Element:
     + DeserializeOwned
     + 'static
 {
-    /// The relative error of one rounding.
+    /// The largest relative error of one rounding.
     const UNIT_ROUNDOFF: f64;
-    /// The name of the type, as in `f64`.
+    /// The name of the type, such as `f64`.
     const NAME: &'static str;
     /// The square root.
     fn sqrt(self) -> Self;
@@ -79,7 +77,7 @@ pub trait Element:
     fn abs(self) -> Self;
     /// The nearest element.
     fn from_f64(value: f64) -> Self;
-    /// The same number.
+    /// This number as `f64`.
     fn to_f64(self) -> f64;
 }
 
@@ -125,13 +123,13 @@ impl Element for f32 {
     }
 }
 
-/// Independent sums kept in an inner product, so that the additions of neighbouring entries overlap in time.
+/// Independent partial sums of an inner product, so that additions overlap.
 const LANES: usize = 32;
-/// Blocks that a long vector is divided into; their partial sums fit on the stack.
+/// Blocks of a long vector; their partial sums fit on the stack.
 const BLOCKS: usize = 64;
-/// From this length on a vector operation is worth dividing between threads: it takes about 20 µs, handing work over a few.
+/// From this length on, about 20 µs of work, a vector operation runs in parallel; starting a thread's share takes a few µs.
 const PARALLEL_FROM: usize = 1 << 16;
-/// Entries that a thread takes at a time, at least.
+/// The fewest entries of one thread's share.
 const PARALLEL_SHARE: usize = 1 << 14;
 
 /// The length of a block of a vector of length `len`: a function of the length alone.
@@ -275,9 +273,7 @@ fn axpby_slice<E: Element>(a: E, x: &[E], b: E, y: &mut [E]) {
     }
 }
 
-/// Vectors that are lent out and taken back, so that a loop allocates nothing after its first pass.
-///
-/// A vector that is taken has unspecified content.
+/// A pool of vectors, so that a loop allocates only in its first pass.
 #[derive(Debug)]
 pub struct Scratch<V> {
     free: Vec<V>,
@@ -290,7 +286,7 @@ impl<V> Default for Scratch<V> {
 }
 
 impl<V: Vector> Scratch<V> {
-    /// A vector of the length of `like`, of unspecified content.
+    /// A vector as long as `like`, with unspecified content.
     pub fn take(&mut self, like: &V) -> V {
         while let Some(v) = self.free.pop() {
             if v.len() == like.len() {
@@ -300,7 +296,7 @@ impl<V: Vector> Scratch<V> {
         like.zeros_like()
     }
 
-    /// Takes a vector back.
+    /// Returns a vector to the pool.
     pub fn put(&mut self, v: V) {
         self.free.push(v);
     }

@@ -1,21 +1,21 @@
-//! Work, counted by kind. Counts are what methods are compared by; seconds depend on the machine.
+//! Work, counted by kind. Methods are compared by counts, because seconds depend on the machine.
 
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
-/// How often each kind of oracle was called, summed over the samples of a [`Mean`](crate::Mean).
+/// Calls of each kind, summed over the samples of a [`Mean`](crate::Mean).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// Lower-level problems solved.
     pub lower_solves: u64,
-    /// Values of g (a value that comes with a gradient in one pass counts as both).
+    /// Values of g. One pass that gives value and gradient counts as both.
     pub lower_values: u64,
     /// Gradients ∇ₓg.
     pub lower_gradients: u64,
     /// Linear systems solved.
     pub linear_solves: u64,
-    /// Products with the Hessian A. Where a problem forms A as a matrix, for its local modulus or to precondition, that counts as the
-    /// number of products with as many multiplications.
+    /// Products with the Hessian A. Forming A as a matrix, for a local modulus or a preconditioner, counts as the number of products with as
+    /// many multiplications.
     pub hessian_products: u64,
     /// Products with the mixed derivative B or Bᵀ.
     pub cross_products: u64,
@@ -23,10 +23,9 @@ pub struct Work {
     pub upper_values: u64,
     /// Gradients of f.
     pub upper_gradients: u64,
-    /// Samples that gradients and products of batches of the lower level went over, once for each of them. Only methods on batches count
-    /// them: for the others it is the number of samples times that of the calls.
+    /// Samples visited by batched lower-level gradients and products. Methods that use the whole level do not count them.
     pub lower_samples: u64,
-    /// The same of the upper level.
+    /// Samples visited by batched upper-level values and gradients.
     pub upper_samples: u64,
 }
 
@@ -61,7 +60,7 @@ impl Work {
         ]
     }
 
-    /// The work of these counts, in the order of [`KINDS`](Work::KINDS).
+    /// Work from its counts, in the order of [`KINDS`](Work::KINDS).
     pub(crate) fn of_counts(counts: [u64; 10]) -> Self {
         let [
             lower_solves,
@@ -89,18 +88,18 @@ impl Work {
         }
     }
 
-    /// Lower gradients plus Hessian products: the axis that papers call lower-plus-linear iterations.
+    /// Lower gradients plus Hessian products, called lower-plus-linear iterations in papers.
     pub fn iterations(&self) -> u64 {
-        // Of a trace from a file, which may hold any numbers.
+        // Saturating, because a trace from a file may hold any numbers.
         self.lower_gradients.saturating_add(self.hessian_products)
     }
 
-    /// Gradients and products of both levels: the axis on which methods on batches are compared.
+    /// Gradients and products of both levels, by which methods on batches are compared.
     pub fn calls(&self) -> u64 {
         self.iterations() + self.cross_products + self.upper_gradients
     }
 
-    /// Samples of both levels that gradients and products of batches went over.
+    /// Samples of both levels visited by methods on batches.
     pub fn samples(&self) -> u64 {
         self.lower_samples + self.upper_samples
     }

@@ -11,10 +11,10 @@
 #![allow(clippy::panic)] // a bench that cannot be set up ends with the reason
 
 use bilevel::{Curvature, Error, Linearization, LowerLevel, UpperCurvature, UpperLevel, Vector};
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use faer::linalg::solvers::{Solve, SolveLstsq};
 use faer::{Col, Mat, Side};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::sync::Arc;
 
 const ROWS: usize = 1000;

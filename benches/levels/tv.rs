@@ -1,7 +1,7 @@
 //! TV denoising, from gradients and from a loss; tested by `problems/tests/imaging/derivatives/tv.rs`.
 
 use bilevel::autodiff::{
-    Gradients, Number, Part, PartMut, Parts, Real, SampleLoss, Scalar, parts, sheets,
+    Gradients, Number, Part, PartMut, Parts, Real, SampleLoss, Scalar, apart, workspaces,
 };
 use bilevel::problem::minibatch::Batch;
 use bilevel::simd::dispatch;
@@ -120,12 +120,12 @@ impl<E: Real> Gradients for Tv<E> {
 
     fn value<S: Number>(&self, _batch: Batch<'_>, x: &[S], theta: &[S]) -> S {
         let bands = SampleLoss::samples(self);
-        let sum = sheets::sum(bands, |band| self.loss(x, theta, band));
+        let sum = workspaces::sum(bands, |band| self.loss(x, theta, band));
         sum.times(1.0 / bands as f64)
     }
 
     fn gradient<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
-        parts::apart(x, out, |x, out| {
+        apart(x, out, |x, out| {
             self.gradient_apart(batch, x, theta, out);
         });
     }

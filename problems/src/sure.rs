@@ -34,8 +34,8 @@ pub use perturbed_pair::{Pair, PerturbedPair};
 use bilevel::{
     Element, Error, Implicit, LowerLevel, Mean, Trust, UpperCurvature, UpperLevel, Vector,
 };
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use std::borrow::Cow;
 

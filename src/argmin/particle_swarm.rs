@@ -2,8 +2,8 @@
 
 use ::argmin::core::{CostFunction, PopulationState, Problem, Solver as ArgminSolver, State};
 use ::argmin::solver::particleswarm::{self, Particle};
-use rand_chacha_for_argmin::ChaCha8Rng;
-use rand_chacha_for_argmin::rand_core::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use super::objective::Objective;

@@ -4,12 +4,12 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use super::jet::{self, Jet};
 use super::number::{self, Number, Real};
-use super::rows::Room;
+use super::rows::RowBuffers;
 use super::scalar::Scalar;
 use super::tape::Tape;
 use crate::vector::Element;
 
-/// x + ẋε with ε² = 0: a formula in it gives its derivative along ẋ beside its value.
+/// A dual number x + ẋε with ε² = 0: a formula evaluated in it gives its value and its derivative along ẋ.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Dual<E> {
     /// The value x.
@@ -110,7 +110,7 @@ impl<E: Real> Scalar for Dual<E> {
     fn times(self, c: f64) -> Self {
         self.times_real(E::constant(c))
     }
-    /// In the type itself: a loop over it is vectorised.
+    /// In the type itself, so that loops over it are vectorised.
     #[inline(always)]
     fn sqrt(self) -> Self {
         let root = Element::sqrt(self.re);
@@ -170,8 +170,8 @@ impl<E: Real> Number for Dual<E> {
     fn as_reals_mut(_x: &mut [Self]) -> Option<&mut [E]> {
         None
     }
-    fn with_room<R>(f: impl FnOnce(&mut Room<Self>) -> R) -> R {
-        E::with_dual_room(f)
+    fn with_buffers<R>(f: impl FnOnce(&mut RowBuffers<Self>) -> R) -> R {
+        E::with_dual_buffers(f)
     }
     fn with_tape<R>(f: impl FnOnce(&mut Tape<Self>) -> R) -> R {
         E::with_dual_tape(f)

@@ -1,14 +1,17 @@
-//! [`Jet`]: a value with its gradient and its Hessian in a few numbers, which a formula along slices is written in.
+//! [`Jet`]: a value with its gradient and Hessian in a few variables, the scalar of formulas along slices.
 
 use std::array::from_fn;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use super::number::{self, Number, Real, misfit};
+use super::number::{Real, misfit};
 use super::scalar::Scalar;
-use crate::simd::dispatch;
 use crate::vector::Element;
 
-/// A value, its gradient and its Hessian in K numbers, all of type E.
+mod sums;
+
+pub(super) use sums::{common_len, copy, lane_sum, sum_each, sum_of_numbers};
+
+/// A value with its gradient and its Hessian in K variables: the scalar of formulas in [`Scalar::sum_each`].
 #[derive(Debug, Clone, Copy)]
 pub struct Jet<const K: usize, E = f64> {
     value: E,
@@ -17,7 +20,7 @@ pub struct Jet<const K: usize, E = f64> {
 }
 
 impl<const K: usize, E: Real> Jet<K, E> {
-    /// The k-th of the numbers.
+    /// The k-th variable.
     #[inline(always)]
     fn variable(value: E, k: usize) -> Self {
         let mut jet = Jet::still(value);
@@ -25,7 +28,7 @@ impl<const K: usize, E: Real> Jet<K, E> {
         jet
     }
 
-    /// A number that depends on none.
+    /// A constant.
     #[inline(always)]
     fn still(value: E) -> Self {
         Jet {
@@ -62,7 +65,7 @@ impl<const K: usize, E: Real> Jet<K, E> {
         jet
     }
 
-    /// A function of two jets, by its value, its slopes a and b, and what a term of the Hessian gets beside those by the slopes.
+    /// A function of two jets, from its value, its slopes a and b, and the second-order terms `curve` of its Hessian.
     #[inline(always)]
     fn of_two(
         self,
@@ -184,13 +187,13 @@ impl<const K: usize, E: Real> Scalar for Jet<K, E> {
     fn times(self, c: f64) -> Self {
         self.scaled(E::constant(c))
     }
-    /// A slope for each number, where the product rule takes two.
+    /// One slope per variable, where the product rule takes two.
     #[inline(always)]
     fn squared(self) -> Self {
         let x = self.value;
         self.through([x * x, x + x, E::constant(2.0)])
     }
-    /// In the type itself: a loop over it is vectorised.
+    /// In the type itself, so that loops over it are vectorised.
     #[inline(always)]
     fn sqrt(self) -> Self {
         let root = Element::sqrt(self.value);
@@ -219,11 +222,11 @@ impl<const K: usize, E: Real> Scalar for Jet<K, E> {
         };
         let mut total = Jet::constant(0.0);
         for i in 0..n {
-            let at = x.map(|x| entry(x, i));
+            let at = x.map(|x| sums::entry(x, i));
             let jets = from_fn(|m| Jet::variable(at[m].value, m));
             // Rounded to the type, as in a sum of numbers.
-            let inner = phi(jets, data.map(|d| E::from_f64(entry(d, i)).to_f64()));
-            // Its Taylor polynomial, of which derivatives up to the second are right.
+            let inner = phi(jets, data.map(|d| E::from_f64(sums::entry(d, i)).to_f64()));
+            // Its Taylor polynomial, exact in the first two derivatives.
             let steps = at.map(|x| x - Jet::still(x.value));
             total += Jet::still(inner.value);
             for m in 0..N {
@@ -247,155 +250,4 @@ fn rows<S: Scalar, D: Copy>(w: &[S], x: &[D], out: &mut [S], times: impl Fn(S, D
             *out += times(w, x);
         }
     }
-}
-
-/// How far slices of these lengths go, of which those of one entry count for every i; `None` where they do not fit.
-pub(super) fn common_len<const K: usize, const M: usize>(
-    lens: [usize; K],
-    of_data: [usize; M],
-) -> Option<usize> {
-    let mut long = lens.into_iter().chain(of_data).filter(|&len| len != 1);
-    let len = long.next().unwrap_or(1);
-    long.all(|other| other == len).then_some(len)
-}
-
-/// The i-th entry, or the only one.
-fn entry<T: Copy>(x: &[T], i: usize) -> T {
-    if x.len() == 1 { x[0] } else { x[i] }
-}
-
-/// block ← the entries from `start` on, or the only one throughout.
-pub(super) fn copy<T: Copy>(x: &[T], start: usize, block: &mut [T]) {
-    match x {
-        &[one] => block.fill(one),
-        _ => block.copy_from_slice(&x[start..start + block.len()]),
-    }
-}
-
-/// Σᵢ φ(x₀ᵢ, x₁ᵢ, …) of numbers.
-pub(super) fn sum_of_numbers<S: Number, const K: usize, const M: usize>(
-    x: [&[S]; K],
-    data: [&[f64]; M],
-    phi: impl Fn([Jet<K, S::Real>; K], [f64; M]) -> Jet<K, S::Real>,
-) -> S {
-    let Some(n) = common_len(x.map(<[S]>::len), data.map(<[f64]>::len)) else {
-        return S::constant(f64::NAN);
-    };
-    let fetch = |k: usize, start: usize, numbers: &mut [S]| copy(x[k], start, numbers);
-    sum_each(n, fetch, data, phi, |_, _, _| {})
-}
-
-/// Σᵢ φ(x₀ᵢ, x₁ᵢ, …) of n terms, block by block: by `fetch(k, start, to)` the entries of the k-th slice from `start` on go `to` a block, and
-/// `keep(k, start, slopes)` is given the derivatives of the terms in them.
-pub(super) fn sum_each<S: Number, const K: usize, const M: usize>(
-    n: usize,
-    fetch: impl FnMut(usize, usize, &mut [S]),
-    data: [&[f64]; M],
-    phi: impl Fn([Jet<K, S::Real>; K], [f64; M]) -> Jet<K, S::Real>,
-    keep: impl FnMut(usize, usize, &[S]),
-) -> S {
-    // What is known of a block stays in the first-level cache where the formula is of a few numbers, and a short sum does not pay for the room of
-    // a long one.
-    match (n, size_of::<S>()) {
-        (..=16, _) => blocks::<S, K, M, 16>(n, fetch, data, phi, keep),
-        (_, ..=8) => blocks::<S, K, M, 256>(n, fetch, data, phi, keep),
-        _ => blocks::<S, K, M, 128>(n, fetch, data, phi, keep),
-    }
-}
-
-/// The same with blocks of this many entries.
-fn blocks<S: Number, const K: usize, const M: usize, const BLOCK: usize>(
-    n: usize,
-    mut fetch: impl FnMut(usize, usize, &mut [S]),
-    data: [&[f64]; M],
-    phi: impl Fn([Jet<K, S::Real>; K], [f64; M]) -> Jet<K, S::Real>,
-    mut keep: impl FnMut(usize, usize, &[S]),
-) -> S {
-    let mut points = [[S::default(); BLOCK]; K];
-    // In the type itself, so that registers are filled with it.
-    let mut constants = [[S::Real::default(); BLOCK]; M];
-    let mut terms = [S::default(); BLOCK];
-    let mut derivatives = [[S::default(); BLOCK]; K];
-    let mut total = S::default();
-    for start in (0..n).step_by(BLOCK) {
-        let len = (n - start).min(BLOCK);
-        for (k, points) in points.iter_mut().enumerate() {
-            fetch(k, start, &mut points[..len]);
-        }
-        for (constants, data) in constants.iter_mut().zip(data) {
-            match data {
-                &[one] => constants[..len].fill(S::Real::from_f64(one)),
-                _ => number::convert(&data[start..], &mut constants[..len]),
-            }
-        }
-        dispatch(
-            #[inline(always)]
-            || {
-                // Within the arrays, for the compiler too: with a check in the loop the last numbers would be done one by one.
-                for i in 0..len.min(BLOCK) {
-                    let at: [S; K] = from_fn(
-                        #[inline(always)]
-                        |k| points[k][i],
-                    );
-                    let jets = from_fn(
-                        #[inline(always)]
-                        |k| Jet::variable(at[k].real_part(), k),
-                    );
-                    let constants = from_fn(
-                        #[inline(always)]
-                        |m| constants[m][i].to_f64(),
-                    );
-                    let jet = phi(jets, constants);
-                    terms[i] = along(jet.value, jet.gradient, at);
-                    for (k, of_slice) in derivatives.iter_mut().enumerate() {
-                        of_slice[i] = along(jet.gradient[k], jet.hessian[k], at);
-                    }
-                }
-            },
-        );
-        for (k, derivatives) in derivatives.iter().enumerate() {
-            keep(k, start, &derivatives[..len]);
-        }
-        total += lane_sum(&terms[..len]);
-    }
-    total
-}
-
-/// A value with the tangent that a gradient gives it.
-#[inline(always)]
-fn along<S: Number, const K: usize>(value: S::Real, gradient: [S::Real; K], at: [S; K]) -> S {
-    let mut tangent = S::Real::default();
-    for k in 0..K {
-        tangent += gradient[k] * at[k].tangent();
-    }
-    S::with_tangent(value, tangent)
-}
-
-/// The sum of the entries, in lanes.
-pub(super) fn lane_sum<S: Number>(x: &[S]) -> S {
-    const LANES: usize = 16;
-    let (head, tail) = x.as_chunks::<LANES>();
-    let mut lanes = dispatch(
-        #[inline(always)]
-        || {
-            let mut lanes = [S::default(); LANES];
-            for chunk in head {
-                for k in 0..LANES {
-                    lanes[k] += chunk[k];
-                }
-            }
-            lanes
-        },
-    );
-    for (lane, &x) in lanes.iter_mut().zip(tail) {
-        *lane += x;
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for k in 0..width {
-            lanes[k] += lanes[k + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
 }

@@ -1,66 +1,65 @@
-//! The third rung: the loss of one sample is written once, and everything is derived.
+//! [`SampleLoss`]: the loss of one sample, from which everything else is derived.
 
 use super::gradients::{Gradients, check_entries};
 use super::number::Number;
 use super::scalar::Scalar;
-use super::sheets::{self, Sheet, Sheets};
+use super::workspaces::{self, Workspace, Workspaces};
 use crate::error::Error;
 use crate::problem::minibatch::Batch;
 use crate::problem::{Curvature, UpperCurvature};
 
-/// A level that is a mean over samples, with the loss of one of them written over any [`Scalar`].
+/// A level that is a mean over samples, given by the loss of one sample over any [`Scalar`].
 ///
 /// ```text
 /// g(x, θ) = (1/n) Σᵢ ℓᵢ(x, θ) + r(x, θ)
 /// ```
 ///
-/// [`Taped`] gives its gradients, from a tape a thread.
+/// [`lower`](super::lower) and [`upper`](super::upper) turn it into a level, with gradients from one tape per thread.
 pub trait SampleLoss: Send + Sync {
     /// The length of x.
     fn parameters(&self) -> usize;
     /// The length of θ.
     fn hyperparameters(&self) -> usize;
-    /// n, at least 1: the mean over none is NaN.
+    /// n, at least 1.
     fn samples(&self) -> usize;
-    /// ℓᵢ(x, θ), of sample i.
+    /// ℓᵢ(x, θ), the loss of sample i.
     fn loss<S: Scalar>(&self, x: &[S], theta: &[S], sample: usize) -> S;
-    /// r(x, θ): what does not depend on a sample. The default is 0.
+    /// r(x, θ), the term that depends on no sample. The default is 0.
     fn penalty<S: Scalar>(&self, x: &[S], theta: &[S]) -> S {
         let _ = (x, theta);
         S::constant(0.0)
     }
-    /// The first guess of x*. The default is 0, where the hidden layers of a model all do the same: there, give another one.
+    /// The first guess of x*. The default is 0; a model with hidden layers needs another one, because at 0 all its hidden units are alike.
     fn start(&self) -> Vec<f64> {
         vec![0.0; self.parameters()]
     }
-    /// Refuses a θ outside the domain. The default wants its length, and finite numbers.
+    /// Refuses a θ outside the domain. The default requires the right length and finite entries.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`].
     fn check(&self, theta: &[f64]) -> Result<(), Error> {
         check_entries(theta, self.hyperparameters())
     }
-    /// The constants that are known of it as a lower level; none by default.
+    /// Known constants as a lower level. The default is none.
     fn curvature(&self, theta: &[f64]) -> Curvature {
         let _ = theta;
         Curvature::default()
     }
-    /// The constants that are known of it as an upper level; none by default.
+    /// Known constants as an upper level. The default is none.
     fn upper_curvature(&self, theta: &[f64]) -> UpperCurvature {
         let _ = theta;
         UpperCurvature::default()
     }
-    /// What tells this level, data included, from another one when a checkpoint is resumed.
+    /// Identifies this level, data included; resuming a checkpoint of another one is refused.
     fn identity(&self) -> String {
         std::any::type_name::<Self>().to_owned()
     }
 }
 
-/// The [`Gradients`] of a [`SampleLoss`], by reverse mode on [`Sheets`]: the samples of a batch in parallel, with the same bits on any number
-/// of threads.
+/// The [`Gradients`] of a [`SampleLoss`] by reverse mode: the samples of a batch in parallel, with the same bits on any number of threads.
 pub struct Taped<L> {
     loss: L,
-    sheets: Sheets,
+    workspaces: Workspaces,
 }
 
 impl<L: SampleLoss> Taped<L> {
@@ -68,7 +67,7 @@ impl<L: SampleLoss> Taped<L> {
     pub fn new(loss: L) -> Self {
         Taped {
             loss,
-            sheets: Sheets::default(),
+            workspaces: Workspaces::default(),
         }
     }
 
@@ -77,22 +76,22 @@ impl<L: SampleLoss> Taped<L> {
         &self.loss
     }
 
-    /// Calls `read` with sheets on which the batch was recorded and swept.
+    /// Records and sweeps the batch, then calls `read` with the workspaces.
     fn swept<S: Number, R>(
         &self,
         batch: Batch<'_>,
         x: &[S],
         theta: &[S],
-        read: impl FnOnce(&[Sheet<S>]) -> R,
+        read: impl FnOnce(&[Workspace<S>]) -> R,
     ) -> R {
         let weight = 1.0 / batch.len() as f64;
-        let record = |sheet: &mut Sheet<S>, k: usize| {
+        let record = |workspace: &mut Workspace<S>, k: usize| {
             if k == 0 {
-                sheet.add(1.0, |x, theta| self.loss.penalty(x, theta));
+                workspace.add(1.0, |x, theta| self.loss.penalty(x, theta));
             }
-            sheet.add(weight, |x, theta| self.loss.loss(x, theta, batch.get(k)));
+            workspace.add(weight, |x, theta| self.loss.loss(x, theta, batch.get(k)));
         };
-        self.sheets.each(batch.len(), x, theta, record, read)
+        self.workspaces.each(batch.len(), x, theta, record, read)
     }
 }
 
@@ -121,16 +120,16 @@ impl<L: SampleLoss> Gradients for Taped<L> {
     }
 
     fn value<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S]) -> S {
-        let sum = sheets::sum(batch.len(), |k| self.loss.loss(x, theta, batch.get(k)));
+        let sum = workspaces::sum(batch.len(), |k| self.loss.loss(x, theta, batch.get(k)));
         sum.times(1.0 / batch.len() as f64) + self.loss.penalty(x, theta)
     }
 
     fn gradient<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
-        self.swept(batch, x, theta, |all| sheets::gather(all, 0, out));
+        self.swept(batch, x, theta, |all| workspaces::gather(all, 0, out));
     }
 
     fn gradient_theta<S: Number>(&self, batch: Batch<'_>, x: &[S], theta: &[S], out: &mut [S]) {
-        self.swept(batch, x, theta, |all| sheets::gather(all, 1, out));
+        self.swept(batch, x, theta, |all| workspaces::gather(all, 1, out));
     }
 
     fn gradients<S: Number>(
@@ -142,9 +141,9 @@ impl<L: SampleLoss> Gradients for Taped<L> {
         by_theta: &mut [S],
     ) -> S {
         self.swept(batch, x, theta, |all| {
-            sheets::gather(all, 0, by_x);
-            sheets::gather(all, 1, by_theta);
-            sheets::value(all)
+            workspaces::gather(all, 0, by_x);
+            workspaces::gather(all, 1, by_theta);
+            workspaces::value(all)
         })
     }
 
@@ -165,14 +164,14 @@ impl<L: SampleLoss> Gradients for Taped<L> {
         if let Some((i, loss)) = losses.enumerate().find(|(_, loss)| !loss.is_finite()) {
             return Some(format!("the loss of sample {i} is {loss}"));
         }
-        let mut sheet = Sheet::default();
+        let mut workspace = Workspace::default();
         let mut finite = |sample: Option<usize>| {
-            sheet.open(x, theta);
-            sheet.add(1.0, |x, theta| match sample {
+            workspace.open(x, theta);
+            workspace.add(1.0, |x, theta| match sample {
                 None => self.loss.penalty(x, theta),
                 Some(i) => self.loss.loss(x, theta, i),
             });
-            sheet
+            workspace
                 .adjoints()
                 .iter()
                 .all(|part| part.iter().all(|a| a.is_finite()))

@@ -1,59 +1,61 @@
-//! [`Number`]: the scalars that hold a value of their own, with the kernels that run on registers.
+//! [`Number`]: scalars that hold their value, and the kernels on registers.
 
 use std::cell::{Cell, RefCell};
 use std::thread::LocalKey;
 
 use super::dual::Dual;
 use super::jet::{self, Jet};
-use super::rows::{self, Room};
+use super::rows::{self, RowBuffers};
 use super::scalar::Scalar;
 use super::tape::Tape;
 use crate::simd::{Registers, dispatch};
 use crate::vector::Element;
 
-/// Sums that a product keeps apart, so that additions overlap in time and share a register.
+/// Partial sums of an inner product: independent, so that additions overlap and share a register.
 const LANES: usize = 16;
 
-/// A [`Scalar`] that holds its value: `f64`, `f32`, or a [`Dual`] number of either. A tape can be over it, and gradients
-/// that are written once are evaluated in it.
+/// A [`Scalar`] that holds its value: `f64`, `f32`, or a [`Dual`] number of either. [`Gradients`](super::Gradients) are evaluated in it, and
+/// tapes record it.
 pub trait Number: Scalar + Default + Send + Sync + 'static {
     /// This real number, without a tangent.
     fn real(value: Self::Real) -> Self;
     /// The value without the tangent.
     fn real_part(self) -> Self::Real;
-    /// The tangent of a dual number, zero for others.
+    /// The tangent of a dual number; zero for a real one.
     fn tangent(self) -> Self::Real;
-    /// φ'(x) as a number of this type, from φ' and φ'' at the value: what reverse mode multiplies by.
+    /// φ'(x) as a number of this type, from φ, φ' and φ'' at the value: the factor of reverse mode.
     fn slope(self, phi: [f64; 3]) -> Self;
     /// self · r.
     fn times_real(self, r: Self::Real) -> Self;
-    /// The real numbers that it consists of: 1, or 2 with the tangent.
+    /// The number of real components: 1, or 2 with a tangent.
     const PARTS: usize;
-    /// This value with this tangent, which is lost but in a dual number.
+    /// The number with this value and this tangent. A real number drops the tangent.
     fn with_tangent(value: Self::Real, tangent: Self::Real) -> Self;
-    /// The same numbers, where they are real.
+    /// The same slice if the numbers are real, else `None`.
     fn as_reals(x: &[Self]) -> Option<&[Self::Real]>;
-    /// The same, to be written.
+    /// The same, mutable.
     fn as_reals_mut(x: &mut [Self]) -> Option<&mut [Self::Real]>;
-    /// Calls `f` with room that this thread keeps.
+    /// Calls `f` with buffers that this thread keeps.
     #[doc(hidden)]
-    fn with_room<R>(f: impl FnOnce(&mut Room<Self>) -> R) -> R;
-    /// Calls `f` with the tape of this thread that [`Var`](super::Var)s of this type are on.
+    fn with_buffers<R>(f: impl FnOnce(&mut RowBuffers<Self>) -> R) -> R;
+    /// Calls `f` with the tape of this thread for [`Var`](super::Var)s of this type.
+    #[doc(hidden)]
     fn with_tape<R>(f: impl FnOnce(&mut Tape<Self>) -> R) -> R;
 }
 
-/// `f64` or `f32`: a [`Number`] without a tangent, and the parts of a [`Dual`] one.
+/// `f64` or `f32`: a [`Number`] without a tangent, and the component type of a [`Dual`] one. Not meant for other types.
 pub trait Real: Element + Number<Real = Self> + Registers {
-    /// These numbers, where they are of this type.
+    /// The same slice if its numbers are of this type, else `None`.
     fn same<D: Real>(x: &[D]) -> Option<&[Self]>;
-    /// These numbers, where they are `f64`.
+    /// The same slice if its numbers are `f64`, else `None`.
     fn as_f64(x: &[Self]) -> Option<&[f64]>;
-    /// These numbers, where they are `f32`.
+    /// The same slice if its numbers are `f32`, else `None`.
     fn as_f32(x: &[Self]) -> Option<&[f32]>;
-    /// Calls `f` with room that this thread keeps.
+    /// Calls `f` with buffers that this thread keeps.
     #[doc(hidden)]
-    fn with_dual_room<R>(f: impl FnOnce(&mut Room<Dual<Self>>) -> R) -> R;
+    fn with_dual_buffers<R>(f: impl FnOnce(&mut RowBuffers<Dual<Self>>) -> R) -> R;
     /// Calls `f` with the tape of this thread for dual numbers of this type.
+    #[doc(hidden)]
     fn with_dual_tape<R>(f: impl FnOnce(&mut Tape<Dual<Self>>) -> R) -> R;
 }
 
@@ -87,12 +89,12 @@ fn add<S: Number, D: Copy>(y: &mut [S], a: S, x: &[D], times: impl Fn(S, D) -> S
     }
 }
 
-/// Whether a matrix of `entries` takes vectors of `columns` entries to such of `rows`.
+/// Whether a matrix of `entries` numbers has the shape `rows` × `columns`.
 pub(super) fn fits(entries: usize, rows: usize, columns: usize) -> bool {
     columns > 0 && entries == rows * columns
 }
 
-/// What a product is whose lengths do not fit: NaN, but of nothing with nothing 0.
+/// Result for mismatched lengths: NaN, or 0 if both are empty.
 pub(super) fn misfit(entries: usize, columns: usize) -> f64 {
     if entries == 0 && columns == 0 {
         0.0
@@ -101,7 +103,7 @@ pub(super) fn misfit(entries: usize, columns: usize) -> f64 {
     }
 }
 
-/// out ← W x, row by row; NaN where the lengths do not fit, which the caller of the formula is told of.
+/// out ← W x, row by row; NaN if the lengths do not match, which the run then reports.
 #[inline(always)]
 fn row_by_row<S: Number, D: Copy>(
     w: &[S],
@@ -117,7 +119,7 @@ fn row_by_row<S: Number, D: Copy>(
     }
 }
 
-/// out ← W x, of real numbers in registers; whether it is of such.
+/// out ← W x in registers if the numbers are real; returns whether they are.
 fn in_registers<S: Number>(w: &[S], x: &[S::Real], out: &mut [S]) -> bool {
     let fits = fits(w.len(), out.len(), x.len());
     match (S::as_reals(w), S::as_reals_mut(out)) {
@@ -151,7 +153,7 @@ pub(super) fn mat_data<S: Number>(w: &[S], d: &[S::Real], out: &mut [S]) {
     );
 }
 
-/// The same with data that are converted on the way.
+/// out ← W d, with the data converted first.
 pub(super) fn mat_data_of<S: Number>(w: &[S], d: &[f64], out: &mut [S]) {
     if let Some(d) = S::Real::same(d) {
         return mat_data(w, d, out);
@@ -204,7 +206,7 @@ pub(super) fn add_transposed<S: Number>(w: &[S], y: &[S], x: &mut [S]) {
     }
 }
 
-/// The first of x ← these + `more`.
+/// x ← x + `more`, as far as both reach.
 pub(super) fn add_to<S: Number>(x: &mut [S], more: &[S]) {
     dispatch(
         #[inline(always)]
@@ -228,14 +230,14 @@ pub(super) fn add_scaled<S: Number>(x: &mut [S], y: S, slopes: &[S]) {
     );
 }
 
-/// Appends data in the numbers of S.
+/// Appends data, converted to the real type of S.
 pub(super) fn extend<S: Number>(to: &mut Vec<S::Real>, data: &[f64]) {
     let first = to.len();
     to.resize(first + data.len(), S::Real::default());
     convert(data, &mut to[first..]);
 }
 
-/// to ← the first of the data, rounded to another type where it is one.
+/// to ← the first entries of the data, rounded to the type E.
 pub(super) fn convert<E: Real>(data: &[f64], to: &mut [E]) {
     if let Some(data) = E::same(data) {
         return to.copy_from_slice(&data[..to.len()]);
@@ -250,11 +252,11 @@ pub(super) fn convert<E: Real>(data: &[f64], to: &mut [E]) {
     );
 }
 
-/// Lends the room of this thread; a call within another finds none, and begins with an empty one.
+/// Lends the buffers of this thread. A nested call gets empty ones.
 fn lend<T: Default, R>(kept: &'static LocalKey<Cell<T>>, f: impl FnOnce(&mut T) -> R) -> R {
-    let mut room = kept.take();
-    let result = f(&mut room);
-    kept.set(room);
+    let mut buffer = kept.take();
+    let result = f(&mut buffer);
+    kept.set(buffer);
     result
 }
 
@@ -263,14 +265,14 @@ thread_local! {
     static TAPE_F32: RefCell<Tape<f32>> = RefCell::default();
     static DUAL_TAPE_F64: RefCell<Tape<Dual<f64>>> = RefCell::default();
     static DUAL_TAPE_F32: RefCell<Tape<Dual<f32>>> = RefCell::default();
-    static ROOM_F64: Cell<Room<f64>> = Cell::default();
-    static ROOM_F32: Cell<Room<f32>> = Cell::default();
-    static DUAL_ROOM_F64: Cell<Room<Dual<f64>>> = Cell::default();
-    static DUAL_ROOM_F32: Cell<Room<Dual<f32>>> = Cell::default();
+    static BUFFERS_F64: Cell<RowBuffers<f64>> = Cell::default();
+    static BUFFERS_F32: Cell<RowBuffers<f32>> = Cell::default();
+    static DUAL_BUFFERS_F64: Cell<RowBuffers<Dual<f64>>> = Cell::default();
+    static DUAL_BUFFERS_F32: Cell<RowBuffers<Dual<f32>>> = Cell::default();
 }
 
 macro_rules! real {
-    ($type:ty, $tape:ident, $dual_tape:ident, $room:ident, $dual_room:ident, $f64:expr, $f32:expr, $same:ident) => {
+    ($type:ty, $tape:ident, $dual_tape:ident, $buffers:ident, $dual_buffers:ident, $f64:expr, $f32:expr, $same:ident) => {
         impl Scalar for $type {
             type Real = $type;
             #[inline(always)]
@@ -343,8 +345,8 @@ macro_rules! real {
             fn as_reals_mut(x: &mut [Self]) -> Option<&mut [$type]> {
                 Some(x)
             }
-            fn with_room<R>(f: impl FnOnce(&mut Room<Self>) -> R) -> R {
-                lend(&$room, f)
+            fn with_buffers<R>(f: impl FnOnce(&mut RowBuffers<Self>) -> R) -> R {
+                lend(&$buffers, f)
             }
             fn with_tape<R>(f: impl FnOnce(&mut Tape<Self>) -> R) -> R {
                 $tape.with_borrow_mut(f)
@@ -361,8 +363,8 @@ macro_rules! real {
             fn as_f32(x: &[Self]) -> Option<&[f32]> {
                 $f32(x)
             }
-            fn with_dual_room<R>(f: impl FnOnce(&mut Room<Dual<Self>>) -> R) -> R {
-                lend(&$dual_room, f)
+            fn with_dual_buffers<R>(f: impl FnOnce(&mut RowBuffers<Dual<Self>>) -> R) -> R {
+                lend(&$dual_buffers, f)
             }
             fn with_dual_tape<R>(f: impl FnOnce(&mut Tape<Dual<Self>>) -> R) -> R {
                 $dual_tape.with_borrow_mut(f)
@@ -375,8 +377,8 @@ real!(
     f64,
     TAPE_F64,
     DUAL_TAPE_F64,
-    ROOM_F64,
-    DUAL_ROOM_F64,
+    BUFFERS_F64,
+    DUAL_BUFFERS_F64,
     Some,
     |_| None,
     as_f64
@@ -385,8 +387,8 @@ real!(
     f32,
     TAPE_F32,
     DUAL_TAPE_F32,
-    ROOM_F32,
-    DUAL_ROOM_F32,
+    BUFFERS_F32,
+    DUAL_BUFFERS_F32,
     |_| None,
     Some,
     as_f32

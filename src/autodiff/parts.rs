@@ -1,15 +1,14 @@
-//! [`Part`], [`PartMut`] and [`Parts`]: numbers whose values and tangents lie apart, for
+//! [`Part`], [`PartMut`] and [`Parts`]: numbers with values and tangents in separate arrays, for
 //! [`Gradients::gradient_apart`](super::Gradients::gradient_apart).
 
 use std::ops::Range;
 
 use super::number::Number;
 
-/// Numbers of which the values lie side by side, and the tangents of dual ones in another place.
+/// Numbers with their values in one array and, if they are dual, their tangents in another.
 ///
-/// In a slice of dual numbers each value has its tangent beside it, and a loop spends as many instructions on taking them apart and together
-/// again as on the formula. What a gradient needs more than once on its way is better kept so. Numbers without a tangent take no room for
-/// one.
+/// In a slice of dual numbers, values and tangents alternate, and a loop spends as many instructions on separating and joining them as on the
+/// formula. Intermediate results that a gradient reads more than once are better kept in this form. Real numbers store no tangents.
 ///
 /// ```
 /// use bilevel::autodiff::{Number, Part, PartMut, Parts};
@@ -17,7 +16,7 @@ use super::number::Number;
 /// /// out ← the gradient of ⅓ Σₖ (xₖ₊₁ − xₖ)³.
 /// fn gradient<S: Number>(x: Part<'_, S>, mut out: PartMut<'_, S>) {
 ///     let n = x.len();
-///     // What flows through the left border of each number, and through the right one of the last.
+///     // The flux through the left border of each number, and through the right border of the last.
 ///     let mut flux = Parts::new(n + 1);
 ///     let (here, right) = (x.part(0..n - 1), x.part(1..n));
 ///     let mut between = flux.part_mut(1..n);
@@ -44,33 +43,33 @@ pub struct Parts<S: Number> {
     tangents: Vec<S::Real>,
 }
 
-/// Numbers to be read: some of [`Parts`], or those of two slices, such as x and v.
+/// A read-only range of [`Parts`], or two slices such as x and v.
 #[derive(Debug, Clone, Copy)]
 pub struct Part<'a, S: Number> {
     values: &'a [S::Real],
     tangents: &'a [S::Real],
 }
 
-/// Numbers to be written, likewise.
+/// The mutable counterpart of [`Part`].
 #[derive(Debug)]
 pub struct PartMut<'a, S: Number> {
     values: &'a mut [S::Real],
     tangents: &'a mut [S::Real],
 }
 
-/// Whether these numbers have tangents: known when a loop over them is compiled.
+/// Whether these numbers have tangents, a constant at compile time.
 const fn dual<S: Number>() -> bool {
     S::PARTS == 2
 }
 
-/// The tangents that belong to the values in a range: none of numbers that have none.
+/// The range of tangents that belongs to a range of values: empty for real numbers.
 #[inline(always)]
 fn of_tangents<S: Number>(range: Range<usize>) -> Range<usize> {
     if dual::<S>() { range } else { 0..0 }
 }
 
 impl<S: Number> Parts<S> {
-    /// This many zeros.
+    /// `len` zeros.
     pub fn new(len: usize) -> Self {
         let zero = S::Real::default();
         Parts {
@@ -79,13 +78,13 @@ impl<S: Number> Parts<S> {
         }
     }
 
-    /// Those in a range, which has to lie within them.
+    /// The numbers in a range, which must lie within bounds.
     #[inline(always)]
     pub fn part(&self, range: Range<usize>) -> Part<'_, S> {
         Part::new(&self.values, &self.tangents).part(range)
     }
 
-    /// The same, to be written.
+    /// The same, mutable.
     #[inline(always)]
     pub fn part_mut(&mut self, range: Range<usize>) -> PartMut<'_, S> {
         PartMut {
@@ -94,7 +93,7 @@ impl<S: Number> Parts<S> {
         }
     }
 
-    /// Those from `to` on ← those in a range, as they were before.
+    /// Copies the numbers in a range to the places from `to` on; the ranges may overlap.
     #[inline(always)]
     pub fn copy_within(&mut self, range: Range<usize>, to: usize) {
         self.values.copy_within(range.clone(), to);
@@ -105,21 +104,21 @@ impl<S: Number> Parts<S> {
 }
 
 impl<'a, S: Number> Part<'a, S> {
-    /// These values with these tangents, as many, which numbers that have none ignore.
+    /// These values with as many tangents, which real numbers ignore.
     #[inline(always)]
     pub(super) fn new(values: &'a [S::Real], tangents: &'a [S::Real]) -> Self {
         let tangents = &tangents[of_tangents::<S>(0..values.len())];
         Part { values, tangents }
     }
 
-    /// How many these are.
+    /// The number of entries.
     #[inline(always)]
     #[allow(clippy::len_without_is_empty)] // nobody asks
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Those in a range of these, which has to lie within them.
+    /// The numbers in a range, which must lie within bounds.
     #[inline(always)]
     pub fn part(&self, range: Range<usize>) -> Part<'a, S> {
         Part {
@@ -128,7 +127,7 @@ impl<'a, S: Number> Part<'a, S> {
         }
     }
 
-    /// The k-th of these.
+    /// The k-th number.
     #[inline(always)]
     pub fn get(&self, k: usize) -> S {
         if dual::<S>() {
@@ -140,13 +139,13 @@ impl<'a, S: Number> Part<'a, S> {
 }
 
 impl<'a, S: Number> PartMut<'a, S> {
-    /// These values with these tangents, as many, which numbers that have none ignore.
+    /// These values with as many tangents, which real numbers ignore.
     pub(super) fn new(values: &'a mut [S::Real], tangents: &'a mut [S::Real]) -> Self {
         let tangents = &mut tangents[of_tangents::<S>(0..values.len())];
         PartMut { values, tangents }
     }
 
-    /// Those in a range of these, which has to lie within them.
+    /// The numbers in a range, which must lie within bounds.
     #[inline(always)]
     pub fn part_mut(&mut self, range: Range<usize>) -> PartMut<'_, S> {
         PartMut {
@@ -155,7 +154,7 @@ impl<'a, S: Number> PartMut<'a, S> {
         }
     }
 
-    /// The k-th of these ← `number`.
+    /// The k-th number ← `number`.
     #[inline(always)]
     pub fn set(&mut self, k: usize, number: S) {
         self.values[k] = number.real_part();
@@ -165,8 +164,7 @@ impl<'a, S: Number> PartMut<'a, S> {
     }
 }
 
-/// Calls `f` with x and room for as many results, both in parts, and out ← the results: real numbers where they are, dual ones by copies, for which
-/// memory is asked in each call.
+/// Calls `f` with x and `out` as parts. Real numbers are used in place; dual ones are copied, with an allocation in each call.
 pub fn apart<S: Number>(x: &[S], out: &mut [S], f: impl FnOnce(Part<'_, S>, PartMut<'_, S>)) {
     if let (Some(x), Some(out)) = (S::as_reals(x), S::as_reals_mut(out)) {
         return f(Part::new(x, &[]), PartMut::new(out, &mut []));

@@ -1,7 +1,7 @@
 //! [`Rows`]: products with the data of several samples at once, in registers.
 //!
 //! ```text
-//! forwards    sᵢ = W dᵢ              sums over blocks of features, in eight or more accumulators at once
+//! forwards    sᵢ = W dᵢ              sums over blocks of features, in eight or more accumulators
 //! backwards   W ← W + Σᵢ yᵢ dᵢᵀ      sums over the samples, likewise
 //! ```
 //!
@@ -17,9 +17,9 @@ use crate::parallel;
 use crate::problem::minibatch::Batch;
 use crate::simd::dispatch;
 
-/// Samples whose data are read forwards and backwards while they are in the second-level cache.
+/// Samples of a block: their data are read forwards and backwards while in the second-level cache.
 const BLOCK: usize = 128;
-/// Products of a part, at least: about 50 µs of work, against a few for handing it over.
+/// The fewest multiplications of a part: about 50 µs of work, against a few µs for handing it to a thread.
 const PART: usize = 1 << 20;
 /// The most parts of a batch.
 const MOST_PARTS: usize = 16;
@@ -34,17 +34,17 @@ pub struct Rows<'a, D> {
     batch: Batch<'a>,
 }
 
-/// What [`Rows::pass`] works in: arrays that are lent again and again.
+/// Work arrays of [`Rows::pass`], kept from call to call.
 #[derive(Debug)]
-pub struct Room<S: Number> {
+pub struct RowBuffers<S: Number> {
     /// W as real numbers.
     w: Vec<S::Real>,
-    parts: Vec<PartRoom<S>>,
+    parts: Vec<PartBuffers<S>>,
 }
 
-impl<S: Number> Default for Room<S> {
+impl<S: Number> Default for RowBuffers<S> {
     fn default() -> Self {
-        Room {
+        RowBuffers {
             w: Vec::new(),
             parts: Vec::new(),
         }
@@ -52,17 +52,17 @@ impl<S: Number> Default for Room<S> {
 }
 
 #[derive(Debug)]
-struct PartRoom<S: Number> {
-    /// Rows in the numbers of S, where the data are others.
+struct PartBuffers<S: Number> {
+    /// Rows converted to the numbers of S.
     data: Vec<S::Real>,
     reals: Vec<S::Real>,
     scores: Vec<S>,
     sums: Vec<S::Real>,
 }
 
-impl<S: Number> Default for PartRoom<S> {
+impl<S: Number> Default for PartBuffers<S> {
     fn default() -> Self {
-        PartRoom {
+        PartBuffers {
             data: Vec::new(),
             reals: Vec::new(),
             scores: Vec::new(),
@@ -72,8 +72,7 @@ impl<S: Number> Default for PartRoom<S> {
 }
 
 impl<'a, D: Real> Rows<'a, D> {
-    /// The rows of a batch of samples, whose data stand in `values` sample after sample, `columns` numbers each. It must have those of
-    /// the batch.
+    /// The rows of a batch. `values` holds the data of all samples in turn, `columns` numbers each, and must cover the batch.
     pub fn new(values: &'a [D], columns: usize, batch: Batch<'a>) -> Self {
         Rows {
             values,
@@ -87,17 +86,17 @@ impl<'a, D: Real> Rows<'a, D> {
         Rows::new(values, columns, Batch::all(samples))
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.batch.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty()
     }
 
-    /// The numbers of a row.
+    /// The length of a row.
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -113,7 +112,7 @@ impl<'a, D: Real> Rows<'a, D> {
         &self.values[self.batch.get(k) * self.columns..][..self.columns]
     }
 
-    /// The rows from `start` up to and without `end`.
+    /// The rows `start..end`.
     fn part(&self, start: usize, end: usize) -> Self {
         let batch = match self.batch {
             Batch::Range { start: first, .. } => Batch::Range {
@@ -125,28 +124,28 @@ impl<'a, D: Real> Rows<'a, D> {
         Rows { batch, ..*self }
     }
 
-    /// c, for a matrix W of c rows that takes data to scores.
+    /// c, the number of rows of a matrix W with `w` entries.
     fn outputs(&self, w: usize) -> Option<usize> {
         let fits = self.columns > 0 && w.is_multiple_of(self.columns);
         fits.then(|| w / self.columns)
     }
 
-    /// How many scores a matrix of `w` entries makes of all rows.
+    /// The number of scores of all rows under a matrix of `w` entries.
     pub(super) fn products(&self, w: usize) -> usize {
         self.outputs(w).unwrap_or(0) * self.len()
     }
 
-    /// out ← the scores W dᵢ of every row, one after the other, for a matrix W, row after row.
+    /// out ← the scores W dᵢ of every row in turn, with W in row-major order.
     pub fn scores<S: Number>(&self, w: &[S], out: &mut [S]) {
         let c = match self.outputs(w.len()) {
             Some(c) if out.len() == c * self.len() => c,
             _ => return out.fill(S::constant(f64::NAN)),
         };
-        S::with_room(|room| {
-            let Room { w: planes, parts } = room;
+        S::with_buffers(|buffers| {
+            let RowBuffers { w: planes, parts } = buffers;
             let w = in_planes(w, planes);
             let parts = at_least(parts, 1);
-            let PartRoom { data, reals, .. } = &mut parts[0];
+            let PartBuffers { data, reals, .. } = &mut parts[0];
             for start in (0..self.len()).step_by(BLOCK) {
                 let end = (start + BLOCK).min(self.len());
                 let block = self.part(start, end).converted(data);
@@ -156,10 +155,10 @@ impl<'a, D: Real> Rows<'a, D> {
         });
     }
 
-    /// out ← Σᵢ rᵢ dᵢᵀ with the rᵢ that `link` leaves where it finds the scores sᵢ = W dᵢ: the gradient of a linear model in W.
+    /// out ← Σᵢ rᵢ dᵢᵀ, the gradient of a linear model in W. `link` replaces the scores sᵢ = W dᵢ by rᵢ.
     ///
-    /// `link` is called for some of the rows at a time, with c numbers each, from several threads. The sums are added in an order that
-    /// depends on the numbers of rows, columns and scores alone.
+    /// `link` is called from several threads, for a block of rows at a time, with c numbers per row. The order of the sums depends on the
+    /// numbers of rows, columns and scores alone.
     pub fn pass<S: Number>(
         &self,
         w: &[S],
@@ -174,9 +173,9 @@ impl<'a, D: Real> Rows<'a, D> {
         let affordable = (MOST_SUMS / len.max(1)).clamp(1, MOST_PARTS);
         let parts = (self.len().saturating_mul(len) / PART).clamp(1, affordable);
         let rows = self.len().div_ceil(parts).max(1);
-        S::with_room(|room| {
-            let planes = in_planes(w, &mut room.w);
-            let parts = at_least(&mut room.parts, self.len().div_ceil(rows).max(1));
+        S::with_buffers(|buffers| {
+            let planes = in_planes(w, &mut buffers.w);
+            let parts = at_least(&mut buffers.parts, self.len().div_ceil(rows).max(1));
             parallel::for_each(parts, |number, part| {
                 part.sums.clear();
                 part.sums.resize(len, S::Real::default());
@@ -212,8 +211,8 @@ impl<'a, D: Real> Rows<'a, D> {
         });
     }
 
-    /// W ← W + Σᵢ yᵢ dᵢᵀ, with the c numbers yᵢ of every row one after the other: the transpose of [`scores`](Rows::scores). The data must
-    /// be numbers of S already, and y of its length.
+    /// W ← W + Σᵢ yᵢ dᵢᵀ with c numbers yᵢ per row, the transpose of [`scores`](Rows::scores). The data must be of the real type of S, and y
+    /// of matching length.
     pub(super) fn add_outer<S: Number<Real = D>>(&self, y: &[S], w: &mut [S]) {
         let Some(c) = self.outputs(w.len()) else {
             return;
@@ -221,8 +220,8 @@ impl<'a, D: Real> Rows<'a, D> {
         if let (Some(y), Some(w)) = (S::as_reals(y), S::as_reals_mut(w)) {
             return add_outer(w, y, *self);
         }
-        S::with_room(|room| {
-            let part = &mut at_least(&mut room.parts, 1)[0];
+        S::with_buffers(|buffers| {
+            let part = &mut at_least(&mut buffers.parts, 1)[0];
             part.sums.clear();
             part.sums.resize(S::PARTS * w.len(), D::default());
             add_outer(&mut part.sums, rows_in_planes(y, c, &mut part.reals), *self);
@@ -238,8 +237,8 @@ impl<'a, D: Real> Rows<'a, D> {
         });
     }
 
-    /// The same rows in numbers of another type, in `room` where they are not of it already.
-    fn converted<'b, E: Real>(&self, room: &'b mut Vec<E>) -> Rows<'b, E>
+    /// The same rows in numbers of type E: converted into `buffer`, unless they are of that type.
+    fn converted<'b, E: Real>(&self, buffer: &'b mut Vec<E>) -> Rows<'b, E>
     where
         'a: 'b,
     {
@@ -250,12 +249,12 @@ impl<'a, D: Real> Rows<'a, D> {
                 batch: self.batch,
             };
         }
-        room.clear();
+        buffer.clear();
         for k in 0..self.len() {
-            room.extend(self.row(k).iter().map(|d| E::from_f64(d.to_f64())));
+            buffer.extend(self.row(k).iter().map(|d| E::from_f64(d.to_f64())));
         }
         Rows {
-            values: room,
+            values: buffer,
             columns: self.columns,
             batch: Batch::all(self.len()),
         }
@@ -269,53 +268,53 @@ fn at_least<T: Default>(list: &mut Vec<T>, count: usize) -> &mut [T] {
     &mut list[..count]
 }
 
-/// A matrix as one of real numbers: itself, or the values and then the tangents, in `room`.
-fn in_planes<'a, S: Number>(w: &'a [S], room: &'a mut Vec<S::Real>) -> &'a [S::Real] {
+/// A matrix as a real one: itself, or its values and then its tangents, in `buffer`.
+fn in_planes<'a, S: Number>(w: &'a [S], buffer: &'a mut Vec<S::Real>) -> &'a [S::Real] {
     if let Some(w) = S::as_reals(w) {
         return w;
     }
-    room.clear();
-    room.extend(w.iter().map(|w| w.real_part()));
-    room.extend(w.iter().map(|w| w.tangent()));
-    room
+    buffer.clear();
+    buffer.extend(w.iter().map(|w| w.real_part()));
+    buffer.extend(w.iter().map(|w| w.tangent()));
+    buffer
 }
 
-/// The c numbers of every row as 2c real ones, the values and then the tangents, in `room`; themselves where they are real.
+/// The c numbers of every row as 2c real ones, values and then tangents, in `buffer`; real ones are returned unchanged.
 fn rows_in_planes<'a, S: Number>(
     y: &'a [S],
     c: usize,
-    room: &'a mut Vec<S::Real>,
+    buffer: &'a mut Vec<S::Real>,
 ) -> &'a [S::Real] {
     if let Some(y) = S::as_reals(y) {
         return y;
     }
-    room.clear();
+    buffer.clear();
     for row in y.chunks_exact(c.max(1)) {
-        room.extend(row.iter().map(|s| s.real_part()));
-        room.extend(row.iter().map(|s| s.tangent()));
+        buffer.extend(row.iter().map(|s| s.real_part()));
+        buffer.extend(row.iter().map(|s| s.tangent()));
     }
-    room
+    buffer
 }
 
-/// out ← the scores of every row, by a matrix of `outputs` real rows.
+/// out ← the scores of every row under a matrix of `outputs` real rows.
 fn forwards<S: Number>(
     w: &[S::Real],
     rows: Rows<'_, S::Real>,
     outputs: usize,
     out: &mut [S],
-    room: &mut Vec<S::Real>,
+    buffer: &mut Vec<S::Real>,
 ) {
-    room.resize(rows.len() * outputs, S::Real::default());
-    products::scores(w, rows, outputs, room);
+    buffer.resize(rows.len() * outputs, S::Real::default());
+    products::scores(w, rows, outputs, buffer);
     if S::PARTS == 1 {
-        for (out, &re) in out.iter_mut().zip(room.iter()) {
+        for (out, &re) in out.iter_mut().zip(buffer.iter()) {
             *out = S::real(re);
         }
         return;
     }
     let c = (outputs / 2).max(1);
-    for (out, room) in out.chunks_exact_mut(c).zip(room.chunks_exact(2 * c)) {
-        let (re, eps) = room.split_at(c);
+    for (out, buffer) in out.chunks_exact_mut(c).zip(buffer.chunks_exact(2 * c)) {
+        let (re, eps) = buffer.split_at(c);
         for ((out, &re), &eps) in out.iter_mut().zip(re).zip(eps) {
             *out = S::with_tangent(re, eps);
         }

@@ -1,15 +1,14 @@
-//! [`Scalar`]: what a formula is written in, so that it can be evaluated and differentiated.
+//! [`Scalar`]: the number type of formulas that are evaluated and differentiated.
 
 use super::jet::Jet;
 use super::number::Real;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-/// A number of a formula: `f64`, `f32`, a [`Dual`](super::Dual) number, or a [`Var`](super::Var) on a tape.
+/// A number in a formula: `f64`, `f32`, a [`Dual`](super::Dual) number, or a variable on a tape.
 ///
-/// Constants enter by [`constant`](Scalar::constant), [`plus`](Scalar::plus) and [`times`](Scalar::times). The functions on slices are one
-/// step of the tape each, and run on whole registers: where a formula has a product with data, a sum or a softmax, write it by them. Slices
-/// whose lengths do not fit give NaN.
+/// Constants enter through [`constant`](Scalar::constant), [`plus`](Scalar::plus) and [`times`](Scalar::times). Each function on slices is one
+/// step of the tape and runs on whole registers: use them for products with data, sums and softmax. Slices of mismatched lengths give NaN.
 pub trait Scalar:
     Copy
     + Debug
@@ -22,15 +21,15 @@ pub trait Scalar:
     + SubAssign
     + MulAssign
 {
-    /// The type that it computes in, `f64` or `f32`.
+    /// The type of the arithmetic, `f64` or `f32`.
     type Real: Real;
-    /// This number, without derivatives.
+    /// The constant `value`.
     fn constant(value: f64) -> Self;
     /// The value, without derivatives.
     fn value(self) -> f64;
-    /// φ of this number, by φ, φ' and φ'' at its value: every function of one number comes down to it.
+    /// φ of this number, given [φ, φ', φ''] at its value. All functions of one number are built on it.
     fn chain(self, phi: [f64; 3]) -> Self;
-    /// The same number, a constant to reverse mode: no derivative flows back through it. The tangent of a dual number stays.
+    /// The same number as a constant of reverse mode: no derivative flows back through it. A dual number keeps its tangent.
     #[inline(always)]
     fn detach(self) -> Self {
         self
@@ -56,7 +55,7 @@ pub trait Scalar:
     #[inline(always)]
     fn ln(self) -> Self {
         let x = self.value();
-        // Where it is NaN it has no slope: else a gradient could look as if nothing were wrong.
+        // Below 0 the value is NaN; so must be the slope, or the gradient would look valid.
         let slope = if x < 0.0 { f64::NAN } else { 1.0 / x };
         self.chain([x.ln(), slope, -slope / x])
     }
@@ -66,7 +65,7 @@ pub trait Scalar:
         let root = self.value().sqrt();
         self.chain([root, 0.5 / root, -0.25 / (root * root * root)])
     }
-    /// 1/√x, whose derivative takes no other division: faster than a quotient by a square root.
+    /// 1/√x. Faster than a quotient by a square root, because the derivative needs no further division.
     #[inline(always)]
     fn inverse_sqrt(self) -> Self {
         let x = self.value();
@@ -82,7 +81,7 @@ pub trait Scalar:
     #[inline(always)]
     fn powf(self, p: f64) -> Self {
         let x = self.value();
-        // A derivative that is 0 stays 0 at x = 0, where the power beside it is infinite.
+        // A zero factor gives a zero derivative, also at x = 0, where the power is infinite.
         let term = |factor: f64, p: f64| {
             if factor == 0.0 {
                 0.0
@@ -124,7 +123,7 @@ pub trait Scalar:
         let (sin, cos) = self.value().sin_cos();
         self.chain([cos, -sin, -cos])
     }
-    /// The larger of two numbers, this one where they are equal.
+    /// The larger of two numbers; `self` if they are equal.
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         // A NaN stays: it is no smaller than anything.
@@ -134,7 +133,7 @@ pub trait Scalar:
             self
         }
     }
-    /// This number where it lies between `least` and `most`, else the nearer of them, a constant.
+    /// This number if it lies between `least` and `most`, else the nearer of the two, as a constant.
     #[inline(always)]
     fn clamp(self, least: f64, most: f64) -> Self {
         let x = self.value();
@@ -167,11 +166,11 @@ pub trait Scalar:
         Self::mat_data(x, data, &mut out);
         out[0]
     }
-    /// out ← W x for a matrix W of as many rows as `out` has entries, row after row.
+    /// out ← W x, with W in row-major order and as many rows as `out` has entries.
     fn mat_vec(w: &[Self], x: &[Self], out: &mut [Self]);
-    /// out ← W d for data d and a matrix W of as many rows as `out` has entries, row after row.
+    /// out ← W d for data d, with W in row-major order and as many rows as `out` has entries.
     fn mat_data(w: &[Self], data: &[f64], out: &mut [Self]);
-    /// outᵢ ← φ(xᵢ), for a function that gives φ, φ' and φ''.
+    /// outᵢ ← φ(xᵢ), for a function that returns [φ, φ', φ''].
     fn map(x: &[Self], phi: impl Fn(f64) -> [f64; 3], out: &mut [Self]) {
         if x.len() != out.len() {
             return out.fill(Self::constant(f64::NAN));
@@ -180,12 +179,11 @@ pub trait Scalar:
             *out = x.chain(phi(x.value()));
         }
     }
-    /// Σᵢ φ(aᵢ, bᵢ, …) along K slices, for a formula of K numbers and of data: one step of the tape, in one pass. A slice of one entry
-    /// counts for every i.
+    /// Σᵢ φ(aᵢ, bᵢ, …) along K slices, for a formula of K variables and M data: one step of the tape, in one pass. A slice of one entry
+    /// is repeated for every i.
     ///
-    /// The formula is vectorised where it is marked `#[inline(always)]` and free of choices. In `f32` the data are rounded to it before the
-    /// formula gets them, so differences of large numbers are better taken beforehand; φ, φ' and φ'' have to be in its range, which ends at
-    /// 10³⁸.
+    /// The formula is vectorised if it is marked `#[inline(always)]` and has no branches. In `f32` the data are rounded before the formula
+    /// sees them, so take differences of large numbers beforehand; φ, φ' and φ'' must stay within its range, which ends at 10³⁸.
     ///
     /// ```
     /// use bilevel::autodiff::Scalar;
@@ -231,14 +229,14 @@ pub trait Scalar:
             *out = a * b;
         }
     }
-    /// ln Σᵢ exp(xᵢ), which does not overflow.
+    /// ln Σᵢ exp(xᵢ), without overflow.
     fn log_sum_exp(x: &[Self]) -> Self {
         let shift = shift(x);
         let mut sum = Self::constant(0.0);
         x.iter().for_each(|x| sum += x.plus(-shift).exp());
         sum.ln().plus(shift)
     }
-    /// outᵢ ← exp(xᵢ)/Σⱼ exp(xⱼ), which does not overflow.
+    /// outᵢ ← exp(xᵢ)/Σⱼ exp(xⱼ), without overflow.
     fn softmax(x: &[Self], out: &mut [Self]) {
         if x.len() != out.len() {
             return out.fill(Self::constant(f64::NAN));
@@ -254,7 +252,7 @@ pub trait Scalar:
     }
 }
 
-/// What is subtracted before an exponential is taken: the largest value, 0 where that is not finite, as it is of no numbers.
+/// The shift before exponentials: the largest value, or 0 if that is not finite or there are no numbers.
 pub(super) fn shift<S: Scalar>(x: &[S]) -> f64 {
     let largest = x.iter().fold(f64::NEG_INFINITY, |m, x| m.max(x.value()));
     if largest.is_finite() { largest } else { 0.0 }
@@ -269,7 +267,7 @@ pub fn tanh(x: f64) -> [f64; 3] {
 
 /// σ(x), its first and second derivative.
 pub fn sigmoid(x: f64) -> [f64; 3] {
-    // Of the small one of σ(x) and σ(−x) nothing is lost.
+    // The smaller of σ(x) and σ(−x) is computed without cancellation.
     let e = (-x.abs()).exp();
     let small = e / (1.0 + e);
     let s = if x < 0.0 { small } else { 1.0 / (1.0 + e) };

@@ -1,9 +1,9 @@
 //! [`Tape`]: reverse mode over any [`Number`], and [`Var`], the scalar that is recorded on it.
 //!
 //! A tape is a list of values and the list of the steps that made them from earlier ones. Products with data, products of matrices, sums,
-//! softmax and elementwise functions are one step each, so that a sample of a model is few steps and most of the time goes into
-//! kernels. [`Tape::sweep`] walks the steps back: the adjoint of every value is ∂(result)/∂(value). The adjoints of the leaves, what the
-//! derivative is wanted of, are summed over as many samples as are recorded and truncated one after the other.
+//! softmax and elementwise functions are one step each, so a sample of a model takes few steps and most of the time goes into
+//! kernels. [`Tape::sweep`] runs the steps backwards: the adjoint of every value is ∂(result)/∂(value). Samples are recorded, swept and
+//! truncated in turn; the adjoints of the leaves (the independent variables) accumulate over them.
 
 mod scalar;
 mod sweep;
@@ -16,14 +16,14 @@ use std::ops::Range;
 use super::number::Number;
 use crate::simd::dispatch;
 
-/// Values, the steps that they come from, and their adjoints.
+/// Values, the steps that computed them, and their adjoints.
 #[derive(Debug, Default)]
 pub struct Tape<S: Number> {
     line: Line<S>,
     side: Side<S>,
 }
 
-/// What grows by every step.
+/// Grows with every step.
 #[derive(Debug)]
 struct Line<S> {
     values: Vec<S>,
@@ -31,18 +31,18 @@ struct Line<S> {
     steps: Vec<Step<S>>,
 }
 
-/// What steps on slices refer to.
+/// Arguments, slopes and data that steps on slices refer to.
 #[derive(Debug)]
 struct Side<S: Number> {
-    /// Places of arguments that do not lie side by side.
+    /// Places of arguments that are not contiguous.
     places: Vec<u32>,
-    /// Arguments of steps that have any number of them.
+    /// Arguments of steps with a variable number of them.
     spans: Vec<Span>,
     /// Slopes of elementwise steps.
     slopes: Vec<S>,
     data: Vec<S::Real>,
-    /// Where arguments that do not lie side by side are collected.
-    rooms: [Vec<S>; 2],
+    /// Arguments that are not contiguous are collected here.
+    buffers: [Vec<S>; 2],
 }
 
 /// A step and the place of its first result.
@@ -54,8 +54,8 @@ struct Step<S> {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind<S> {
-    /// φ(a), by its slope.
-    Fallback {
+    /// φ(a), with φ'(a) as its slope.
+    Function {
         a: u32,
         slope: S,
     },
@@ -75,7 +75,7 @@ enum Kind<S> {
         a: u32,
         b: u32,
     },
-    Mean {
+    Sum {
         x: Span,
     },
     /// W d, with the data from `data` on.
@@ -107,7 +107,7 @@ enum Kind<S> {
         x: Span,
         slopes: u32,
     },
-    /// Σᵢ φ(x₀ᵢ, x₁ᵢ, …), one result, with what the slices cover from `spans` on and its slopes one after the other.
+    /// Σᵢ φ(x₀ᵢ, x₁ᵢ, …), one result. The spans of its slices start at `spans`, their slopes, in the same order, at `slopes`.
     SumEach {
         spans: u32,
         count: u32,
@@ -132,7 +132,7 @@ enum Kind<S> {
     },
 }
 
-/// The places of a slice of arguments: side by side from `first` on, or listed from `places[first]` on.
+/// The places of a slice of arguments: contiguous from `first`, or listed from `places[first]`.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     first: u32,
@@ -147,15 +147,15 @@ impl Span {
     }
 }
 
-/// Where the slopes of a sum along slices go.
+/// The places for the slopes of a sum along slices.
 #[derive(Clone, Copy)]
 struct SlopesAlong<S, const K: usize> {
-    /// Of each slice, the place of its first slope.
+    /// The place of the first slope of each slice.
     of_slices: [usize; K],
     kind: Kind<S>,
 }
 
-/// How far a tape was written at some moment.
+/// A position on a tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     values: usize,
@@ -183,12 +183,12 @@ impl<S: Number> Default for Side<S> {
             spans: Vec::new(),
             slopes: Vec::new(),
             data: Vec::new(),
-            rooms: [Vec::new(), Vec::new()],
+            buffers: [Vec::new(), Vec::new()],
         }
     }
 }
 
-/// Puts a tape back into the hands of its owner, be it that `record` panicked.
+/// Returns a tape to its owner, even if `record` panics.
 struct Lent<'a, S: Number>(&'a mut Tape<S>);
 
 impl<S: Number> Lent<'_, S> {
@@ -204,19 +204,19 @@ impl<S: Number> Drop for Lent<'_, S> {
 }
 
 impl<S: Number> Tape<S> {
-    /// Appends a value that nothing is known of but itself, a leaf.
+    /// Appends a leaf: a value that no step computes.
     pub fn leaf(&mut self, value: S) -> Var<S> {
         self.line.leaf(value)
     }
 
-    /// Appends a leaf for each of these values. Their places follow each other.
+    /// Appends a leaf for each of these values, at consecutive places.
     pub(super) fn leaves(&mut self, values: &[S]) {
         self.line.values.extend_from_slice(values);
         let len = self.line.values.len();
         self.line.adjoints.resize(len, S::default());
     }
 
-    /// Calls `f`, and records on this tape what it does with [`Var`]s.
+    /// Calls `f` and records its operations on [`Var`]s.
     pub fn record<R>(&mut self, f: impl FnOnce() -> R) -> R {
         let mut lent = Lent(self);
         lent.swap();
@@ -225,7 +225,7 @@ impl<S: Number> Tape<S> {
         result
     }
 
-    /// How far the tape is written.
+    /// The current end of the tape.
     pub fn mark(&self) -> Mark {
         Mark {
             values: self.line.values.len(),
@@ -237,7 +237,7 @@ impl<S: Number> Tape<S> {
         }
     }
 
-    /// Forgets everything behind the mark; what has flowed to the adjoints before it stays.
+    /// Removes everything behind the mark. The adjoints before it keep their values.
     pub fn truncate(&mut self, mark: Mark) {
         self.line.values.truncate(mark.values);
         self.line.adjoints.truncate(mark.values);
@@ -248,7 +248,7 @@ impl<S: Number> Tape<S> {
         self.side.data.truncate(mark.data);
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&mut self) {
         self.truncate(Tape::<S>::default().mark());
     }
@@ -268,7 +268,7 @@ impl<S: Number> Tape<S> {
         &mut self.line.adjoints[var.place()]
     }
 
-    /// The adjoints of the first leaves, and of those behind them.
+    /// The adjoints of the first leaves and of the `then` leaves behind them.
     pub(super) fn adjoints(&self, first: usize, then: usize) -> (&[S], &[S]) {
         self.line.adjoints[..first + then].split_at(first)
     }
@@ -287,7 +287,7 @@ impl<S: Number> Line<S> {
         self.leaf(value)
     }
 
-    /// Appends the results of one step, which `fill` computes from the values before them.
+    /// Appends the results of one step. `fill` computes them from the earlier values.
     fn push_all(&mut self, kind: Kind<S>, out: &mut [Var<S>], fill: impl FnOnce(&[S], &mut [S])) {
         if out.is_empty() {
             return;
@@ -335,8 +335,8 @@ impl<S: Number> Side<S> {
         }
     }
 
-    /// Room for the slopes of a sum along slices, zeros. Slices that overlap, as neighbours in an image do, share it, with zeros for what
-    /// lies between them: the way back then meets each number once.
+    /// Appends zeros for the slopes of a sum along slices. Slices that overlap, such as neighbours in an image, share one range, gaps
+    /// included, so that the backward sweep visits each number once.
     fn slopes_along<const K: usize>(&mut self, slices: [Span; K]) -> SlopesAlong<S, K> {
         let (first, at) = (self.spans.len(), self.slopes.len());
         let may_overlap = |span: &Span| !span.listed && span.len != 1;
@@ -376,17 +376,17 @@ impl<S: Number> Side<S> {
     }
 }
 
-/// The numbers at a span: a part of `from`, or collected in `room`.
+/// The numbers at a span: a part of `from` if contiguous, else collected in `buffer`.
 fn gathered<'a, S: Copy>(
     from: &'a [S],
     places: &[u32],
-    room: &'a mut Vec<S>,
+    buffer: &'a mut Vec<S>,
     span: Span,
 ) -> &'a [S] {
     if !span.listed {
         return &from[span.range()];
     }
-    room.clear();
-    room.extend(places[span.range()].iter().map(|&k| from[k as usize]));
-    room
+    buffer.clear();
+    buffer.extend(places[span.range()].iter().map(|&k| from[k as usize]));
+    buffer
 }

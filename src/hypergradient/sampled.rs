@@ -5,8 +5,8 @@
 //! iteration that is there already. A sample is never above what it samples, so all are multiplied by a safety factor. That
 //! makes the bound likely, not certain, and its trust [`Estimated`](super::Trust::Estimated).
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 
 use super::bound::BoundTerms;
 use super::{AdjointPoint, LowerPoint};

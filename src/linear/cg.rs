@@ -6,15 +6,13 @@
 //! ```
 //!
 //! Departures from the textbook, and why:
-//! 1. The initial residual is computed from the q that is given, so that a warm start is one.
-//!    Its length is chosen anew, so that the energy is least along it: b − A q gives what that needs, without a product.
+//! 1. The iteration starts from the given q. The initial guess is rescaled to minimise the energy along it, at no extra product.
 //! 2. The tolerance is absolute: it is the δ of the error bound.
 //! 3. ⟨p, A p⟩ ≤ 0 ends the solve with [`SolveStatus::NegativeCurvature`]; the last q is kept, a descent direction for
 //!    the quadratic, as Newton's method needs.
-//! 4. The true residual is computed when the recurrence says that the tolerance is met, and only its word counts. If it
-//!    disagrees, the method restarts from the true residual; when a restart gains less than half, rounding binds and the
-//!    solve ends as stagnated. (Putting the true residual into a running recurrence would break the relation ⟨r, p⟩ = ⟨r, M⁻¹r⟩
-//!    that α rests on.)
+//! 4. When the recurrence meets the tolerance, the true residual is computed, and only that one counts. If it is larger, the method
+//!    restarts from it; a restart that gains less than a factor 2 ends the solve as stagnated at rounding. (Replacing the residual
+//!    within the recurrence would break ⟨r, p⟩ = ⟨r, M⁻¹r⟩, on which α rests.)
 //!
 //! # Reference
 //! M. R. Hestenes, E. Stiefel: Methods of conjugate gradients for solving linear systems. J. Res. Nat. Bur. Standards 49
@@ -57,7 +55,7 @@ impl LinearSolver for Cg {
         let mut ap = scratch.take(q);
         let preconditioner = system.preconditioner.filter(|_| self.precondition);
         let mut z = preconditioner.map(|_| scratch.take(q));
-        // ⟨r, M⁻¹r⟩, with M⁻¹r left in z where there is a preconditioner.
+        // ⟨r, M⁻¹r⟩; with a preconditioner, z ← M⁻¹r.
         let precondition = |r: &V, z: &mut Option<V>, norm: f64| match (preconditioner, z) {
             (Some(m), Some(z)) => {
                 m(r, z);
@@ -141,7 +139,7 @@ fn rescale<V: Vector>(b: &V, q: &mut V, r: &mut V, norm: f64) -> f64 {
     // ⟨q, A q⟩ with A q = b − r.
     let curvature = along - r.dot(q);
     let s = along / curvature;
-    // A guess of zero has no length to choose, and an A that is not positive definite no minimum.
+    // A zero guess cannot be rescaled, and an indefinite A may have no minimum along q.
     if !(curvature > 0.0 && s.is_finite()) {
         return norm;
     }
@@ -187,8 +185,8 @@ mod tests {
         );
     }
 
-    /// Found by a second reading: with the true residual put into a running recurrence these ended at the iteration limit, one
-    /// with a residual of 0.5.
+    /// A regression test: with the true residual put into the running recurrence, these ended at the iteration limit, one with a residual
+    /// of 0.5.
     #[test]
     fn tolerances_near_rounding_end_soon_and_close_to_it() {
         for (n, condition, tolerance, close) in [

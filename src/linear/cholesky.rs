@@ -1,7 +1,7 @@
 //! Dense Cholesky factorisation for small systems.
 //!
 //! The matrix is formed by n products with unit vectors and factored by faer; one step of iterative refinement follows.
-//! Exact to rounding, n products and n³/3 operations.
+//! The result is exact to rounding and costs n products and n³/3 operations.
 
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Col, Mat, Side};
@@ -15,8 +15,8 @@ use crate::vector::{Scratch, Vector};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cholesky {
-    /// The largest size that is formed (default 2,000: 32 MB and about a second); beyond it the solve ends with
-    /// [`SolveStatus::IterationLimit`] at once.
+    /// The largest n to factor (default 2,000: 32 MB and about a second). Larger systems end at once with
+    /// [`SolveStatus::IterationLimit`].
     pub max_size: usize,
 }
 

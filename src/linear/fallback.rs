@@ -1,8 +1,8 @@
-//! Conjugate gradients, and what to fall back to when they fail.
+//! Conjugate gradients with fallbacks.
 //!
-//! The order is [`Cg`] → [`Minres`] → dense Cholesky, the last with the feature `direct` alone. Each member starts from the best solution so far; the first that meets
-//! the tolerance ends the chain. When none does, the q of the smallest residual is returned with the status of the
-//! member that attained it. [`LinearReport::attempts`] tells what was tried and how it ended.
+//! The order is [`Cg`] → [`Minres`] → dense Cholesky (feature `direct`). Each member starts from the best q so far, and the first to meet the
+//! tolerance ends the solve. If none does, the q of the smallest residual is returned, with the status of the member that computed it.
+//! [`LinearReport::attempts`] lists the attempts.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,16 +12,16 @@ use super::{Cg, LinearReport, LinearSolver, Minres, System};
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
 
-/// What one member of a [`Fallback`] attained.
+/// The result of one member of a [`Fallback`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
     /// The solver.
     pub method: &'static str,
-    /// Its attained residual.
+    /// The residual that it attained.
     pub residual: f64,
     /// The products that it used.
     pub products: u64,
-    /// How it ended.
+    /// How its solve ended.
     pub status: SolveStatus,
 }
 
@@ -31,9 +31,9 @@ pub struct Attempt {
 pub struct Fallback {
     /// The first member.
     pub cg: Cg,
-    /// The second member; `None` leaves it out.
+    /// The second member; `None` skips it.
     pub minres: Option<Minres>,
-    /// The third member, with the feature `direct`; `None` leaves it out.
+    /// The third member, with the feature `direct`; `None` skips it.
     #[cfg(feature = "direct")]
     pub cholesky: Option<Cholesky>,
 }
@@ -57,7 +57,7 @@ impl LinearSolver for Fallback {
         scratch: &mut Scratch<V>,
     ) -> LinearReport {
         let mut best = self.cg.solve(system, q, scratch);
-        // A stagnated solve is at the rounding error of the storage type, where no other solver does better.
+        // A stagnated solve has reached the rounding error of the storage type; no other solver does better.
         let done =
             |r: &LinearReport| matches!(r.status, SolveStatus::Converged | SolveStatus::Stagnated);
         if done(&best) || (self.minres.is_none() && !self.has_cholesky()) {
@@ -111,7 +111,7 @@ impl Fallback {
         false
     }
 
-    /// The third member's solve, where there is one.
+    /// The solve by the third member, if there is one.
     #[cfg_attr(not(feature = "direct"), allow(clippy::unused_self))]
     fn factored<V: Vector>(
         &self,
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_system_too_hard_for_the_iterations_falls_back_to_cholesky() {
         let a = Spectrum::new((0..60).map(|i| 1.4f64.powi(i)).collect());
-        let chain = Fallback {
+        let solver = Fallback {
             cg: Cg {
                 max_iterations: 5,
                 ..Cg::default()
@@ -170,7 +170,7 @@ mod tests {
             minres: Some(Minres { max_iterations: 5 }),
             cholesky: Some(Cholesky::default()),
         };
-        let report = solve(&chain, &a, 1e-6, &mut vec![0.0; 60]);
+        let report = solve(&solver, &a, 1e-6, &mut vec![0.0; 60]);
         assert_eq!(
             (report.status, report.method),
             (SolveStatus::Converged, "Cholesky"),

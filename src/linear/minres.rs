@@ -1,8 +1,8 @@
 //! The minimal residual method, for symmetric matrices that are indefinite or singular.
 //!
-//! Lanczos vectors v_k with A V_k = V_{k+1} T_k; the residual ‖β₁e₁ − T_k y‖ is minimised by Givens rotations, one a
-//! step, and q is updated by short recurrences. For a positive definite A use [`Cg`](super::Cg): it needs half the
-//! memory and its products are as many.
+//! Lanczos vectors v_k with A V_k = V_{k+1} T_k; the residual ‖β₁e₁ − T_k y‖ is minimised by Givens rotations, one per
+//! step, and q is updated by short recurrences. For a positive definite A use [`Cg`](super::Cg): it needs half the memory and as many
+//! products.
 //!
 //! # Reference
 //! C. C. Paige, M. A. Saunders: Solution of sparse indefinite systems of linear equations. SIAM J. Numer. Anal. 12
@@ -14,7 +14,7 @@ use super::{LinearReport, LinearSolver, System};
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
 
-/// MINRES for a symmetric A. See the [module](self). A preconditioner is not used.
+/// MINRES for a symmetric A. It ignores preconditioners. See the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Minres {
@@ -57,7 +57,7 @@ impl LinearSolver for Minres {
                 break (SolveStatus::Stagnated, norm);
             }
             last = norm;
-            // In exact arithmetic n steps suffice; a sweep that needs many more has lost its way, and the next one starts afresh.
+            // In exact arithmetic n steps suffice. A sweep that needs many more has lost orthogonality; the next one starts afresh.
             let longest = 5 * q.len() as u64 + 50;
             let limit = longest.min(self.max_iterations - products);
             products += self.sweep(system, q, &mut work, norm, limit);

@@ -4,8 +4,8 @@
 //! q_{k+1} = q_k + τ (b − A q_k),   k = 0 … K−1        converges to A⁻¹b for 0 < τ < 2/‖A‖
 //! ```
 //!
-//! Bias: the residual falls by at most 1 − τμ a term, so ‖q_K − q‖ ≤ (1 − τμ)ᴷ ‖q₀ − q‖ for μ I ≤ A ≤ I/τ. The attained
-//! residual tells how much of it is left; it enters the error bound like that of any other solver.
+//! Bias: ‖q_K − q‖ ≤ (1 − τμ)ᴷ ‖q₀ − q‖ for μ I ≤ A ≤ I/τ. The attained residual measures the remaining bias and enters the error bound
+//! like that of any other solver.
 //!
 //! # Reference
 //! J. Lorraine, P. Vicol, D. Duvenaud: Optimizing millions of hyperparameters by implicit differentiation. AISTATS 2020,
@@ -17,7 +17,7 @@ use super::{LinearReport, LinearSolver, System};
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
 
-/// K terms of the Neumann series, fewer when the tolerance is met before. See the [module](self).
+/// K terms of the Neumann series, or fewer if they meet the tolerance. See the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Neumann {

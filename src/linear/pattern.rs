@@ -1,10 +1,10 @@
-//! Sparse symmetric matrices, as problems give them.
+//! Sparse symmetric matrices, as problems provide them.
 
 use std::sync::Arc;
 
 use crate::error::Error;
 
-/// The places of the entries on and below the diagonal of a symmetric matrix, column by column.
+/// The sparsity pattern of a symmetric matrix: the entries on and below the diagonal, in compressed columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     pub(super) starts: Vec<usize>,
@@ -12,10 +12,10 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Column j has its entries in the rows `rows[starts[j]..starts[j + 1]]`, which increase and begin with j itself.
+    /// Column j has entries in the rows `rows[starts[j]..starts[j + 1]]`, which must increase and begin with j.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] where they do not.
+    /// [`Error::InvalidArgument`] otherwise.
     pub fn new(starts: Vec<usize>, rows: Vec<usize>) -> Result<Self, Error> {
         let n = starts.len().saturating_sub(1);
         let ends = (starts.first(), starts.last()) == (Some(&0), Some(&rows.len()));
@@ -41,8 +41,8 @@ impl Pattern {
         Ok(Pattern { starts, rows })
     }
 
-    /// Column j has the diagonal and what of `neighbours(j, out)` lies below it, in increasing order and each once. Rows from `size` on are
-    /// none of the matrix, and neighbours above the diagonal have it in a column of their own: both are left out.
+    /// A matrix in which row j couples with `neighbours(j, out)`. Column j gets the diagonal and the neighbours below it, sorted and without
+    /// duplicates. Neighbours above the diagonal belong to their own column; rows from `size` on are ignored.
     pub fn of_neighbours(size: usize, mut neighbours: impl FnMut(usize, &mut Vec<usize>)) -> Self {
         let (mut starts, mut rows, mut column) = (vec![0], Vec::new(), Vec::new());
         for j in 0..size {
@@ -75,9 +75,9 @@ impl Pattern {
     }
 }
 
-/// A symmetric matrix that is given by the entries on and below its diagonal.
+/// A symmetric matrix given by its entries on and below the diagonal.
 pub trait SparseMatrix {
-    /// Where they are. A problem makes its pattern once and hands out the same one at every point.
+    /// The pattern. A problem should create it once and share it between all points, so that it is analysed once.
     fn pattern(&self) -> Arc<Pattern>;
     /// out ← the entries, in the order of the pattern.
     fn values(&self, out: &mut [f64]);

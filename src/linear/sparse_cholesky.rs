@@ -4,20 +4,19 @@
 //! A = Pᵀ L Lᵀ P      P: an ordering of approximate minimum degree, which keeps L sparse
 //! ```
 //!
-//! by faer; one step of iterative refinement follows. For lower levels whose Hessian is sparse and can be given as a matrix
-//! ([`Linearization::sparse`](crate::Linearization::sparse)): exact to rounding whatever the condition of A is.
+//! by faer, followed by one step of iterative refinement. For lower levels with a sparse Hessian that is available as a matrix
+//! ([`Linearization::sparse`](crate::Linearization::sparse)). The result is exact to rounding for any condition number of A.
 //!
-//! The pattern of A is analysed once and the analysis kept in the solver: at another θ, and at another x, only the numbers are factored anew. A
-//! matrix with another pattern is analysed again and the first analysis forgotten; [`SparseCholesky::analyses`] counts them. A clone of the
-//! solver has analysed nothing.
+//! The solver analyses the pattern of A once and keeps the analysis: for another θ or x only the numeric factorisation is repeated. A new
+//! pattern replaces the analysis; [`SparseCholesky::analyses`] counts them. A clone of the solver starts without one.
 //!
 //! # Requirements on the problem
-//! A positive definite; a pivot that is not positive ends the solve with [`SolveStatus::NegativeCurvature`]. A singular A may pass the
-//! factorisation by rounding; the residual tells, and the solve ends as stagnated.
+//! A is positive definite. A pivot that is not positive ends the solve with [`SolveStatus::NegativeCurvature`]. Rounding may let a singular
+//! A pass the factorisation; its residual is then large, and the solve ends as stagnated.
 //!
 //! # Cost
-//! Half the sum of the squared lengths of the columns of L, in multiplications. It is counted as the products with A that take as many, each time;
-//! the analysis, about as long as a factorisation, is not counted.
+//! Half the sum of the squared lengths of the columns of L, in multiplications, counted as the number of products with A that take as many.
+//! The analysis, about as long as one factorisation, is not counted.
 //!
 //! # Reference
 //! P. Amestoy, T. Davis, I. Duff: An approximate minimum degree ordering algorithm. SIAM J. Matrix Anal. Appl. 17 (1996),
@@ -36,11 +35,11 @@ use super::{LinearReport, LinearSolver, Pattern, SparseMatrix, System};
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
 
-/// Sparse Cholesky for a symmetric positive definite A that is given as a matrix. See the [module](self).
+/// Sparse Cholesky for a symmetric positive definite A given as a matrix. See the [module](self).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SparseCholesky {
-    /// The most entries of a factor (default 50,000,000: 400 MB); beyond it the solve ends with [`SolveStatus::IterationLimit`] at once.
+    /// The most entries of a factor (default 50,000,000: 400 MB). Larger ones end the solve at once with [`SolveStatus::IterationLimit`].
     pub max_entries: usize,
     #[serde(skip)]
     kept: Kept,
@@ -61,13 +60,13 @@ impl SparseCholesky {
         }
     }
 
-    /// How many patterns were analysed so far: 1 while the pattern does not change.
+    /// The number of patterns analysed so far: 1 while the pattern does not change.
     pub fn analyses(&self) -> u64 {
         self.kept.lock().analyses
     }
 }
 
-/// What a solver keeps from call to call. A clone begins with nothing.
+/// The analysis and buffers, kept from call to call. A clone starts empty.
 #[derive(Default)]
 struct Kept(Mutex<State>);
 
@@ -75,8 +74,8 @@ struct Kept(Mutex<State>);
 struct State {
     analysis: Option<Arc<Analysis>>,
     analyses: u64,
-    /// One for every thread that is inside a call.
-    rooms: Vec<Room>,
+    /// One per concurrent call.
+    buffers: Vec<Buffers>,
 }
 
 impl Kept {
@@ -102,13 +101,13 @@ impl std::fmt::Debug for Kept {
 struct Analysis {
     pattern: Arc<Pattern>,
     symbolic: SymbolicCholesky<usize>,
-    /// What a factorisation costs, in products with A.
+    /// The cost of a factorisation, in products with A.
     products: u64,
 }
 
-/// The numbers of one factorisation.
+/// Buffers for one factorisation.
 #[derive(Default)]
-struct Room {
+struct Buffers {
     values: Vec<f64>,
     factor: Vec<f64>,
     rhs: Vec<f64>,
@@ -156,8 +155,8 @@ fn multiplications(symbolic: &SymbolicCholesky<usize>) -> u64 {
 }
 
 impl SparseCholesky {
-    /// The analysis of this pattern, and room for its numbers. It is made under the lock, so that threads that want the same make one.
-    fn prepare(&self, pattern: Arc<Pattern>) -> Option<(Arc<Analysis>, Room)> {
+    /// The analysis of this pattern, and buffers for its numbers. The analysis happens under the lock, so that concurrent calls share it.
+    fn prepare(&self, pattern: Arc<Pattern>) -> Option<(Arc<Analysis>, Buffers)> {
         let mut state = self.kept.lock();
         let known = (state.analysis.as_ref())
             .filter(|a| Arc::ptr_eq(&a.pattern, &pattern) || a.pattern == pattern)
@@ -168,11 +167,11 @@ impl SparseCholesky {
                 let analysis = Arc::new(Analysis::new(pattern)?);
                 state.analysis = Some(analysis.clone());
                 state.analyses += 1;
-                state.rooms.clear();
+                state.buffers.clear();
                 analysis
             }
         };
-        Some((analysis, state.rooms.pop().unwrap_or_default()))
+        Some((analysis, state.buffers.pop().unwrap_or_default()))
     }
 
     /// Corrects q twice, the solution and a step of refinement; r ← b − A q and its norm likewise. How it ended, and the products it took.
@@ -185,7 +184,7 @@ impl SparseCholesky {
         norm: &mut f64,
         scratch: &mut Scratch<V>,
     ) -> (SolveStatus, u64) {
-        let Some((analysis, mut room)) = self.prepare(matrix.pattern()) else {
+        let Some((analysis, mut buffer)) = self.prepare(matrix.pattern()) else {
             return (SolveStatus::IterationLimit, 0);
         };
         let Analysis {
@@ -194,14 +193,14 @@ impl SparseCholesky {
         if symbolic.len_val() > self.max_entries {
             return (SolveStatus::IterationLimit, 0);
         }
-        room.values.resize(pattern.entries(), 0.0);
-        room.factor.resize(symbolic.len_val(), 0.0);
-        matrix.values(&mut room.values);
-        let finite = room.values.iter().all(|v| v.is_finite());
-        let memory = (room.memory).get_or_insert_with(|| MemBuffer::new(analysis.memory()));
+        buffer.values.resize(pattern.entries(), 0.0);
+        buffer.factor.resize(symbolic.len_val(), 0.0);
+        matrix.values(&mut buffer.values);
+        let finite = buffer.values.iter().all(|v| v.is_finite());
+        let memory = (buffer.memory).get_or_insert_with(|| MemBuffer::new(analysis.memory()));
         let factor = symbolic.factorize_numeric_llt(
-            &mut room.factor,
-            SparseColMatRef::new(pattern_of(pattern), &room.values),
+            &mut buffer.factor,
+            SparseColMatRef::new(pattern_of(pattern), &buffer.values),
             Side::Lower,
             Default::default(),
             Par::Seq,
@@ -215,15 +214,15 @@ impl SparseCholesky {
             Ok(factor) => {
                 let mut step = scratch.take(q);
                 for _ in 0..2 {
-                    room.rhs.clear();
-                    room.rhs.extend(r.to_f64());
+                    buffer.rhs.clear();
+                    buffer.rhs.extend(r.to_f64());
                     factor.solve_in_place_with_conj(
                         Conj::No,
-                        MatMut::from_column_major_slice_mut(&mut room.rhs, q.len(), 1),
+                        MatMut::from_column_major_slice_mut(&mut buffer.rhs, q.len(), 1),
                         Par::Seq,
                         MemStack::new(memory),
                     );
-                    step.assign(&mut |i| room.rhs[i]);
+                    step.assign(&mut |i| buffer.rhs[i]);
                     q.axpy(1.0, &step);
                     *norm = system.residual(q, r);
                     products += 1;
@@ -242,9 +241,9 @@ impl SparseCholesky {
             }
         };
         let mut state = self.kept.lock();
-        // Room for another pattern is of no use.
+        // Buffers for another pattern are of no use.
         if (state.analysis.as_ref()).is_some_and(|kept| Arc::ptr_eq(kept, &analysis)) {
-            state.rooms.push(room);
+            state.buffers.push(buffer);
         }
         (status, products)
     }

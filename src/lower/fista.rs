@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Without restart ‖x_k − x*‖ falls like (1 − √q)^{k/2}; the restart finds the curvature along the path, which is often
-//! better than μ. The gradient is known at y, so y is the point that is tested and returned: the certificate costs no
-//! further gradient. Where L is not known it is found by backtracking with the descent lemma.
+//! better than μ. The gradient is known at y, so y is tested and returned: the certificate costs no further
+//! gradient. An unknown L is found by backtracking with the descent lemma.
 //!
 //! # References
 //! A. Beck, M. Teboulle: A fast iterative shrinkage-thresholding algorithm. SIAM J. Imaging Sci. 2 (2009),

@@ -1,10 +1,10 @@
 //! Gradient descent.
 //!
 //! ```text
-//! x ← x − τ ∇g(x),   τ = 2/(L + μ), or 1/L where only L is known
+//! x ← x − τ ∇g(x),   τ = 2/(L + μ), or 1/L if only L is known
 //! ```
 //!
-//! ‖x_k − x*‖ ≤ ((κ − 1)/(κ + 1))ᵏ ‖x₀ − x*‖ with κ = L/μ. Where L is not known it is found by backtracking: an estimate that
+//! ‖x_k − x*‖ ≤ ((κ − 1)/(κ + 1))ᵏ ‖x₀ − x*‖ with κ = L/μ. An unknown L is found by backtracking: an estimate that
 //! violates the descent lemma doubles.
 //!
 //! # Reference

@@ -24,7 +24,7 @@ use crate::vector::{Scratch, Vector};
 pub struct Lbfgs {
     /// The largest number of iterations (default 20,000).
     pub max_iterations: u64,
-    /// The number m of pairs that are kept (default 10).
+    /// The number m of stored pairs (default 10).
     pub memory: usize,
 }
 
@@ -72,7 +72,7 @@ impl LowerSolver for Lbfgs {
                 if pairs.is_empty() {
                     break (norm, SolveStatus::Stagnated);
                 }
-                // The memory may be of another region: forget it and try −∇g.
+                // The pairs may describe another region: drop them and try −∇g.
                 for pair in pairs.drain(..) {
                     scratch.put(pair.s);
                     scratch.put(pair.y);
@@ -121,7 +121,7 @@ impl LowerSolver for Lbfgs {
     }
 }
 
-/// d ← −H ∇g; H₀ = `first` while there is no pair.
+/// d ← −H ∇g, with H₀ = `first` as long as there is no pair.
 fn two_loop<X: Vector>(pairs: &mut VecDeque<Pair<X>>, first: f64, gradient: &X, d: &mut X) {
     d.axpby(-1.0, gradient, 0.0);
     for pair in pairs.iter_mut().rev() {

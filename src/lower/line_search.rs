@@ -1,5 +1,4 @@
-//! What the lower solvers share to find a step: the Armijo rule of the descent directions, and the quadratic upper bound
-//! of the methods that move along −∇g.
+//! Step lengths of the lower solvers: the Armijo rule along descent directions, and the quadratic upper bound for steps along −∇g.
 
 use super::Task;
 use crate::problem::LowerLevel;
@@ -8,12 +7,12 @@ use crate::vector::{Scratch, Vector};
 
 /// Sufficient decrease of the Armijo rule.
 const DECREASE: f64 = 1e-4;
-/// Differences of values below this share of their size are rounding, not information.
+/// Differences of values below this many roundings of their size carry no information.
 const VALUE_ROUNDING: f64 = 64.0;
-/// Halvings after which a direction is given up.
+/// The most halvings of a step.
 const MAX_HALVINGS: usize = 60;
 
-/// The state at the current point: x itself, g(x) and ∇g(x).
+/// A point x with g(x) and ∇g(x).
 pub(super) struct Point<X> {
     pub(super) x: X,
     pub(super) value: f64,
@@ -36,10 +35,10 @@ impl<X: Vector> Point<X> {
     }
 }
 
-/// Moves `point` along `direction` by the first step 1, ½, ¼, … that decreases g sufficiently; false when none does.
+/// Moves `point` along `direction` by the first step 1, ½, ¼, … that decreases g sufficiently; returns false if none does.
 ///
-/// Close to the solution the decrease drowns in the rounding of g. There the rule of Hager and Zhang is used instead:
-/// with values equal to rounding, accept when the slope along d has shrunk, |⟨∇g(x + αd), d⟩| ≤ (1 − 2c)|⟨∇g(x), d⟩|.
+/// Close to the solution, rounding of g hides the decrease. If the values agree to rounding, the rule of Hager and Zhang applies instead:
+/// accept a step that reduces the slope, |⟨∇g(x + αd), d⟩| ≤ (1 − 2c)|⟨∇g(x), d⟩|.
 pub(super) fn armijo<P: LowerLevel>(
     task: &mut Task<'_, P>,
     point: &mut Point<P::X>,
@@ -68,10 +67,9 @@ pub(super) fn armijo<P: LowerLevel>(
     false
 }
 
-/// An upper estimate of L where the problem does not supply it, kept by the descent lemma.
+/// The descent lemma g(y − ∇g/L) ≤ g(y) − ‖∇g‖²/(2L), which tests an estimate of L that the problem does not supply.
 ///
-/// g(y − ∇g/L) ≤ g(y) − ‖∇g‖²/(2L) holds for a true L; while it and [`smooth`] fail the estimate doubles. Decreases that
-/// drown in the rounding of g count as met.
+/// It holds for a true L; while both it and [`smooth`] fail, the estimate doubles. A decrease hidden by the rounding of g counts as met.
 pub(super) fn sufficient<X: Vector>(
     value: f64,
     gradient_norm: f64,
@@ -82,17 +80,16 @@ pub(super) fn sufficient<X: Vector>(
     value_there <= value - gradient_norm * gradient_norm / (2.0 * smoothness) + rounding
 }
 
-/// What a true L satisfies as well: ‖∇g(y⁺) − ∇g(y)‖ ≤ L‖y⁺ − y‖ = ‖∇g(y)‖ for the step y⁺ = y − ∇g(y)/L.
+/// The second test of an estimate of L: ‖∇g(y⁺) − ∇g(y)‖ ≤ L‖y⁺ − y‖ = ‖∇g(y)‖ for the step y⁺ = y − ∇g(y)/L.
 ///
-/// It is asked where the values fail, which they do for any L once they have lost the digits that their differences need:
-/// a sum of squares whose residuals cancel is not as precise as it is small. For a convex g it promises descent too:
-/// g(y⁺) ≤ g(y) − ⟨∇g(y⁺), ∇g(y)⟩/L ≤ g(y) − ‖∇g(y⁺)‖²/(2L).
+/// It decides when the values fail, as they do for any L once cancellation leaves too few digits in their difference. For a convex g it
+/// implies descent: g(y⁺) ≤ g(y) − ⟨∇g(y⁺), ∇g(y)⟩/L ≤ g(y) − ‖∇g(y⁺)‖²/(2L).
 pub(super) fn smooth<X: Vector>(gradient: &X, gradient_norm: f64, gradient_there: &mut X) -> bool {
     gradient_there.axpy(-1.0, gradient);
     gradient_there.norm() <= gradient_norm
 }
 
-/// How the search for L ends when even the step ‖∇g‖/L is lost in the rounding of x; `None` while it is not.
+/// The status if the step ‖∇g‖/L is below the rounding of x; `None` otherwise.
 pub(super) fn lost<X: Vector>(
     x: &X,
     gradient_norm: f64,

@@ -4,8 +4,8 @@
 //! solve A d = −∇g by conjugate gradients to ‖A d + ∇g‖ ≤ min(½, √‖∇g‖) ‖∇g‖;   x ← x + α d,  α by the Armijo rule
 //! ```
 //!
-//! A direction of negative curvature ends the inner solve with the direction so far (or −∇g when there is none), so the
-//! method descends on functions that are not convex too. Superlinear near the solution.
+//! A direction of negative curvature ends the inner solve with the direction so far (or −∇g if there is none), so the method also
+//! descends on functions that are not convex. Superlinear near the solution.
 //!
 //! # Reference
 //! J. Nocedal, S. Wright: Numerical Optimization, algorithm 7.1. Springer 2006,

@@ -1,7 +1,7 @@
 //! A check of any oracle: its hypergradient against differences of its values.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 
 use super::Oracle;
 use crate::error::Error;

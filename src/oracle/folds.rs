@@ -17,8 +17,8 @@
 //! # Ok::<(), bilevel::Error>(())
 //! ```
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 
 use crate::error::Error;
 use crate::oracle::{Mean, Oracle};

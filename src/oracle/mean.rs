@@ -4,6 +4,7 @@ use super::Oracle;
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, BoundedValue, Evaluation, Hypergradient};
 use crate::parallel;
+use crate::run::crc32::Crc32;
 use crate::status::SolveStatus;
 use crate::vector::Vector;
 use crate::work::Work;
@@ -212,14 +213,14 @@ impl<O: Oracle> Oracle for Mean<O> {
 
     fn identity(&self) -> String {
         // The samples share their settings; the data of all of them go into one checksum.
-        let mut checksum = crc32fast::Hasher::new();
+        let mut checksum = Crc32::new();
         for term in &self.terms {
             checksum.update(term.identity().as_bytes());
         }
         format!(
             "mean of {} ({:08x}): {}",
             self.terms.len(),
-            checksum.finalize(),
+            checksum.finish(),
             self.terms[0].identity()
         )
     }

@@ -1,4 +1,4 @@
-//! The same loops on rayon's threads.
+//! The parallel loops on rayon's threads.
 
 use rayon::prelude::*;
 use std::cell::Cell;

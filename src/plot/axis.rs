@@ -1,12 +1,12 @@
-//! An axis: from numbers to positions, and ticks at neat numbers.
+//! An axis: maps numbers to positions, with ticks at round numbers.
 
-/// Larger numbers are not drawn: differences of two of them could overflow.
+/// Larger numbers are not drawn, because their differences could overflow.
 const LARGEST: f64 = 1e300;
 
 /// A range of at most this width relative to its numbers counts as a point: ticks would need too many digits.
 const FLAT: f64 = 1e-9;
 
-/// What an axis counts in.
+/// The kind of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Linear,
@@ -14,7 +14,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The coordinate of a number: itself or its decimal logarithm; NaN for what the axis cannot show.
+    /// The coordinate of a number: itself or its decimal logarithm; NaN if the axis cannot show it.
     pub(super) fn coordinate(self, number: f64) -> f64 {
         match self {
             _ if number.is_nan() || number.abs() > LARGEST => f64::NAN,
@@ -25,7 +25,7 @@ impl Kind {
     }
 }
 
-/// The smallest and the largest number that is not NaN; infinite and in the wrong order where there is none.
+/// The smallest and the largest number, ignoring NaN; (∞, −∞) if there is none.
 pub(super) fn extent(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
     numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| {
         (low.min(number), high.max(number))
@@ -44,14 +44,14 @@ pub(super) struct Tick {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
     kind: Kind,
-    /// Whether it shows counts: ticks at integers only.
+    /// Whether it shows counts, with ticks at integers only.
     counts: bool,
     low: f64,
     high: f64,
 }
 
 impl Scale {
-    /// The axis that shows the coordinates from `low` to `high` with a margin; of 1 to 10 or 0 to 1 where there are none.
+    /// The axis for coordinates from `low` to `high` with a margin; 1 to 10 or 0 to 1 if there are none.
     pub(super) fn new(kind: Kind, counts: bool, (low, high): (f64, f64)) -> Self {
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
         let width = high - low;
@@ -82,7 +82,7 @@ impl Scale {
         (coordinate - self.low) / (self.high - self.low)
     }
 
-    /// The ticks, with a label on every major one.
+    /// The ticks; major ones have a label.
     pub(super) fn ticks(&self) -> Vec<Tick> {
         if self.kind == Kind::Linear {
             return self.even(self.low, self.high, |number| number);
@@ -118,7 +118,7 @@ impl Scale {
         ticks
     }
 
-    /// The label of digit · 10^exponent: written out where the whole axis is short or counts, else as a power of ten.
+    /// The label of digit · 10^exponent: written out on a short axis or one of counts, else as a power of ten.
     fn power(&self, digit: i32, exponent: i32) -> String {
         let short = self.high - self.low < 2.5 && self.low > -3.0 && self.high < 5.0;
         if short || (self.counts && self.high < 6.0) {
@@ -162,7 +162,7 @@ impl Scale {
     }
 }
 
-/// A number with so many decimal places, on an axis whose numbers are up to `largest`.
+/// A number with `places` decimal places, on an axis with numbers up to `largest`.
 fn decimal(number: f64, places: i32, largest: f64) -> String {
     if number == 0.0 {
         return "0".into();

@@ -1,4 +1,4 @@
-//! What a figure is drawn with: lines, areas, marks and text, as SVG.
+//! Drawing of lines, areas, marks and text as SVG.
 
 use plotters::backend::{DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -6,19 +6,19 @@ use plotters::style::{Color, FontStyle, RGBColor, ShapeStyle, TextStyle};
 
 use crate::error::Error;
 
-/// The drawing library rounds to integers: so it draws on a grid this much finer than a pixel.
+/// Grid points per pixel: the drawing library rounds to integers, so it draws on a finer grid.
 const GRID: f64 = 10.0;
 
 /// Lengths of a dash and of the gap after it.
 const DASH: (f64, f64) = (6.0, 3.5);
 
-/// A path has no more dashes than this; those of a longer one are longer.
+/// The most dashes of a path; a longer path has longer dashes.
 const DASHES: f64 = 400.0;
 
 /// A point in pixels, from the upper left corner. A gap in a path is a point with y = NaN.
 pub(super) type Point = (f64, f64);
 
-/// How a line is drawn.
+/// The style of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pen {
     pub(super) color: RGBColor,
@@ -27,7 +27,7 @@ pub(super) struct Pen {
     pub(super) dashed: bool,
 }
 
-/// How a text is drawn.
+/// The style of a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Font {
     /// In pixels.
@@ -35,12 +35,12 @@ pub(super) struct Font {
     pub(super) bold: bool,
 }
 
-/// A figure in the making.
+/// A drawing in progress.
 pub(super) struct Canvas<'a> {
     svg: SVGBackend<'a>,
 }
 
-/// The SVG of so many pixels that `paint` fills.
+/// An SVG of the given size in pixels, drawn by `paint`.
 pub(super) fn draw(
     (width, height): (u32, u32),
     paint: impl FnOnce(&mut Canvas) -> Result<(), Error>,
@@ -157,7 +157,7 @@ fn legible(text: &str) -> String {
     )
 }
 
-/// About how wide a text is, in a wide font; the library does not know the fonts of the reader.
+/// The approximate width of a text in a wide font; the fonts of the reader are unknown.
 pub(super) fn width(text: &str, font: Font) -> f64 {
     let em = |c: char| match c {
         'f' | 'i' | 'j' | 'l' | 'r' | 't' | ' ' | '.' | ',' | '(' | ')' | '·' | '‖' => 0.4,
@@ -171,11 +171,11 @@ pub(super) fn width(text: &str, font: Font) -> f64 {
     bold * font.size * text.chars().map(em).sum::<f64>()
 }
 
-/// The text, cut where it would be wider than `room`.
-pub(super) fn fitted(text: &str, font: Font, room: f64) -> String {
+/// The text, cut to the width `available`.
+pub(super) fn fitted(text: &str, font: Font, available: f64) -> String {
     let mut text = text.to_owned();
-    if width(&text, font) > room {
-        while width(&text, font) + font.size > room && text.pop().is_some() {}
+    if width(&text, font) > available {
+        while width(&text, font) + font.size > available && text.pop().is_some() {}
         text.push('…');
     }
     text
@@ -188,7 +188,7 @@ pub(super) fn pieces(points: &[Point]) -> impl Iterator<Item = &[Point]> {
         .filter(|piece| !piece.is_empty())
 }
 
-/// The path cut into dashes that go around its corners.
+/// The path cut into dashes, which may bend at its corners.
 fn dashes(points: &[Point]) -> Vec<Vec<Point>> {
     let length = |pair: &[Point]| (pair[1].0 - pair[0].0).hypot(pair[1].1 - pair[0].1);
     let total: f64 = points.windows(2).map(length).sum();

@@ -14,8 +14,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A name has one colour and one mark in all graphs of a chart. What an axis cannot show is left out: infinities, NaN, and numbers ≤ 0
-//! on a logarithmic axis. The same numbers give the same bytes.
+//! A name has one colour and one mark in all graphs of a chart. Axes omit infinities, NaN, and on a logarithmic axis numbers ≤ 0. The same
+//! numbers give the same bytes.
 
 use plotters::style::text_anchor::HPos;
 use std::path::Path;
@@ -27,23 +27,23 @@ use super::style::{self, CAPTION, GREY, INK, LABEL, NUMBER, PAPER, TITLE};
 use super::{curve, legend};
 use crate::error::Error;
 
-/// Graphs in one figure, two a row. See the [module](self).
+/// Graphs in one figure, two per row. See the [module](self).
 #[derive(Debug, Clone, Default)]
 pub struct Chart {
     title: Option<String>,
     graphs: Vec<Graph>,
 }
 
-/// One pair of axes with what is drawn in it.
+/// One pair of axes with its lines, bands and histograms.
 #[derive(Debug, Clone)]
 pub struct Graph {
     caption: String,
-    /// The labels of the axes, and what they count in.
+    /// The labels and kinds of the axes.
     axes: [(String, Kind); 2],
     shapes: Vec<Shape>,
 }
 
-/// What is drawn under a name.
+/// The shape drawn for a name.
 #[derive(Debug, Clone)]
 struct Shape {
     name: String,
@@ -53,9 +53,9 @@ struct Shape {
 #[derive(Debug, Clone)]
 enum Form {
     Line(Vec<Point>),
-    /// Between a lower and an upper line over the same x.
+    /// The area between a lower and an upper line over the same x.
     Band(Vec<Point>, Vec<Point>),
-    /// The outline of the bars, from zero and back to it.
+    /// The outline of the bars, starting and ending at zero.
     Bars(Vec<Point>),
 }
 
@@ -111,7 +111,7 @@ impl Graph {
         self.shape(name, Form::Band(lower, upper))
     }
 
-    /// Bars of these heights between neighbours of `edges`, of which there is one more.
+    /// Bars of these heights between consecutive `edges`, of which there is one more.
     pub fn histogram(self, name: impl Into<String>, edges: &[f64], heights: &[f64]) -> Self {
         let mut outline = Vec::with_capacity(2 * heights.len() + 2);
         for (pair, &height) in edges.windows(2).zip(heights) {
@@ -237,7 +237,7 @@ impl Chart {
     /// The chart as an SVG document.
     ///
     /// # Errors
-    /// [`Error::Figure`] without a graph, or where no graph has a number that its axes can show.
+    /// [`Error::Figure`] without a graph, or if no graph has a number that its axes can show.
     pub fn to_svg(&self) -> Result<String, Error> {
         let shown = |graph: &Graph| {
             let points = graph.shapes.iter().flat_map(|shape| shape.form.points());

@@ -1,12 +1,12 @@
-//! Paths made fit for a panel: no more points than can be told apart, none outside.
+//! Preparation of paths for a panel: thinning and clipping.
 
 use super::canvas::Point;
 
-/// A path with more points than this is thinned.
+/// Paths with more points than this are thinned.
 const MANY: usize = 1000;
 
-/// The path with at most four points in a column of one pixel: the first, the lowest, the highest and the last. A gap
-/// stays where its column has no point.
+/// The path with at most four points per column of one pixel: the first, the lowest, the highest and the last. A gap remains if its column
+/// has no point.
 pub(super) fn thinned(points: Vec<Point>) -> Vec<Point> {
     if points.len() <= MANY {
         return points;
@@ -35,7 +35,7 @@ pub(super) fn thinned(points: Vec<Point>) -> Vec<Point> {
     thin
 }
 
-/// The path with a point more wherever it crosses one of the heights `top` and `bottom`.
+/// The path with an extra point at each crossing of the heights `top` and `bottom`.
 fn with_crossings(points: &[Point], top: f64, bottom: f64) -> Vec<Point> {
     let mut path = Vec::with_capacity(points.len());
     for (i, &to) in points.iter().enumerate() {
@@ -69,7 +69,7 @@ pub(super) fn clipped(points: &[Point], top: f64, bottom: f64) -> Vec<Point> {
     path.into_iter().map(|(x, y)| (x, inside(y))).collect()
 }
 
-/// The path moved to the heights from `top` to `bottom`.
+/// The path clamped to the heights from `top` to `bottom`.
 pub(super) fn clamped(points: &[Point], top: f64, bottom: f64) -> Vec<Point> {
     let path = with_crossings(points, top, bottom);
     path.into_iter()
@@ -77,8 +77,8 @@ pub(super) fn clamped(points: &[Point], top: f64, bottom: f64) -> Vec<Point> {
         .collect()
 }
 
-/// The points of a path that are at least `spacing` apart in x, from `offset` after its start; and its last point, unless that
-/// is close to the one before.
+/// Points of a path at least `spacing` apart in x, starting `offset` after its start, and its last point, unless that is close to the one
+/// before.
 pub(super) fn spaced(points: &[Point], spacing: f64, offset: f64) -> Vec<Point> {
     let mut rest = points.iter().filter(|p| !p.1.is_nan()).peekable();
     let mut next = rest.peek().map_or(0.0, |first| first.0 + offset);

@@ -6,10 +6,10 @@ use super::canvas::{Canvas, Point, fitted, width};
 use super::style::{self, INK, LABEL};
 use crate::error::Error;
 
-/// A row of the legend: numbers of the names, where each one is, and the name.
+/// A row of the legend: for each entry its number, position and name.
 type Row = Vec<(usize, f64, String)>;
 
-/// The rows of the legend, centred in a width; names that are blank are left out.
+/// The rows of the legend, centred in the given width, without blank names.
 pub(super) fn rows<'a>(names: impl Iterator<Item = &'a str>, full: f64) -> Vec<Row> {
     let mut rows: Vec<(f64, Row)> = Vec::new();
     for (run, name) in names.enumerate() {
@@ -36,7 +36,7 @@ pub(super) fn rows<'a>(names: impl Iterator<Item = &'a str>, full: f64) -> Vec<R
     rows.into_iter().map(centred).collect()
 }
 
-/// One name with its line and, where there are several, its mark.
+/// One name with its line and, among several, its mark.
 pub(super) fn entry(
     canvas: &mut Canvas,
     (run, marked): (usize, bool),

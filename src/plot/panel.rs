@@ -1,4 +1,4 @@
-//! A panel: which numbers it shows, on which scale, and how they are painted.
+//! A panel: its numbers, scales and drawing.
 
 use plotters::style::RGBColor;
 use plotters::style::text_anchor::HPos;
@@ -11,21 +11,21 @@ use crate::error::Error;
 use crate::run::Trace;
 use crate::upper::Iteration;
 
-/// The coordinate of numbers ≤ 0 on a logarithmic axis, below any other: a band reaches the lower edge there.
+/// The coordinate of numbers ≤ 0 on a logarithmic axis: below all others, so that a band extends to the lower edge.
 const BELOW: f64 = -1e3;
 
-/// What a panel draws: the name, and the number in a row.
+/// A quantity of a panel: its name, and its number in a row.
 type Quantity = (&'static str, fn(&Iteration) -> f64);
 
-/// A panel with what it shows, in coordinates of its axes.
+/// A panel with its curves, in coordinates of its axes.
 pub(super) struct Plot {
     panel: Panel,
-    /// For each run, a solid line and, where there is a second quantity, a dashed one.
+    /// For each run, a solid line and, for a second quantity, a dashed one.
     lines: Vec<Vec<Vec<Point>>>,
     /// For each run, the lower and the upper bound of the value.
     bounds: Vec<[Vec<Point>; 2]>,
     scale: Scale,
-    /// The ticks of the vertical axis; none where there is nothing to show.
+    /// The ticks of the vertical axis; none if the panel is empty.
     pub(super) ticks: Vec<Tick>,
 }
 
@@ -73,16 +73,16 @@ impl Plot {
         }
 
         let (mut low, mut high) = extent(lines.iter().flatten().flatten().map(|p| p.1));
-        // Bounds may be far off: they get at most as much room on either side as the values themselves.
-        let room = if high > low {
+        // Bounds may be far off: they extend the axis on either side by at most the range of the values.
+        let margin = if high > low {
             high - low
         } else {
             f64::INFINITY
         };
         let heights = bounds.iter().flatten().flatten().map(|p: &Point| p.1);
         let known = extent(heights.filter(|y| kind == Kind::Linear || *y > BELOW));
-        low = low.min(known.0.max(low - room));
-        high = high.max(known.1.min(high + room));
+        low = low.min(known.0.max(low - margin));
+        high = high.max(known.1.min(high + margin));
 
         let scale = Scale::new(kind, false, (low, high));
         let ticks = if low <= high {
@@ -154,7 +154,7 @@ impl Plot {
         Ok(())
     }
 
-    /// The name of the panel on the left; which line is which on the right.
+    /// The name of the panel on the left, the key to its lines on the right.
     fn caption(&self, canvas: &mut Canvas, figure: &Figure, frame: &Frame) -> Result<(), Error> {
         let y = frame.top - 16.0;
         let name = match self.panel {
@@ -181,9 +181,9 @@ impl Plot {
         } else {
             style::color(0)
         };
-        let room = |name: &str| style::LEGEND_LINE + 6.0 + width(name, LABEL);
+        let key_width = |name: &str| style::LEGEND_LINE + 6.0 + width(name, LABEL);
         let gap = 18.0;
-        let mut x = frame.right + gap - keys.iter().map(|k| room(k.1) + gap).sum::<f64>();
+        let mut x = frame.right + gap - keys.iter().map(|k| key_width(k.1) + gap).sum::<f64>();
         for (i, name) in keys {
             let to = x + style::LEGEND_LINE;
             match (i, self.panel) {
@@ -205,13 +205,13 @@ impl Plot {
                 }
             }
             canvas.text(name, (to + 6.0, y), HPos::Left, LABEL, INK)?;
-            x += room(name) + gap;
+            x += key_width(name) + gap;
         }
         Ok(())
     }
 }
 
-/// What a panel draws as a solid and as a dashed line.
+/// The quantities that a panel draws as a solid and as a dashed line.
 fn quantities(figure: &Figure, panel: Panel) -> &'static [Quantity] {
     match panel {
         Panel::Value if figure.optimum.is_some() => &[("F(θ) − F*", |row| row.value.value)],
@@ -245,7 +245,7 @@ fn series<'a>(figure: &'a Figure, panel: Panel) -> Option<&'a Series> {
     }
 }
 
-/// Logarithmic but for values and series that are not all positive, or within a factor of 3.
+/// Logarithmic, except for values and series that are not all positive or lie within a factor of 3.
 fn kind(figure: &Figure, panel: Panel) -> Kind {
     let (low, high) = match (series(figure, panel), panel) {
         (Some(series), _) => {
@@ -265,7 +265,7 @@ fn kind(figure: &Figure, panel: Panel) -> Kind {
     }
 }
 
-/// Where the axes of a panel are.
+/// The position of the axes of a panel.
 pub(super) struct Frame {
     pub(super) left: f64,
     pub(super) right: f64,
@@ -274,7 +274,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// In the panel with this upper left corner, with room of this width for the numbers on the vertical axis.
+    /// The frame of the panel with this upper left corner, with a margin of this width for the numbers of the vertical axis.
     pub(super) fn new((left, top): Point, labels: f64) -> Self {
         Frame {
             left: left + labels,
@@ -322,7 +322,7 @@ impl Frame {
         canvas.path(&corners, axis)
     }
 
-    /// The band between two bounds with its edges, without what is outside.
+    /// The band between two bounds with its edges, clipped to the frame.
     pub(super) fn band(
         &self,
         canvas: &mut Canvas,

@@ -1,5 +1,5 @@
-//! Figures as PNG, by a renderer and a font in pure Rust: no library and no font of the system is needed, and the same figure gives the
-//! same bytes.
+//! Figures as PNG, by a renderer in pure Rust with its own font: independent of the libraries and fonts of the system, and the same figure
+//! gives the same bytes.
 
 use resvg::{tiny_skia, usvg};
 use std::path::Path;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::{Chart, Figure};
 use crate::error::Error;
 
-/// Pixels of the longer side, at most: such a picture takes 1 GiB.
+/// The most pixels of a side; a picture of this size takes 1 GiB.
 const MOST_PIXELS: f32 = 16384.0;
 
-/// An SVG document of ours as a PNG file, `scale` pixels for each of its units.
+/// Renders one of our SVG documents to a PNG file, with `scale` pixels per unit.
 fn render(svg: &str, scale: f32) -> Result<Vec<u8>, Error> {
     let failed = |reason: String| Error::Figure { reason };
     let mut fonts = usvg::fontdb::Database::new();
@@ -44,11 +44,11 @@ fn write(path: &Path, svg: &str, scale: f32) -> Result<(), Error> {
 }
 
 impl Figure<'_> {
-    /// Writes the figure as PNG, `scale` pixels for each unit of the SVG: 1 for a screen, 2 and more for print.
+    /// Writes the figure as PNG, with `scale` pixels per unit of the SVG: 1 for a screen, 2 or more for print.
     ///
     /// # Errors
-    /// Those of [`write_svg`](Figure::write_svg), and [`Error::InvalidArgument`] for a scale that makes less than one pixel or more than
-    /// 16,384 a side.
+    /// Those of [`write_svg`](Figure::write_svg), and [`Error::InvalidArgument`] for a scale that gives a side of less than one pixel or more
+    /// than 16,384.
     pub fn write_png(&self, path: impl AsRef<Path>, scale: f32) -> Result<(), Error> {
         write(path.as_ref(), &self.to_svg()?, scale)
     }

@@ -1,7 +1,7 @@
-//! What is drawn of several runs: quartiles, work against precision, performance profiles.
+//! Statistics of several runs: quartiles, work-precision diagrams, performance profiles.
 //!
-//! A run is a list of points (cost, value) of growing cost. Between two of them it has the value of the first: what a user who stopped
-//! there would have.
+//! A run is a list of points (cost, value) of increasing cost. Between two points it has the value of the first, the one a user who stops
+//! there would get.
 //!
 //! # Reference
 //! Performance profiles: E. D. Dolan, J. J. Moré: Benchmarking optimization software with performance profiles. Mathematical Programming 91
@@ -19,7 +19,7 @@ pub type Points = Vec<(f64, f64)>;
 pub struct Quartiles(pub [f64; 3]);
 
 impl Quartiles {
-    /// Of some numbers, between two of them by straight lines; `None` of no number.
+    /// The quartiles of some numbers, with linear interpolation; `None` without numbers.
     pub fn of(mut numbers: Vec<f64>) -> Option<Self> {
         let last = numbers.len().checked_sub(1)?;
         numbers.sort_by(f64::total_cmp);
@@ -27,7 +27,7 @@ impl Quartiles {
             let place = share * last as f64;
             let (below, part) = (place.floor() as usize, place.fract());
             let (low, high) = (numbers[below], numbers[(below + 1).min(last)]);
-            // Of two equal numbers, infinite ones among them, it is that number.
+            // Interpolation of two equal infinite numbers would give NaN.
             if part == 0.0 || low == high {
                 low
             } else {
@@ -58,8 +58,8 @@ fn value_at(run: &[(f64, f64)], cost: f64) -> Option<f64> {
     reached.checked_sub(1).map(|last| run[last].1)
 }
 
-/// The quartiles of several runs at every cost from which on all have a value.
-pub fn quartiles(runs: &[Points]) -> Vec<(f64, Quartiles)> {
+/// The quartiles of several runs at every cost at which all have a value.
+pub(super) fn quartiles(runs: &[Points]) -> Vec<(f64, Quartiles)> {
     let mut costs: Vec<f64> = runs.iter().flatten().map(|point| point.0).collect();
     costs.sort_by(f64::total_cmp);
     costs.dedup();
@@ -71,13 +71,13 @@ pub fn quartiles(runs: &[Points]) -> Vec<(f64, Quartiles)> {
 }
 
 impl Graph {
-    /// The median of several runs at equal cost and, of more than one, the band between their [`quartiles`].
+    /// Draws the median of several runs at equal cost and, for more than one run, the band between their quartiles.
     pub fn runs(self, name: &str, runs: &[Points]) -> Self {
         self.quartiles(name, runs.len(), &quartiles(runs))
     }
 
-    /// The same of the k-th points of all runs that have so many, over the median of their costs: for runs that are looked at in like
-    /// intervals, each at costs of its own, as seconds are.
+    /// Draws the same for the k-th points of all runs that have one, over the median of their costs: for runs sampled at similar intervals whose
+    /// costs differ, such as seconds.
     pub fn aligned(self, name: &str, runs: &[Points]) -> Self {
         let longest = runs.iter().map(Vec::len).max().unwrap_or(0);
         let at = |k: usize| {
@@ -100,8 +100,8 @@ impl Graph {
         graph.band(name, &band)
     }
 
-    /// A performance profile: a line for each solver, over how much more than the least cost is spent, of the share of the instances that
-    /// it solves at that. `costs` holds those of a solver on every instance, `None` where it is not solved.
+    /// Draws performance profiles, one line per solver: the fraction of instances solved within a multiple of the least cost. `costs` holds the
+    /// costs of each solver on every instance, `None` if it is not solved.
     pub fn profile(self, names: &[String], costs: &[Vec<Option<f64>>]) -> Self {
         let profiles = profiles(costs);
         let named = names.iter().zip(profiles);
@@ -109,14 +109,14 @@ impl Graph {
     }
 }
 
-/// The cost at which a run first has a value of at most `target`.
+/// The cost at which a run first reaches a value of at most `target`.
 pub fn cost_to_reach(run: &[(f64, f64)], target: f64) -> Option<f64> {
     let reached = run.iter().find(|point| point.1 <= target);
     reached.map(|point| point.0)
 }
 
-/// (precision, cost to reach it) of a run from `start` down to `best`: the precision is what is left of the way, 1 at the start. What is
-/// not reached has an infinite cost, so that it counts in the [`Quartiles`] of several runs.
+/// Pairs (precision, cost to reach it) of a run from `start` down to `best`. The precision is the remaining fraction of the way, 1 at the start.
+/// A precision that is not reached costs ∞, so that it counts in the [`Quartiles`] of several runs.
 pub fn work_precision(run: &[(f64, f64)], start: f64, best: f64, precisions: &[f64]) -> Points {
     let reach = |&precision: &f64| {
         let target = best + precision * (start - best);
@@ -128,8 +128,8 @@ pub fn work_precision(run: &[(f64, f64)], start: f64, best: f64, precisions: &[f
     precisions.iter().map(reach).collect()
 }
 
-/// The performance profiles of solvers as stairs: (cost relative to the least one of the instance, share of instances).
-pub fn profiles(costs: &[Vec<Option<f64>>]) -> Vec<Points> {
+/// The performance profiles of solvers as step functions: (cost relative to the least one of the instance, fraction of instances).
+pub(super) fn profiles(costs: &[Vec<Option<f64>>]) -> Vec<Points> {
     let instances = costs.iter().map(Vec::len).min().unwrap_or(0);
     let least = |i: usize| {
         let all = costs.iter().filter_map(|solver| solver[i]);
@@ -138,7 +138,7 @@ pub fn profiles(costs: &[Vec<Option<f64>>]) -> Vec<Points> {
     let ratios = |solver: &Vec<Option<f64>>| {
         let ratio = |i: usize| {
             let cost = solver[i]?;
-            // Of nothing that all need nothing for, it is 1.
+            // If all costs are 0, the ratio is 1.
             Some(if cost == least(i) {
                 1.0
             } else {
@@ -151,7 +151,7 @@ pub fn profiles(costs: &[Vec<Option<f64>>]) -> Vec<Points> {
     };
     let all: Vec<Vec<f64>> = costs.iter().map(ratios).collect();
     let finite = all.iter().flatten().filter(|ratio| ratio.is_finite());
-    // A line that ends early would look like a solver that was stopped.
+    // A line that ends early would suggest that the solver was stopped.
     let end = 1.1 * finite.fold(1.0, |end: f64, ratio| end.max(*ratio));
     let stairs = |ratios: &Vec<f64>| {
         let share = |solved: usize| solved as f64 / instances as f64;

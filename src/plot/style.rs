@@ -1,4 +1,4 @@
-//! How figures look: sizes in pixels, fonts, colours, lines.
+//! The style of figures: sizes in pixels, fonts, colours, lines.
 
 use plotters::style::RGBColor;
 
@@ -13,10 +13,10 @@ pub(super) const LEGEND_ROW: f64 = 22.0;
 /// Length of a line in a legend.
 pub(super) const LEGEND_LINE: f64 = 28.0;
 
-/// Distance of the marks on a line, by which runs are told apart without colour.
+/// Distance of the marks on a line, which distinguish runs without colour.
 pub(super) const MARKS: f64 = 48.0;
 
-/// Up to so many steps have a mark each.
+/// Up to this many steps have a mark each.
 pub(super) const STEPS: usize = 100;
 
 pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);

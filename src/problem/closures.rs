@@ -1,4 +1,4 @@
-//! Levels made of closures over slices, so that the types of any crate open on them without a copy.
+//! Levels from closures over slices, which the types of other crates view without a copy.
 //!
 //! ```text
 //! g(x, θ),  ∇ₓg(x, θ);   A v,  Bᵀw,  B u        lower(…).products(…)
@@ -37,7 +37,7 @@
 //! # Ok::<(), bilevel::Error>(())
 //! ```
 //!
-//! A gradient in those of faer, and in those of ndarray:
+//! A gradient in the types of faer, and in those of ndarray:
 //!
 //! ```
 //! use faer::{ColMut, ColRef, Mat, Scale};
@@ -65,14 +65,14 @@
 //! # assert_eq!(out, [8.0, 4.0]);
 //! ```
 //!
-//! Try the closures with [`check_lower`](crate::check_lower) and [`check_upper`](crate::check_upper) first. Where the gradient can be written over any number, the
-//! [second rung](super::autodiff) needs no products.
+//! Test the closures with [`check_lower`](crate::check_lower) and [`check_upper`](crate::check_upper) first. With [`autodiff`](crate::autodiff)
+//! you write a loss or a gradient, and no products.
 
 use super::{Curvature, Linearization, LowerLevel, UpperCurvature, UpperLevel};
-use crate::autodiff::gradients::check_entries;
+use crate::autodiff::check_entries;
 use crate::error::Error;
 
-/// g and ∇ₓg as closures: a lower level once its [`products`](Function::products) are there.
+/// g and ∇ₓg as closures. [`products`](Function::products) completes them to a lower level.
 pub struct Function<V, G> {
     start: Vec<f64>,
     hyperparameters: usize,
@@ -80,7 +80,7 @@ pub struct Function<V, G> {
     gradient: G,
 }
 
-/// A lower level of closures. See the [module](self).
+/// A lower level from closures. See the [module](self).
 pub struct Lower<V, G, H, W, U, C> {
     function: Function<V, G>,
     hvp: H,
@@ -89,15 +89,15 @@ pub struct Lower<V, G, H, W, U, C> {
     curvature: C,
 }
 
-/// An upper level of closures, which does not depend on θ but through x.
+/// An upper level from closures. It depends on θ only through x.
 pub struct Upper<V, G> {
     value: V,
     gradient: G,
     curvature: UpperCurvature,
 }
 
-/// g(x, θ) and its gradient (x, θ, out), for a first guess of x and the number of hyperparameters. What the closures leave in `out` counts, not
-/// what they find there.
+/// g(x, θ) and its gradient (x, θ, out), for a first guess of x and a number of hyperparameters. Closures overwrite `out`, whose content on
+/// entry is unspecified.
 pub fn lower<V, G>(start: Vec<f64>, hyperparameters: usize, value: V, gradient: G) -> Function<V, G>
 where
     V: Fn(&[f64], &[f64]) -> f64 + Send + Sync,
@@ -130,7 +130,7 @@ fn unknown(_theta: &[f64]) -> Curvature {
 }
 
 impl<V, G> Function<V, G> {
-    /// The lower level with A v, Bᵀw and B u, each from (x, θ, the vector, out).
+    /// The lower level with the products A v, Bᵀw and B u, each a closure of (x, θ, vector, out).
     pub fn products<H, W, U>(
         self,
         hvp: H,
@@ -153,7 +153,7 @@ impl<V, G> Function<V, G> {
 }
 
 impl<V, G, H, W, U, C> Lower<V, G, H, W, U, C> {
-    /// The same with its constants, which certificates are made of, as a function of θ.
+    /// Adds the constants behind certificates, as a function of θ.
     pub fn with_curvature<D>(self, curvature: D) -> Lower<V, G, H, W, U, D>
     where
         D: Fn(&[f64]) -> Curvature + Send + Sync,
@@ -169,7 +169,7 @@ impl<V, G, H, W, U, C> Lower<V, G, H, W, U, C> {
 }
 
 impl<V, G> Upper<V, G> {
-    /// The same with its constants.
+    /// Adds the constants behind certificates.
     pub fn with_curvature(self, curvature: UpperCurvature) -> Self {
         Upper { curvature, ..self }
     }

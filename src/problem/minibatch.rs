@@ -5,9 +5,9 @@
 //! g_ξ(x, θ) = (1/|ξ|) Σ_{i∈ξ} gᵢ(x, θ)                             for a batch ξ of samples, likewise f_ξ
 //! ```
 //!
-//! What does not depend on the samples, a penalty on x, belongs to every gᵢ. A batch of all samples is the level itself, and a mean
-//! over batches of equal size is unbiased. The products with A and B and the gradient of one batch share its forward product, so
-//! they come from one call where a method needs all of them.
+//! A term that does not depend on the samples, such as a penalty on x, belongs to every gᵢ. The batch of all samples is the level itself,
+//! and random batches of equal size are unbiased. Methods that need a gradient and products with A and B of one batch get them from one call,
+//! because they share the forward pass.
 
 use std::ops::Range;
 
@@ -16,14 +16,14 @@ use super::{LowerLevel, UpperLevel};
 /// The samples of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Batch<'a> {
-    /// The samples from `start` up to and without `end`.
+    /// The samples `start..end`.
     Range {
         /// The first sample.
         start: usize,
-        /// The one behind the last.
+        /// One past the last sample.
         end: usize,
     },
-    /// These samples, in this order; none twice.
+    /// These samples, in this order, without duplicates.
     List(&'a [usize]),
 }
 
@@ -36,7 +36,7 @@ impl Batch<'_> {
         }
     }
 
-    /// How many there are.
+    /// The number of samples.
     pub fn len(&self) -> usize {
         match self {
             Batch::Range { start, end } => end - start,
@@ -44,7 +44,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Whether there are none.
+    /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -62,7 +62,7 @@ impl Batch<'_> {
         (0..self.len()).map(|k| self.get(k))
     }
 
-    /// The samples as a range, where they are one.
+    /// The samples as a range, if the batch is one.
     pub fn range(&self) -> Option<Range<usize>> {
         match *self {
             Batch::Range { start, end } => Some(start..end),
@@ -73,15 +73,15 @@ impl Batch<'_> {
 
 /// A lower level that is a finite sum.
 ///
-/// The functions write into `out`, whose content on entry is unspecified. They allocate nothing after a few first calls.
+/// Functions overwrite `out`, whose content on entry is unspecified, and allocate only in their first calls.
 pub trait MinibatchLower: LowerLevel {
-    /// n.
+    /// n, the number of samples.
     fn samples(&self) -> usize;
 
     /// out ← ∇ₓg_ξ(x, θ).
     fn batch_gradient(&self, batch: Batch<'_>, x: &Self::X, theta: &Self::Theta, out: &mut Self::X);
 
-    /// out ← ∇θg_ξ(x, θ): what methods without second derivatives use.
+    /// out ← ∇θg_ξ(x, θ), for methods without second derivatives.
     fn batch_gradient_theta(
         &self,
         batch: Batch<'_>,
@@ -110,7 +110,7 @@ pub trait MinibatchLower: LowerLevel {
         out: &mut Self::Theta,
     );
 
-    /// gradient ← ∇ₓg_ξ, hvp ← A_ξ v and cross ← B_ξᵀv at one point, from one pass over the samples. The default makes three.
+    /// gradient ← ∇ₓg_ξ, hvp ← A_ξ v and cross ← B_ξᵀv at one point. Override the default, three passes, by a single pass over the samples.
     fn batch_all(
         &self,
         batch: Batch<'_>,
@@ -125,7 +125,7 @@ pub trait MinibatchLower: LowerLevel {
     }
 }
 
-/// Where [`MinibatchLower::batch_all`] writes.
+/// The outputs of [`MinibatchLower::batch_all`].
 pub struct Products<'a, X, T> {
     /// ∇ₓg_ξ.
     pub gradient: &'a mut X,
@@ -137,7 +137,7 @@ pub struct Products<'a, X, T> {
 
 /// An upper level that is a finite sum.
 pub trait MinibatchUpper: UpperLevel {
-    /// m.
+    /// m, the number of samples.
     fn samples(&self) -> usize;
 
     /// f_ξ(x, θ).

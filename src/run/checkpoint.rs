@@ -1,4 +1,4 @@
-//! Checkpoints: versioned, checked, and whole at any moment.
+//! Checkpoints: versioned, checksummed, and complete at any moment.
 //!
 //! ```text
 //! "BILEVEL\n"   8 bytes
@@ -13,18 +13,19 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
+use super::crc32::crc32;
 use crate::error::{CheckpointError, Error};
 
-/// The format that this build writes and reads.
+/// The format version of this build.
 pub const VERSION: u32 = 3;
 
 const MAGIC: &[u8; 8] = b"BILEVEL\n";
 const HEADER: usize = 24;
 
-/// Writes a checkpoint beside `path` and renames it. Only a checkpoint is replaced; a link is followed.
+/// Writes a checkpoint to a temporary file and renames it to `path`. It replaces only checkpoints, and follows links.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Checkpoint`] when something else lies there.
+/// [`Error::Io`]; [`Error::Checkpoint`] if `path` is something else.
 pub fn write<T: Serialize>(path: &Path, identity: &str, progress: &T) -> Result<(), Error> {
     let damaged = |e: postcard::Error| Error::Checkpoint {
         path: path.to_owned(),
@@ -33,7 +34,7 @@ pub fn write<T: Serialize>(path: &Path, identity: &str, progress: &T) -> Result<
     let mut file = vec![0; HEADER];
     file = postcard::to_extend(identity, file).map_err(damaged)?;
     file = postcard::to_extend(progress, file).map_err(damaged)?;
-    let checksum = crc32fast::hash(&file[HEADER..]);
+    let checksum = crc32(&file[HEADER..]);
     let length = (file.len() - HEADER) as u64;
     file[..8].copy_from_slice(MAGIC);
     file[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -49,7 +50,7 @@ pub fn write<T: Serialize>(path: &Path, identity: &str, progress: &T) -> Result<
     })
 }
 
-/// Whether nothing or a checkpoint lies at `path`.
+/// Whether `path` is free or a checkpoint.
 fn replaceable(path: &Path) -> std::io::Result<bool> {
     match fs::metadata(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
@@ -76,7 +77,7 @@ fn replace(path: &Path, file: &[u8]) -> Result<(), Error> {
 /// Reads a checkpoint of the run that `identity` describes.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Checkpoint`] for a file that is no checkpoint, of another version, damaged, or of another run.
+/// [`Error::Io`]; [`Error::Checkpoint`] for a file that is not a checkpoint, is damaged, or belongs to another version or another run.
 pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error> {
     let fail = |reason| Error::Checkpoint {
         path: path.to_owned(),
@@ -115,7 +116,7 @@ pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error
             payload.len()
         ))));
     }
-    if crc32fast::hash(payload) != checksum {
+    if crc32(payload) != checksum {
         return Err(fail(CheckpointError::Damaged(
             "its checksum does not match".into(),
         )));
@@ -141,14 +142,14 @@ pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error
     ))))
 }
 
-/// The parts of two identities around their first difference, each of at most a line.
+/// The parts of two identities around their first difference, one line each at most.
 fn from_first_difference(a: &str, b: &str) -> (String, String) {
     const BEFORE: usize = 24;
     const SHOWN: usize = 80;
     let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
     let excerpt = |text: &str| {
         let from = same.saturating_sub(BEFORE);
-        // In one line: what a damaged file holds may be anything.
+        // A damaged file may contain anything, line breaks included.
         let shown = text.chars().skip(from).take(SHOWN);
         let plain = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
         let mut excerpt: String = shown.map(plain).collect();

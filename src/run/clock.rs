@@ -1,15 +1,15 @@
 //! Wall-clock time, on targets that have a clock.
 //!
-//! `wasm32-unknown-unknown` has none, and asking the standard library for the time panics there. A run on it takes no
-//! seconds and cannot be limited in them.
+//! On `wasm32-unknown-unknown` the standard library panics when asked for the time. There a run takes 0 seconds and cannot be limited by
+//! time.
 
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 use std::time::Instant;
 
-/// Whether [`Clock`] tells the time.
+/// Whether [`Clock`] measures time.
 pub(super) const HAS_TIME: bool = cfg!(not(all(target_family = "wasm", target_os = "unknown")));
 
-/// A clock that was started.
+/// A running clock.
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub(super) struct Clock(Instant);
 
@@ -25,7 +25,7 @@ impl Clock {
     }
 }
 
-/// A clock that stands still.
+/// A stopped clock.
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 pub(super) struct Clock;
 

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Error;
 
-/// The exit code of a process that was ended by Ctrl-C.
+/// The exit code of a process ended by Ctrl-C.
 const EXIT_INTERRUPTED: i32 = 130;
 
-/// A flag that the first Ctrl-C sets, for [`Run::stop_on`](super::Run::stop_on); the second one ends the process at once.
+/// A flag for [`Run::stop_on`](super::Run::stop_on), set by the first Ctrl-C. The second one ends the process at once.
 ///
 /// # Errors
-/// [`Error::Setup`] when a handler is installed already, and where the signal is ignored, as in what a script runs in the background.
+/// [`Error::Setup`] if a handler is already installed, or if the process ignores the signal, like background jobs of a script.
 pub fn ctrl_c() -> Result<Arc<AtomicBool>, Error> {
     let flag = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&flag);

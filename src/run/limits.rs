@@ -1,4 +1,4 @@
-//! What a run may spend, by kind of work.
+//! Budgets of a run, by kind of work.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::status::Budget;
 use crate::work::Work;
 
-/// What a run may spend. `None` is no limit. A limit is checked between iterations, so the last one may exceed it.
+/// The budgets of a run; `None` is no limit. They are checked between iterations, so the last iteration may exceed them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -23,9 +23,9 @@ pub struct Limits {
     pub cross_products: Option<u64>,
     /// Lower-level problems solved, over all samples.
     pub lower_solves: Option<u64>,
-    /// Samples that methods on batches went over, of both levels together: [`Work::samples`].
+    /// Samples of both levels visited by methods on batches: [`Work::samples`].
     pub samples: Option<u64>,
-    /// Wall-clock seconds, where there is a clock. A run that ends by it is not reproducible to the byte.
+    /// Wall-clock seconds, on targets with a clock. A run ended by this limit is not reproducible to the byte.
     pub seconds: Option<f64>,
 }
 
@@ -46,7 +46,7 @@ impl Limits {
         }
     }
 
-    /// The first limit, in the order of the fields, that is used up.
+    /// The first exhausted limit, in the order of the fields.
     pub(super) fn exceeded(&self, iterations: u64, work: &Work, seconds: f64) -> Option<Budget> {
         let over = |used: u64, limit: Option<u64>| limit.is_some_and(|limit| used >= limit);
         [

@@ -1,35 +1,35 @@
-//! Observers see every iteration of a run: a table, a progress bar, lines of JSON.
+//! Observers of a run: a table, a progress bar, lines of JSON.
 
 use std::io::{self, ErrorKind, Write};
 
 use crate::upper::Iteration;
 
-/// Sees a run from outside. An observer that returns an error is left out from then on; the run goes on.
+/// Receives the iterations of a run. An observer that returns an error is called no more; the run continues.
 pub trait Observer {
-    /// Before the first iteration: the solver's name, the iteration it begins at, and the limit of iterations.
+    /// Called before the first iteration, with the solver's name, the number of the first iteration, and the limit of iterations.
     ///
     /// # Errors
-    /// Those of the place that is written to.
+    /// Those of the output.
     fn begin(&mut self, solver: &str, first: u64, limit: Option<u64>) -> io::Result<()> {
         let _ = (solver, first, limit);
         Ok(())
     }
-    /// After an iteration, with the seconds since the start.
+    /// Called after an iteration, with the seconds since the start.
     ///
     /// # Errors
-    /// Those of the place that is written to.
+    /// Those of the output.
     fn iteration(&mut self, row: &Iteration, seconds: f64) -> io::Result<()>;
-    /// After the last iteration, with the report as text.
+    /// Called after the last iteration, with the report as text.
     ///
     /// # Errors
-    /// Those of the place that is written to.
+    /// Those of the output.
     fn end(&mut self, report: &str) -> io::Result<()> {
         let _ = report;
         Ok(())
     }
 }
 
-/// A table, an iteration a line.
+/// A table, one line per iteration.
 #[derive(Debug)]
 pub struct Table<W> {
     out: W,
@@ -68,7 +68,7 @@ impl<W: Write> Write for IgnoreClosedPipe<W> {
     }
 }
 
-/// A number with this many decimals; a dash for one that is not known, which a row holds as infinite.
+/// A number with this many decimals. An unknown number, stored as infinity, becomes a dash.
 fn known(number: f64, decimals: usize) -> String {
     if number.is_finite() {
         format!("{number:.decimals$e}")
@@ -113,7 +113,7 @@ impl<W: Write> Observer for Table<W> {
     }
 }
 
-/// Lines of JSON, an object an iteration, for programs that follow a run.
+/// Lines of JSON, one object per iteration, for programs that follow a run.
 #[derive(Debug)]
 pub struct JsonLines<W> {
     out: W,
@@ -137,7 +137,7 @@ impl<W: Write> Observer for JsonLines<W> {
     }
 }
 
-/// A progress bar on the terminal (nothing where there is none), with value, bound and elapsed time.
+/// A progress bar with value, bound and elapsed time; silent if the output is not a terminal.
 #[cfg(feature = "progress")]
 #[derive(Debug)]
 pub struct ProgressBar {
@@ -167,7 +167,7 @@ impl Observer for ProgressBar {
         }
         self.bar.set_prefix(solver.to_owned());
         self.bar.set_position(first);
-        // The elapsed time moves on during long iterations too.
+        // So that the elapsed time also advances during long iterations.
         self.bar
             .enable_steady_tick(std::time::Duration::from_millis(200));
         Ok(())

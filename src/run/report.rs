@@ -1,4 +1,4 @@
-//! What a run found, how sure it is, and what it took.
+//! The report of a run: result, error bounds and cost.
 
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -13,15 +13,14 @@ use crate::work::Work;
 
 /// The report of a run.
 ///
-/// It is a value to read in a program, a table to print (`Display`), and JSON to keep ([`to_json`](Report::to_json)). In
-/// JSON a number that is not known is `null`.
+/// Print it (`Display`), or write it as JSON ([`to_json`](Report::to_json)), where an unknown number is `null`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report<T> {
     /// Why the run ended.
     pub status: Status,
     /// The name of the solver.
     pub solver: String,
-    /// How sure the bounds are.
+    /// The trust in the bounds.
     pub trust: Trust,
     /// The last θ.
     pub theta: T,
@@ -37,13 +36,13 @@ pub struct Report<T> {
     pub attained: Accuracy,
     /// Steps taken.
     pub iterations: u64,
-    /// The work done, over all samples.
+    /// The total work, over all samples.
     pub work: Work,
-    /// Wall-clock seconds, those before a resume included.
+    /// Wall-clock seconds, including those before a resume.
     pub seconds: f64,
     /// The iterations.
     pub trace: Trace,
-    /// What went wrong without spoiling the result.
+    /// Failures that do not affect the result, such as that of an observer.
     pub warnings: Vec<String>,
 }
 
@@ -106,7 +105,7 @@ impl<T: Vector> Serialize for Report<T> {
 }
 
 impl<T: Vector> Report<T> {
-    /// The report as a JSON object, without the trace; `extra` adds keys of the caller's.
+    /// The report as a JSON object, without the trace. `extra` adds further keys.
     pub fn to_json(&self, extra: &[(&str, f64)]) -> String {
         let mut object = serde_json::to_value(self).unwrap_or_default();
         if let Some(map) = object.as_object_mut() {

@@ -1,4 +1,4 @@
-//! The trace of a run: an iteration a row, no wall-clock times.
+//! The trace of a run: one row per iteration, without wall-clock times.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -10,10 +10,10 @@ use crate::hypergradient::{Accuracy, BoundedValue, Trust};
 use crate::upper::Iteration;
 use crate::work::Work;
 
-/// The columns before those of the work and of θ.
+/// The columns before those for the work and for θ.
 const COLUMNS: &str = "iteration,value,value_lower,value_upper,gradient_norm,error_bound,trust,epsilon,delta,step,hypergradients,trials";
 
-/// The iterations of a run, in order, with the work counted from the start.
+/// The iterations of a run in order, with cumulative work.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
     rows: Vec<Iteration>,
@@ -34,7 +34,7 @@ impl Trace {
         self.rows.push(row);
     }
 
-    /// The trace as comma-separated values, numbers with all their digits.
+    /// The trace as comma-separated values, with all digits of every number.
     pub fn to_csv(&self) -> String {
         let mut csv = String::from(COLUMNS);
         for kind in Work::KINDS {
@@ -84,11 +84,11 @@ impl Trace {
         std::fs::write(path, self.to_csv()).map_err(|e| Error::io(path, e))
     }
 
-    /// The trace that [`to_csv`](Trace::to_csv) wrote, every number to the bit. What its table leaves out is not known again: how
-    /// sure the bounds of the value are is taken to be how sure ω is.
+    /// Parses the output of [`to_csv`](Trace::to_csv); every number is restored to the bit. The table stores one trust per row, that of ω; it is
+    /// also taken for the bounds of the value.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`], which names the line and the column.
+    /// [`Error::InvalidArgument`], with the line and the column.
     pub fn from_csv(csv: &str) -> Result<Self, Error> {
         let mut lines = csv.lines().enumerate();
         let head = lines.next().map_or("", |(_, line)| line);
@@ -108,10 +108,10 @@ impl Trace {
         })
     }
 
-    /// Reads a file that [`write_csv`](Trace::write_csv) wrote.
+    /// Reads a file written by [`write_csv`](Trace::write_csv).
     ///
     /// # Errors
-    /// [`Error::Io`], and as for [`from_csv`](Trace::from_csv), with the file.
+    /// [`Error::Io`], and those of [`from_csv`](Trace::from_csv) with the name of the file.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
@@ -127,12 +127,12 @@ fn utf8(bytes: &[u8]) -> Result<&str, Error> {
     })
 }
 
-/// The first characters of a line, none of which ends one.
+/// The first characters of a line, escaped to stay on one line.
 fn short(line: &str) -> String {
     line.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
-/// A row from its line.
+/// Parses one row.
 fn row(number: usize, line: &str, columns: &[&str]) -> Result<Iteration, Error> {
     let cells: Vec<&str> = line.split(',').collect();
     if cells.len() != columns.len() {

@@ -1,12 +1,11 @@
-//! Registers of `f32` and `f64`, for the kernels whose speed depends on what stays in them.
+//! Registers of `f32` and `f64`, for kernels that keep their sums in them.
 
 use pulp::Simd;
 
-/// `f32` or `f64`, with the operations on whole registers that convolutions and products of matrices are written in.
+/// `f32` or `f64`, with operations on whole registers for convolutions and products of matrices.
 ///
-/// Every product is fused with the sum it goes into, with one rounding, whatever the registers: the results do not depend on their
-/// width. Half of the arithmetic units of some processors would otherwise wait. (Without such an instruction, which x86-64 has had
-/// since 2013, it is emulated: the same results, slowly.)
+/// Products and sums are fused, with one rounding, on every processor: the results do not depend on the width of the registers. (Processors
+/// without such an instruction, which x86-64 has had since 2013, emulate it: the same results, slowly.)
 pub trait Registers: Copy + Default {
     /// A register of the instruction set S.
     type V<S: Simd>: Copy;

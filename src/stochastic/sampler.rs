@@ -3,8 +3,8 @@
 //! The n samples are divided into ⌈n/size⌉ batches whose sizes differ by one at most. An epoch visits every batch once, in an order of its
 //! own; the order of epoch e is drawn from the e-th stream of ChaCha8, so a sampler that is resumed draws what it would have drawn.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::problem::minibatch::Batch;

@@ -1,8 +1,8 @@
 //! Grey images and signals.
 
 use bilevel::{Element, Error};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
 /// A grey image, row after row; black is 0, white is 1. A signal is an image of one row.

@@ -1,8 +1,8 @@
 //! Samples with labels, dense or sparse.
 
 use bilevel::{Element, Error, Fold};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use std::ops::Range;
 
 use super::standard::Standard;

@@ -1,8 +1,8 @@
 //! Random patches of images.
 
 use bilevel::Error;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 
 use super::image::Image;
 use crate::support::random::below;

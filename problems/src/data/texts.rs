@@ -1,8 +1,8 @@
 //! Texts with labels: sentences of words, names of letters.
 
 use bilevel::Error;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 use std::ops::Range;

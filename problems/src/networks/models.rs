@@ -21,8 +21,8 @@ pub use recurrent::Recurrent;
 
 use bilevel::Error;
 use bilevel::autodiff::{Scalar, scalar};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;

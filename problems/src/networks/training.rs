@@ -27,11 +27,11 @@ pub use frozen::Frozen;
 pub use optimizer::{Optimizer, Schedule};
 pub use settings::Settings;
 
-use bilevel::autodiff::sheets::gather;
-use bilevel::autodiff::{Dual, Number, Real, Sheet, Sheets};
+use bilevel::autodiff::workspaces::gather;
+use bilevel::autodiff::{Dual, Number, Real, Workspace, Workspaces};
 use bilevel::{Dynamics, Error};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -58,7 +58,7 @@ pub struct Training<M, D, E = f64> {
     orders: Vec<Vec<u32>>,
     /// The random number of the mixup of every step.
     chances: Vec<f64>,
-    sheets: Sheets,
+    workspaces: Workspaces,
     number: PhantomData<fn() -> E>,
 }
 
@@ -107,7 +107,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
             settings,
             orders,
             chances,
-            sheets: Sheets::default(),
+            workspaces: Workspaces::default(),
             number: PhantomData,
         })
     }
@@ -182,14 +182,14 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         })
     }
 
-    /// The gradients of the mean loss of step t in w and θ. `record` records a sample on a sheet whose leaves are the weights that the
+    /// The gradients of the mean loss of step t in w and θ. `record` records a sample on a workspace whose leaves are the weights that the
     /// model computes with.
     fn gradients<S: Number>(
         &self,
         t: usize,
         w: &[S],
         theta: &[S],
-        record: impl Fn(&Pass<'_, M, D>, &mut Sheet<S>, &Member<'_, S>) + Sync,
+        record: impl Fn(&Pass<'_, M, D>, &mut Workspace<S>, &Member<'_, S>) + Sync,
     ) -> Gradients<S> {
         let mut weights = w.to_vec();
         self.recipe.weights(w, &self.layers, theta, &mut weights);
@@ -199,18 +199,20 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
             notes: Vec::new(),
         };
         self.pass(t, theta, |pass| {
-            self.sheets.parts(
+            self.workspaces.parts(
                 pass.batch.len(),
                 &weights,
                 theta,
-                |sheet, part| {
-                    pass.each(sheet, part, |sheet, member| record(pass, sheet, member));
+                |workspace, part| {
+                    pass.each(workspace, part, |workspace, member| {
+                        record(pass, workspace, member)
+                    });
                 },
-                |sheets| {
-                    gather(sheets, 0, &mut result.by_w);
-                    gather(sheets, 1, &mut result.by_theta);
-                    for sheet in sheets {
-                        result.notes.extend_from_slice(&sheet.notes);
+                |workspaces| {
+                    gather(workspaces, 0, &mut result.by_w);
+                    gather(workspaces, 1, &mut result.by_theta);
+                    for workspace in workspaces {
+                        result.notes.extend_from_slice(&workspace.notes);
                     }
                 },
             );
@@ -229,8 +231,8 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         targets: &mut Targets<S>,
         theta: &[S],
     ) {
-        let found = self.gradients(t, &moving.w, theta, |pass, sheet, member| {
-            pass.step(sheet, member, targets);
+        let found = self.gradients(t, &moving.w, theta, |pass, workspace, member| {
+            pass.step(workspace, member, targets);
         });
         let mut gradient = found.by_w;
         self.add_decay(&moving.w, &mut gradient);
@@ -305,8 +307,8 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
         // What the optimizer makes of a gradient is linear only for gradient descent; else the gradient itself is needed.
         let mut gradient = vec![E::default(); at.w.len()];
         if self.settings.optimizer.moments() > 1 {
-            let found = self.gradients(t, &at.w, &numbers, |pass, sheet, member| {
-                pass.step(sheet, member, &rows);
+            let found = self.gradients(t, &at.w, &numbers, |pass, workspace, member| {
+                pass.step(workspace, member, &rows);
             });
             gradient = found.by_w;
             self.add_decay(&at.w, &mut gradient);
@@ -335,7 +337,7 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
             t,
             &dual(&at.w, &along),
             &still(&numbers),
-            |pass, sheet, member| pass.transposed(sheet, member, &old, &next),
+            |pass, workspace, member| pass.transposed(workspace, member, &old, &next),
         );
         for ((w, &along), by_w) in moving.w.iter_mut().zip(&along).zip(&found.by_w) {
             *w += by_w.eps + Number::times_real(along, E::constant(self.settings.decay));
@@ -353,14 +355,14 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
         self.recipe
             .weights(&moving.w, &self.layers, theta, &mut weights);
         self.pass(t, theta, |pass| {
-            let mut sheet = Sheet::default();
+            let mut workspace = Workspace::default();
             (0..pass.batch.len()).find_map(|k| {
-                sheet.open(&weights, theta);
-                pass.each(&mut sheet, k..k + 1, |sheet, member| {
-                    pass.step(sheet, member, &targets);
+                workspace.open(&weights, theta);
+                pass.each(&mut workspace, k..k + 1, |workspace, member| {
+                    pass.step(workspace, member, &targets);
                 });
-                let finite = sheet.adjoints()[0].iter().all(|a| a.is_finite());
-                let what = match (sheet.value.is_finite(), finite) {
+                let finite = workspace.adjoints()[0].iter().all(|a| a.is_finite());
+                let what = match (workspace.value.is_finite(), finite) {
                     (false, _) => "the loss",
                     (true, false) => "the gradient of the loss",
                     (true, true) => return None,

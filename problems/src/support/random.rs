@@ -1,7 +1,7 @@
 //! Draws from a generator, the same on every platform.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::Rng;
 
 /// A number from [0, 1).
 pub(crate) fn uniform(rng: &mut ChaCha8Rng) -> f64 {

@@ -10,9 +10,9 @@
 //! truth of the tests.
 
 use bilevel::{Curvature, Error, Linearization, LowerLevel, UpperCurvature, UpperLevel, Vector};
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use faer::linalg::solvers::Solve;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use crate::autodiff::number::Real;
 use crate::problem::minibatch::Batch;
 use crate::simd::Registers;
 
-/// Entries of a block: one of the widest registers.
+/// The length of a block: the widest register.
 const fn lanes<E>() -> usize {
     64 / size_of::<E>()
 }
@@ -153,7 +153,7 @@ impl<E: Real> Forwards<'_, E> {
     }
 }
 
-/// Sums that stay in registers.
+/// Sums held in registers.
 type Sums<E, S, const N: usize, const C: usize, const R: usize> =
     [[[<E as Registers>::V<S>; N]; C]; R];
 
@@ -222,7 +222,7 @@ fn total<E: Real, S: Simd, const N: usize>(simd: S, mut sums: [E::V<S>; N]) -> E
     E::total(simd, sums[0])
 }
 
-/// A part of a block, and zeros.
+/// A part of a block, padded with zeros.
 #[inline(always)]
 fn padded<E: Copy + Default, const L: usize>(part: &[E]) -> [E; L] {
     let mut block = [E::default(); L];
@@ -271,7 +271,7 @@ impl<E: Real> Backwards<'_, E> {
         }
     }
 
-    /// J blocks of features of all outputs: the data of these stay in the first-level cache.
+    /// J blocks of features for all outputs: their data stay in the first-level cache.
     #[inline(always)]
     fn features<S: Simd, const L: usize, const N: usize, const K: usize, const J: usize>(
         &mut self,

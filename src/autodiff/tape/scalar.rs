@@ -1,4 +1,4 @@
-//! Functions of recorded scalars: a step each.
+//! Functions of recorded scalars, one step each.
 
 use super::{Kind, Tape, Var, gathered};
 use crate::autodiff::jet::{self, Jet};
@@ -20,7 +20,7 @@ impl<S: Number> Scalar for Var<S> {
         S::with_tape(|tape| {
             let at = tape.value(self);
             let (a, slope) = (self.index, at.slope(phi));
-            tape.line.push(at.chain(phi), Kind::Fallback { a, slope })
+            tape.line.push(at.chain(phi), Kind::Function { a, slope })
         })
     }
 
@@ -39,9 +39,9 @@ impl<S: Number> Scalar for Var<S> {
     fn sum(x: &[Self]) -> Self {
         S::with_tape(|Tape { line, side }| {
             let x = side.span(x);
-            let [room, _] = &mut side.rooms;
-            let total = S::sum(gathered(&line.values, &side.places, room, x));
-            line.push(total, Kind::Mean { x })
+            let [buffer, _] = &mut side.buffers;
+            let total = S::sum(gathered(&line.values, &side.places, buffer, x));
+            line.push(total, Kind::Sum { x })
         })
     }
 
@@ -51,7 +51,7 @@ impl<S: Number> Scalar for Var<S> {
         }
         S::with_tape(|Tape { line, side }| {
             let (w, x, rows) = (side.span(w), side.span(x), out.len() as u32);
-            let [left, right] = &mut side.rooms;
+            let [left, right] = &mut side.buffers;
             line.push_all(Kind::MatVec { w, x, rows }, out, |values, out| {
                 number::mat_vec(
                     gathered(values, &side.places, left, w),
@@ -69,7 +69,7 @@ impl<S: Number> Scalar for Var<S> {
         S::with_tape(|Tape { line, side }| {
             let (w, at) = (side.span(w), side.data.len());
             number::extend::<S>(&mut side.data, data);
-            let [room, _] = &mut side.rooms;
+            let [buffer, _] = &mut side.buffers;
             let kind = Kind::MatData {
                 w,
                 rows: out.len() as u32,
@@ -77,7 +77,7 @@ impl<S: Number> Scalar for Var<S> {
                 columns: data.len() as u32,
             };
             line.push_all(kind, out, |values, out| {
-                let w = gathered(values, &side.places, room, w);
+                let w = gathered(values, &side.places, buffer, w);
                 number::mat_data(w, &side.data[at..], out);
             });
         });
@@ -102,7 +102,7 @@ impl<S: Number> Scalar for Var<S> {
                 slopes: at as u32,
             };
             line.push_all(kind, out, |_, out| out.copy_from_slice(&values));
-            side.rooms = [values, slopes];
+            side.buffers = [values, slopes];
         });
     }
 
@@ -112,9 +112,9 @@ impl<S: Number> Scalar for Var<S> {
         }
         S::with_tape(|Tape { line, side }| {
             let x = side.span(x);
-            let [room, _] = &mut side.rooms;
+            let [buffer, _] = &mut side.buffers;
             line.push_all(Kind::Scaled { x, s: s.index }, out, |values, out| {
-                let x = gathered(values, &side.places, room, x);
+                let x = gathered(values, &side.places, buffer, x);
                 S::scaled(x, values[s.place()], out);
             });
         });
@@ -126,7 +126,7 @@ impl<S: Number> Scalar for Var<S> {
         }
         S::with_tape(|Tape { line, side }| {
             let (a, b) = (side.span(a), side.span(b));
-            let [left, right] = &mut side.rooms;
+            let [left, right] = &mut side.buffers;
             line.push_all(Kind::Added { a, b }, out, |values, out| {
                 S::added(
                     gathered(values, &side.places, left, a),
@@ -143,7 +143,7 @@ impl<S: Number> Scalar for Var<S> {
         }
         S::with_tape(|Tape { line, side }| {
             let (a, b) = (side.span(a), side.span(b));
-            let [left, right] = &mut side.rooms;
+            let [left, right] = &mut side.buffers;
             line.push_all(Kind::Multiplied { a, b }, out, |values, out| {
                 S::multiplied(
                     gathered(values, &side.places, left, a),
@@ -194,8 +194,8 @@ impl<S: Number> Scalar for Var<S> {
     fn log_sum_exp(x: &[Self]) -> Self {
         S::with_tape(|Tape { line, side }| {
             let (x, at) = (side.span(x), side.slopes.len());
-            let [room, _] = &mut side.rooms;
-            let numbers = gathered(&line.values, &side.places, room, x);
+            let [buffer, _] = &mut side.buffers;
+            let numbers = gathered(&line.values, &side.places, buffer, x);
             let total = S::log_sum_exp(numbers);
             side.slopes.resize(at + numbers.len(), S::default());
             S::softmax(numbers, &mut side.slopes[at..]);
@@ -210,9 +210,9 @@ impl<S: Number> Scalar for Var<S> {
         }
         S::with_tape(|Tape { line, side }| {
             let x = side.span(x);
-            let [room, _] = &mut side.rooms;
+            let [buffer, _] = &mut side.buffers;
             line.push_all(Kind::Softmax { x }, out, |values, out| {
-                S::softmax(gathered(values, &side.places, room, x), out);
+                S::softmax(gathered(values, &side.places, buffer, x), out);
             });
         });
     }

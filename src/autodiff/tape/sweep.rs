@@ -1,11 +1,11 @@
-//! The way back over a tape.
+//! The backward sweep over a tape.
 
 use super::{Kind, Line, Mark, Side, Span, Tape, gathered};
 use crate::autodiff::number::{self, Number};
 use crate::autodiff::rows::Rows;
 
 impl<S: Number> Tape<S> {
-    /// Sends the adjoints of everything behind `mark` back to what it came from, the last step first.
+    /// Propagates the adjoints of everything behind `mark` to its arguments, the last step first.
     pub fn sweep(&mut self, mark: Mark) {
         let Line {
             values,
@@ -17,13 +17,13 @@ impl<S: Number> Tape<S> {
             spans,
             slopes,
             data,
-            rooms: [left, right],
+            buffers: [left, right],
         } = &mut self.side;
         for step in steps[mark.steps..].iter().rev() {
             let (before, after) = adjoints.split_at_mut(step.out as usize);
             let y = after[0];
             match step.kind {
-                Kind::Fallback { a, slope } => before[a as usize] += y * slope,
+                Kind::Function { a, slope } => before[a as usize] += y * slope,
                 Kind::Add { a, b } => {
                     before[a as usize] += y;
                     before[b as usize] += y;
@@ -41,7 +41,7 @@ impl<S: Number> Tape<S> {
                     before[a as usize] += share;
                     before[b as usize] -= share * values[step.out as usize];
                 }
-                Kind::Mean { x } => spread(before, places, left, x, |x| {
+                Kind::Sum { x } => spread(before, places, left, x, |x| {
                     x.iter_mut().for_each(|x| *x += y);
                 }),
                 Kind::MatData {
@@ -140,21 +140,21 @@ impl<S: Number> Tape<S> {
     }
 }
 
-/// Lets `f` add to the numbers at a span.
+/// Calls `f` to add to the numbers at a span.
 fn spread<S: Number>(
     to: &mut [S],
     places: &[u32],
-    room: &mut Vec<S>,
+    buffer: &mut Vec<S>,
     span: Span,
     f: impl FnOnce(&mut [S]),
 ) {
     if !span.listed {
         return f(&mut to[span.range()]);
     }
-    room.clear();
-    room.resize(span.len as usize, S::default());
-    f(room);
-    for (&k, &more) in places[span.range()].iter().zip(room.iter()) {
+    buffer.clear();
+    buffer.resize(span.len as usize, S::default());
+    f(buffer);
+    for (&k, &more) in places[span.range()].iter().zip(buffer.iter()) {
         to[k as usize] += more;
     }
 }

@@ -1,4 +1,4 @@
-//! The scalar that is recorded, and its operators.
+//! [`Var`], the recorded scalar, and its operators.
 
 use std::marker::PhantomData;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -8,9 +8,9 @@ use crate::autodiff::number::{self, Number};
 use crate::autodiff::rows::Rows;
 use crate::autodiff::scalar::Scalar;
 
-/// A number on the [`Tape`] that is being recorded on this thread.
+/// A number on the [`Tape`] that this thread is recording.
 ///
-/// It means nothing outside [`Tape::record`], on another thread, and behind a [`Tape::truncate`].
+/// It is valid inside [`Tape::record`], on the same thread, until [`Tape::truncate`] removes it.
 #[derive(Debug)]
 pub struct Var<S> {
     pub(super) index: u32,
@@ -51,30 +51,30 @@ impl<S: Number> Var<S> {
         })
     }
 
-    /// A linear function of one number.
+    /// slope · self + shift.
     #[inline(always)]
     pub(super) fn linear(self, slope: f64, shift: f64) -> Self {
         S::with_tape(|tape| {
             let value = tape.value(self).times(slope).plus(shift);
             let slope = S::constant(slope);
             let a = self.index;
-            tape.line.push(value, Kind::Fallback { a, slope })
+            tape.line.push(value, Kind::Function { a, slope })
         })
     }
 
-    /// The numbers at a slice, and room for as many: taken off the tape, so that it is free while a function of the user's is called,
-    /// and to be put back.
+    /// The numbers of a slice and a buffer for as many, both taken off the tape, which stays free while a user's function runs. The caller
+    /// puts them back.
     pub(super) fn collected(x: &[Self]) -> [Vec<S>; 2] {
         S::with_tape(|Tape { line, side }| {
-            let [mut values, slopes] = std::mem::take(&mut side.rooms);
+            let [mut values, slopes] = std::mem::take(&mut side.buffers);
             values.clear();
             values.extend(x.iter().map(|x| line.values[x.place()]));
             [values, slopes]
         })
     }
 
-    /// out ← W dᵢ of every sample, one after the other, for a matrix W, row after row: the same as
-    /// [`mat_data`](Scalar::mat_data) of each, in one step and in registers. NaN where the lengths do not fit.
+    /// out ← W dᵢ for every sample in turn, with W in row-major order: the same numbers as [`mat_data`](Scalar::mat_data) for each, but
+    /// one step and in registers. NaN if the lengths do not match.
     pub fn mat_rows(w: &[Self], data: &[&[f64]], out: &mut [Self]) {
         let columns = data.first().map_or(0, |d| d.len());
         let alike = data.iter().all(|d| d.len() == columns);
@@ -86,7 +86,7 @@ impl<S: Number> Var<S> {
             for data in data {
                 number::extend::<S>(&mut side.data, data);
             }
-            let [room, _] = &mut side.rooms;
+            let [buffer, _] = &mut side.buffers;
             let kind = Kind::MatRows {
                 w,
                 data: at as u32,
@@ -95,17 +95,17 @@ impl<S: Number> Var<S> {
             };
             line.push_all(kind, out, |values, out| {
                 let rows = Rows::all(&side.data[at..], columns, data.len());
-                rows.scores(gathered(values, &side.places, room, w), out);
+                rows.scores(gathered(values, &side.places, buffer, w), out);
             });
         });
     }
 
-    /// The number on the tape, tangent and all.
+    /// The number on the tape, with its tangent.
     pub fn number(self) -> S {
         S::with_tape(|tape| tape.value(self))
     }
 
-    /// A number that no derivative flows to.
+    /// A constant: no derivative flows to it.
     pub fn constant_number(value: S) -> Self {
         S::with_tape(|tape| tape.leaf(value))
     }

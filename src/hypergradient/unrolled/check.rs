@@ -1,7 +1,7 @@
 //! The derivative checker of an iteration.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 
 use super::Dynamics;
 use crate::problem::check::{CheckReport, Checker, random, vector_error};

@@ -16,8 +16,8 @@
 //! J. Bergstra, Y. Bengio: Random search for hyper-parameter optimization. J. Mach. Learn. Res. 13 (2012), 281–305,
 //! <https://jmlr.org/papers/v13/bergstra12a.html>.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use super::search::{self, SearchBox, SearchState};

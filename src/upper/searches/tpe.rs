@@ -68,8 +68,8 @@
 //! ```
 
 use ::tpe::{TpeOptimizer, TpeOptimizerBuilder, parzen_estimator};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, in_unit_interval};

@@ -1,8 +1,8 @@
 //! What θ means to a field of experts: filters, weights and smoothings, and where they start.
 
 use bilevel::Error;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 

@@ -11,8 +11,8 @@
 //! Matrix Anal. Appl. 13 (1992), [doi:10.1137/0613066](https://doi.org/10.1137/0613066), theorem 4.2.
 
 use bilevel::{Element, Vector};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
 /// ε.

@@ -1,8 +1,8 @@
 //! What judges a trained model: its cross-entropy, or error, on data that it was not trained on.
 
 use bilevel::Error;
-use bilevel::autodiff::sheets::{gather, sum};
-use bilevel::autodiff::{Gradients, Number, Real, Scalar, Sheet, Sheets, Var};
+use bilevel::autodiff::workspaces::{gather, sum};
+use bilevel::autodiff::{Gradients, Number, Real, Scalar, Var, Workspace, Workspaces};
 use bilevel::problem::minibatch::Batch;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -35,7 +35,7 @@ pub struct Criterion<M, D> {
     measure: Measure,
     /// The length of x.
     len: usize,
-    sheets: Sheets,
+    workspaces: Workspaces,
 }
 
 /// How good a model is on data.
@@ -60,7 +60,7 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
             data,
             recipe,
             len,
-            sheets: Sheets::default(),
+            workspaces: Workspaces::default(),
         })
     }
 
@@ -239,18 +239,18 @@ impl<M: Classifier, D: Samples> Gradients for Criterion<M, D> {
         by_x.fill(S::default());
         by_theta.fill(S::default());
         let n = weights.len();
-        let value = self.sheets.each(
+        let value = self.workspaces.each(
             batch.len(),
             &weights,
             &[],
-            |sheet: &mut Sheet<S>, k| {
-                sheet.add(weight, |w, _| {
+            |workspace: &mut Workspace<S>, k| {
+                workspace.add(weight, |w, _| {
                     self.loss(w, batch.get(k), Var::constant_number(scale))
                 });
             },
-            |sheets| {
-                gather(sheets, 0, &mut by_x[..n]);
-                bilevel::autodiff::sheets::value(sheets)
+            |workspaces| {
+                gather(workspaces, 0, &mut by_x[..n]);
+                bilevel::autodiff::workspaces::value(workspaces)
             },
         );
         let at = (&x[..n], &weights[..]);

@@ -1,11 +1,11 @@
 //! A training objective whose targets stay where they are: a lower level.
 
 use bilevel::Error;
-use bilevel::autodiff::sheets::{gather, value};
-use bilevel::autodiff::{Gradients, Number, Real, Sheet, Sheets};
+use bilevel::autodiff::workspaces::{gather, value};
+use bilevel::autodiff::{Gradients, Number, Real, Workspace, Workspaces};
 use bilevel::problem::minibatch::Batch;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
 use std::ops::Range;
 
 use super::pass::{Pass, Place, Targets};
@@ -31,7 +31,7 @@ pub struct Frozen<M, D> {
     targets: Targets<f64>,
     /// The random numbers of mixup.
     chances: Vec<f64>,
-    sheets: Sheets,
+    workspaces: Workspaces,
 }
 
 impl<M: Classifier + Clone, D: Samples, E: Real> Training<M, D, E> {
@@ -52,7 +52,7 @@ impl<M: Classifier + Clone, D: Samples, E: Real> Training<M, D, E> {
             },
             chances: (0..self.data.len()).map(|_| uniform(&mut rng)).collect(),
             data: self.data.clone(),
-            sheets: Sheets::default(),
+            workspaces: Workspaces::default(),
         }
     }
 }
@@ -64,11 +64,11 @@ impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
         self.recipe.weights(w, &self.layers, theta, &mut weights);
         let all: Vec<usize> = (0..self.data.len()).collect();
         let pass = self.pass(&all, theta);
-        let mut sheet = Sheet::default();
-        sheet.open(&weights, theta);
+        let mut workspace = Workspace::default();
+        workspace.open(&weights, theta);
         let mut new = Targets::default();
-        pass.each(&mut sheet, 0..all.len(), |sheet, member| {
-            pass.refreshed(sheet, member, &self.targets, &mut new);
+        pass.each(&mut workspace, 0..all.len(), |workspace, member| {
+            pass.refreshed(workspace, member, &self.targets, &mut new);
         });
         self.targets = new;
         self
@@ -162,19 +162,19 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
         };
         let places: Vec<usize> = batch.iter().collect();
         let pass = self.pass(&places, theta);
-        let mut total = self.sheets.parts(
+        let mut total = self.workspaces.parts(
             places.len(),
             &weights,
             theta,
-            |sheet: &mut Sheet<S>, part| {
-                pass.each(sheet, part, |sheet, member| {
-                    pass.frozen(sheet, member, &targets);
+            |workspace: &mut Workspace<S>, part| {
+                pass.each(workspace, part, |workspace, member| {
+                    pass.frozen(workspace, member, &targets);
                 });
             },
-            |sheets| {
-                gather(sheets, 0, by_x);
-                gather(sheets, 1, by_theta);
-                value(sheets)
+            |workspaces| {
+                gather(workspaces, 0, by_x);
+                gather(workspaces, 1, by_theta);
+                value(workspaces)
             },
         );
         self.recipe
@@ -191,13 +191,13 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
         self.recipe.weights(x, &self.layers, theta, &mut weights);
         let all: Vec<usize> = (0..self.data.len()).collect();
         let pass = self.pass(&all, theta);
-        let mut sheet = Sheet::default();
+        let mut workspace = Workspace::default();
         let at = all.into_iter().find(|&k| {
-            sheet.open(&weights, theta);
-            pass.each(&mut sheet, k..k + 1, |sheet, member| {
-                pass.frozen(sheet, member, &self.targets);
+            workspace.open(&weights, theta);
+            pass.each(&mut workspace, k..k + 1, |workspace, member| {
+                pass.frozen(workspace, member, &self.targets);
             });
-            !(sheet.value.is_finite() && sheet.adjoints()[0].iter().all(|a| a.is_finite()))
+            !(workspace.value.is_finite() && workspace.adjoints()[0].iter().all(|a| a.is_finite()))
         })?;
         Some(format!(
             "the loss of sample {at} or its gradient is not finite"

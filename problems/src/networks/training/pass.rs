@@ -1,6 +1,6 @@
 //! The loss of one sample in a training step, recorded on a tape: what the step needs of it, and what its transpose does.
 
-use bilevel::autodiff::{Dual, Number, Real, Scalar, Sheet, Tape, Var};
+use bilevel::autodiff::{Dual, Number, Real, Scalar, Tape, Var, Workspace};
 use std::ops::Range;
 
 use crate::data::{Sample, Samples};
@@ -100,24 +100,24 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     /// then sends the adjoints of that back to the matrix.
     pub(super) fn each<S: Number>(
         &self,
-        sheet: &mut Sheet<S>,
+        workspace: &mut Workspace<S>,
         part: Range<usize>,
-        mut record: impl FnMut(&mut Sheet<S>, &Member<'_, S>),
+        mut record: impl FnMut(&mut Workspace<S>, &Member<'_, S>),
     ) {
         for first in (part.start..part.end).step_by(BLOCK) {
-            let mark = sheet.tape.mark();
+            let mark = workspace.tape.mark();
             let block = &self.batch[first..part.end.min(first + BLOCK)];
-            let products = self.products(sheet, block);
+            let products = self.products(workspace, block);
             for (k, &place) in block.iter().enumerate() {
                 let products = products.of(k);
-                record(sheet, &Member { place, products });
+                record(workspace, &Member { place, products });
             }
-            sheet.tape.sweep(mark);
-            sheet.tape.truncate(mark);
+            workspace.tape.sweep(mark);
+            workspace.tape.truncate(mark);
         }
     }
 
-    fn products<S: Number>(&self, sheet: &mut Sheet<S>, block: &[Place]) -> Products<S> {
+    fn products<S: Number>(&self, workspace: &mut Workspace<S>, block: &[Place]) -> Products<S> {
         let mut found = Products {
             products: Vec::new(),
             outputs: 0,
@@ -146,7 +146,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         });
         let rows: Vec<&[f64]> = rows.collect();
         found.outputs = matrix.len() / rows[0].len().max(1);
-        let Sheet { tape, x, .. } = sheet;
+        let Workspace { tape, x, .. } = workspace;
         found.products = tape.record(|| {
             let mut products = vec![Var::constant(0.0); rows.len() * found.outputs];
             Var::mat_rows(&x[matrix], &rows, &mut products);
@@ -155,55 +155,55 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         found
     }
 
-    /// Records a sample of the batch, and adds its share of the gradient to the adjoints of the sheet. The notes get the new targets.
+    /// Records a sample of the batch, and adds its share of the gradient to the adjoints of the workspace. The notes get the new targets.
     pub(super) fn step<S: Number>(
         &self,
-        sheet: &mut Sheet<S>,
+        workspace: &mut Workspace<S>,
         member: &Member<'_, S>,
         targets: &Targets<S>,
     ) {
-        let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, member, targets);
-        let next = self.next(sheet, &scores, &rows);
+        let mark = workspace.tape.mark();
+        let (scores, rows) = self.predict(workspace, member, targets);
+        let next = self.next(workspace, &scores, &rows);
         // No derivative flows through the targets, which are numbers to the loss.
-        let elr = numbers(&sheet.tape, &next.elr);
-        let pskd = numbers(&sheet.tape, &next.pskd);
-        self.record_loss(sheet, member, &scores, &rows, &elr);
-        sheet.tape.sweep(mark);
-        sheet.tape.truncate(mark);
-        sheet.notes.extend(elr);
-        sheet.notes.extend(pskd);
+        let elr = numbers(&workspace.tape, &next.elr);
+        let pskd = numbers(&workspace.tape, &next.pskd);
+        self.record_loss(workspace, member, &scores, &rows, &elr);
+        workspace.tape.sweep(mark);
+        workspace.tape.truncate(mark);
+        workspace.notes.extend(elr);
+        workspace.notes.extend(pskd);
     }
 
     /// Records a sample with targets that stay where they are, and adds its share of the gradients to the adjoints.
     pub(super) fn frozen<S: Number>(
         &self,
-        sheet: &mut Sheet<S>,
+        workspace: &mut Workspace<S>,
         member: &Member<'_, S>,
         targets: &Targets<S>,
     ) {
-        let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, member, targets);
+        let mark = workspace.tape.mark();
+        let (scores, rows) = self.predict(workspace, member, targets);
         let elr = self.row(&targets.elr, member.place.row);
-        self.record_loss(sheet, member, &scores, &rows, elr);
-        sheet.tape.sweep(mark);
-        sheet.tape.truncate(mark);
+        self.record_loss(workspace, member, &scores, &rows, elr);
+        workspace.tape.sweep(mark);
+        workspace.tape.truncate(mark);
     }
 
     /// Appends the new targets of a sample, and nothing else.
     pub(super) fn refreshed<S: Number>(
         &self,
-        sheet: &mut Sheet<S>,
+        workspace: &mut Workspace<S>,
         member: &Member<'_, S>,
         targets: &Targets<S>,
         new: &mut Targets<S>,
     ) {
-        let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, member, targets);
-        let next = self.next(sheet, &scores, &rows);
-        new.elr.extend(numbers(&sheet.tape, &next.elr));
-        new.pskd.extend(numbers(&sheet.tape, &next.pskd));
-        sheet.tape.truncate(mark);
+        let mark = workspace.tape.mark();
+        let (scores, rows) = self.predict(workspace, member, targets);
+        let next = self.next(workspace, &scores, &rows);
+        new.elr.extend(numbers(&workspace.tape, &next.elr));
+        new.pskd.extend(numbers(&workspace.tape, &next.pskd));
+        workspace.tape.truncate(mark);
     }
 
     /// [`step`](Pass::step) over dual numbers whose tangents are along the adjoint of the gradient, for the transpose of the step: the tangents of the
@@ -211,46 +211,46 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     /// itself and of the one that it is mixed with.
     pub(super) fn transposed<E: Real>(
         &self,
-        sheet: &mut Sheet<Dual<E>>,
+        workspace: &mut Workspace<Dual<E>>,
         member: &Member<'_, Dual<E>>,
         targets: &Targets<Dual<E>>,
         later: &Targets<E>,
     ) {
-        let mark = sheet.tape.mark();
-        let (scores, rows) = self.predict(sheet, member, targets);
-        let next = self.next(sheet, &scores, &rows);
+        let mark = workspace.tape.mark();
+        let (scores, rows) = self.predict(workspace, member, targets);
+        let next = self.next(workspace, &scores, &rows);
         // The loss is differentiated at targets that stay where they are.
-        let mut elr = numbers(&sheet.tape, &next.elr);
+        let mut elr = numbers(&workspace.tape, &next.elr);
         elr.iter_mut().for_each(|t| t.eps = E::default());
-        let by_elr = self.record_loss(sheet, member, &scores, &rows, &elr);
+        let by_elr = self.record_loss(workspace, member, &scores, &rows, &elr);
         // What the loss makes of a new target, and what later steps do.
         let row = member.place.row;
         let of_elr = self.row(&later.elr, row);
         for ((&var, own), &later) in next.elr.iter().zip(by_elr).zip(of_elr) {
-            *sheet.tape.adjoint_mut(var) = Dual::new(E::default(), own.eps + later);
+            *workspace.tape.adjoint_mut(var) = Dual::new(E::default(), own.eps + later);
         }
         let of_pskd = self.row(&later.pskd, row);
         for (&var, &later) in next.pskd.iter().zip(of_pskd) {
-            *sheet.tape.adjoint_mut(var) = Dual::new(E::default(), later);
+            *workspace.tape.adjoint_mut(var) = Dual::new(E::default(), later);
         }
-        sheet.tape.sweep(mark);
+        workspace.tape.sweep(mark);
         for group in [&rows.elr, &rows.pskd, &rows.partner] {
-            let adjoints = group.iter().map(|&var| sheet.tape.adjoint(var));
-            sheet.notes.extend(adjoints);
+            let adjoints = group.iter().map(|&var| workspace.tape.adjoint(var));
+            workspace.notes.extend(adjoints);
         }
-        sheet.tape.truncate(mark);
+        workspace.tape.truncate(mark);
     }
 
     /// The scores of a sample unmixed, where they are needed, and the targets.
     fn predict<S: Number>(
         &self,
-        sheet: &mut Sheet<S>,
+        workspace: &mut Workspace<S>,
         member: &Member<'_, S>,
         targets: &Targets<S>,
     ) -> (Vec<Var<S>>, Rows<S>) {
         let place = member.place;
         let mixed = self.recipe.mixup.is_some();
-        let Sheet { tape, x, .. } = sheet;
+        let Workspace { tape, x, .. } = workspace;
         tape.record(|| {
             let leaves = |row: &[S]| row.iter().map(|&t| Var::constant_number(t)).collect();
             let rows = Rows {
@@ -274,8 +274,13 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     }
 
     /// What the targets of a sample become.
-    fn next<S: Number>(&self, sheet: &mut Sheet<S>, scores: &[Var<S>], rows: &Rows<S>) -> Next<S> {
-        let Sheet { tape, theta, .. } = sheet;
+    fn next<S: Number>(
+        &self,
+        workspace: &mut Workspace<S>,
+        scores: &[Var<S>],
+        rows: &Rows<S>,
+    ) -> Next<S> {
+        let Workspace { tape, theta, .. } = workspace;
         let theta = self.recipe.split(theta, self.layers);
         tape.record(|| {
             let mut next = Next {
@@ -297,23 +302,23 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     /// Records the loss of a sample, sends its adjoint back to the scores, and returns that of the numbers `elr`.
     fn record_loss<S: Number>(
         &self,
-        sheet: &mut Sheet<S>,
+        workspace: &mut Workspace<S>,
         member: &Member<'_, S>,
         scores: &[Var<S>],
         rows: &Rows<S>,
         elr: &[S],
     ) -> Vec<S> {
         let weight = 1.0 / self.batch.len() as f64;
-        let Sheet { tape, x, theta, .. } = sheet;
+        let Workspace { tape, x, theta, .. } = workspace;
         let theta = self.recipe.split(theta, self.layers);
         let target: Vec<Var<S>> = elr.iter().map(|&t| tape.leaf(t)).collect();
         let mark = tape.mark();
         let loss = tape.record(|| self.loss(x, &theta, member, scores, rows, &target));
-        sheet.value += sheet.tape.value(loss).times(weight);
-        *sheet.tape.adjoint_mut(loss) += S::constant(weight);
-        sheet.tape.sweep(mark);
-        sheet.tape.truncate(mark);
-        target.iter().map(|&t| sheet.tape.adjoint(t)).collect()
+        workspace.value += workspace.tape.value(loss).times(weight);
+        *workspace.tape.adjoint_mut(loss) += S::constant(weight);
+        workspace.tape.sweep(mark);
+        workspace.tape.truncate(mark);
+        target.iter().map(|&t| workspace.tape.adjoint(t)).collect()
     }
 
     fn loss<S: Number>(

@@ -1,7 +1,7 @@
 //! What is done to the bytes of a valid file: a function of the seed and the number of the mutation alone.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 
 const SEED: u64 = 0x00DA_3A6E;
 /// Headers, which say how long the rest is, lie within so many bytes.
