@@ -130,9 +130,9 @@ where
         together(first, self.1.cross_change_norm(radius))
     }
 
-    fn cross_norm(&self, room: &mut Self::X) -> Option<f64> {
-        let first = self.0.cross_norm(&mut room.0);
-        together(first, self.1.cross_norm(&mut room.1))
+    fn cross_norm(&self, buffer: &mut Self::X) -> Option<f64> {
+        let first = self.0.cross_norm(&mut buffer.0);
+        together(first, self.1.cross_norm(&mut buffer.1))
     }
 }
 

@@ -60,7 +60,8 @@ fn sign(label: u32) -> f64 {
     f64::from(2 * label as i32 - 1)
 }
 
-/// scores ← p; losses ← ℓ where there is room for them. `c` scores a sample, one where there are two classes of opposite sign.
+/// scores ← p, and losses ← ℓ for as many samples as `losses` has entries. A sample has `c` scores: one stands for two classes of opposite
+/// sign.
 pub(crate) fn activate<E: Element>(c: usize, scores: &mut [E], labels: &[u32], losses: &mut [f64]) {
     if c == 1 {
         for ((loss, z), &label) in losses.iter_mut().zip(&*scores).zip(labels) {

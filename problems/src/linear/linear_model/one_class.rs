@@ -4,8 +4,8 @@
 //! scores_k[i] = ⟨row_i, input_k⟩,    out_j = Σ_i factors_j[i] row_i
 //! ```
 //!
-//! A chunk of a row is one register or several. Forwards its lanes are added in halves, ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)), which
-//! is the order of registers of any width; for the transpose the sums of a few chunks stay in registers. So the bits do not depend on the
+//! A chunk of a row is one register or several. The eight partial sums of a forward product are added in halves,
+//! ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)), the order of registers of any width; for the transpose the sums of a few chunks stay in registers. So the bits do not depend on the
 //! processor.
 
 use pulp::{Arch, Simd, WithSimd};
