@@ -24,6 +24,11 @@ fn dispatch<E: Lanes>(kernel: impl WithSimd<Output = ()>) {
     Arch::new().dispatch(kernel);
 }
 
+/// Registers of a chunk; a constant, so that only the branch of this register width is compiled.
+const fn registers<E: Lanes, S: Simd>() -> usize {
+    size_of::<[E; CHUNK]>() / size_of::<E::V<S>>()
+}
+
 /// scoresₖ ← rows · inputₖ. In `inputs` the first chunks of all inputs stand before the second ones, and so on.
 pub(super) fn forward<E: Lanes, const K: usize>(
     rows: Rows<'_, E>,
@@ -48,7 +53,7 @@ impl<E: Lanes, const K: usize> WithSimd for Forward<'_, E, K> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match CHUNK / E::lanes::<S>() {
+        match const { registers::<E, S>() } {
             1 => self.run::<S, 1>(simd),
             2 => self.run::<S, 2>(simd),
             4 => self.run::<S, 4>(simd),
@@ -108,7 +113,7 @@ impl<E: Lanes, const J: usize> WithSimd for Transpose<'_, E, J> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match CHUNK / E::lanes::<S>() {
+        match const { registers::<E, S>() } {
             1 => self.run::<S, 1, 4>(simd),
             2 => self.run::<S, 2, 2>(simd),
             4 => self.run::<S, 4, 1>(simd),
