@@ -1,14 +1,14 @@
 //! Linear models: regressions and classifiers with tuned penalties, and data hyper-cleaning.
 //!
-//! | oracle of | lower level | built by |
+//! | problem | lower level | oracle |
 //! |---|---|---|
-//! | ridge regression | [`Ridge`] | [`ridge`](fn@ridge), [`cross_validated_ridge`], [`leave_one_out_ridge`] (feature `direct`) |
-//! | lasso, elastic net | [`Lasso`] | [`Lasso::new`], [`cross_validated_lasso`] |
-//! | group lasso | [`GroupLasso`] | [`GroupLasso::new`], [`cross_validated_group_lasso`] (feature `direct`) |
-//! | logistic regression | [`LogisticRegression`] | [`logistic_regression`], [`leave_one_out_logistic`] (feature `direct`) |
-//! | data hyper-cleaning | [`HyperCleaning`] | [`hyper_cleaning`](fn@hyper_cleaning), [`model_cleaning`] for other models |
+//! | ridge regression (feature `direct`) | `Ridge` | `ridge`, `cross_validated_ridge`, `leave_one_out_ridge` |
+//! | lasso, elastic net | [`lasso`] | [`Lasso`], [`cross_validated_lasso`] |
+//! | group lasso (feature `direct`) | `group_lasso` | `GroupLasso`, `cross_validated_group_lasso` |
+//! | logistic regression | [`LogisticRegression`] | [`logistic_regression`]; `leave_one_out_logistic` (feature `direct`) |
+//! | data hyper-cleaning | [`HyperCleaning`] | [`hyper_cleaning`](fn@hyper_cleaning); [`model_cleaning`] for other models |
 //!
-//! Each module states its formulas, guarantees and references.
+//! Each module states its formulas, its guarantees and its references.
 
 #[cfg(feature = "direct")]
 pub mod group_lasso;
@@ -33,4 +33,4 @@ pub use logistic::{CrossEntropy, LogisticRegression, logistic_regression};
 pub use penalty::Penalty;
 #[cfg(feature = "direct")]
 pub use ridge::{Ridge, cross_validated_ridge, ridge};
-pub use sparse::SparseState;
+pub use sparse::{SparseRegression, SparseState};

@@ -75,7 +75,7 @@ pub enum Validation {
 #[serde(deny_unknown_fields)]
 struct Tuning {
     penalty: Penalty,
-    judge: Validation,
+    validation: Validation,
     standardise: bool,
     seed: u64,
     /// Relative to F at the start.
@@ -87,7 +87,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             penalty: Penalty::Single,
-            judge: Validation::Folds(5),
+            validation: Validation::Folds(5),
             standardise: true,
             seed: 0,
             tolerance: 1e-5,
@@ -104,7 +104,7 @@ const BOUNDS: [f64; 2] = [-16.0, 8.0];
 
 impl Tuning {
     fn check(&self) -> Result<(), Error> {
-        match self.judge {
+        match self.validation {
             Validation::Folds(count) if count < 2 => {
                 return Err(Error::invalid("folds", count, "at least 2"));
             }
@@ -137,7 +137,7 @@ impl Tuning {
         labels: Option<&[u32]>,
         mut problem: impl FnMut(Fold) -> Result<O, Error>,
     ) -> Result<Mean<O>, Error> {
-        match (self.judge, labels) {
+        match (self.validation, labels) {
             (Validation::HoldOut(share), _) => {
                 Mean::new(vec![problem(hold_out(samples, share, self.seed)?)?])
             }
@@ -207,12 +207,12 @@ macro_rules! parameters {
             }
             /// Tunes on this number of folds (default 5).
             pub fn folds(mut self, count: usize) -> Self {
-                self.0.0.judge = Validation::Folds(count);
+                self.0.0.validation = Validation::Folds(count);
                 self
             }
             /// Tunes on a held-out share of the samples.
             pub fn hold_out(mut self, share: f64) -> Self {
-                self.0.0.judge = Validation::HoldOut(share);
+                self.0.0.validation = Validation::HoldOut(share);
                 self
             }
             /// Whether features are standardised to mean 0 and variance 1 first (default true).

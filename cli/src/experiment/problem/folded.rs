@@ -5,7 +5,7 @@ use bilevel::{Error, Folds, Implicit, Oracle, Mean};
 use super::{Made, Terms, Whole, derivatives, no_quality, refused};
 use bilevel_problems::data::{RegressionData, read_regression};
 use crate::experiment::config;
-use bilevel_problems::linear::lasso::{LassoState, cross_validated_lasso};
+use bilevel_problems::linear::{SparseState, cross_validated_lasso};
 use bilevel_problems::synthetic::quadratic::Quadratic;
 use bilevel_problems::linear::ridge::cross_validated_ridge;
 
@@ -78,13 +78,13 @@ pub(super) fn lasso(config: &config::Lasso, seed: u64) -> Result<Box<dyn Made>, 
         bilevel_problems::linear::lasso::Shrinkage::Lasso => 1,
         bilevel_problems::linear::lasso::Shrinkage::ElasticNet => 2,
     };
-    Ok(Box::new(Whole::<Vec<LassoState>> {
+    Ok(Box::new(Whole::<Vec<SparseState>> {
         oracle: Box::new(oracle),
         start: vec![start; entries],
         quality: Box::new(move |theta| {
             let mut states = judged.start(theta)?;
             judged.value(theta, 1e-6, &mut states)?;
-            let used = |state: &LassoState| state.w().iter().filter(|w| **w != 0.0).count();
+            let used = |state: &SparseState| state.w().iter().filter(|w| **w != 0.0).count();
             let all: usize = states.iter().map(used).sum();
             Ok(vec![("features in use", all as f64 / states.len() as f64)])
         }),

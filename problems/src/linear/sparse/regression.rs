@@ -5,7 +5,7 @@ use bilevel::{Accuracy, Error, Evaluation, Hypergradient, Oracle};
 use super::{Cross, Samples, Solved, SparseState, Split, Support};
 
 /// The penalty of a sparse regression, and the descent that it allows.
-pub trait SparsePenalty: Send + Sync {
+pub(crate) trait SparsePenalty: Send + Sync {
     /// Refuses a θ of another length, and logarithms out of range.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ const MOST_IN_GRAM: usize = 1024;
 const SHARE_OF_GRAM: usize = 4;
 
 /// Ã and ỹ: features and targets less their means.
-pub struct Samples {
+pub(crate) struct Samples {
     columns: Columns,
     targets: Vec<f64>,
     target_mean: f64,

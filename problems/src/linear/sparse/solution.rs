@@ -42,7 +42,7 @@ impl SparseState {
 }
 
 /// The outcome of a solve of the lower level.
-pub struct Solved {
+pub(crate) struct Solved {
     /// √(2G).
     epsilon: f64,
     status: SolveStatus,
@@ -71,7 +71,7 @@ impl Solved {
 }
 
 /// The mixed derivative at a solution, B = ∂²g/∂θ∂w on the support.
-pub struct Cross<'a> {
+pub(crate) struct Cross<'a> {
     /// q ↦ B q.
     pub(crate) product: Box<dyn Fn(&[f64]) -> Vec<f64> + 'a>,
     /// A bound of ‖B‖.

@@ -9,7 +9,7 @@ use super::Samples;
 pub(super) const MOST_PRODUCTS: u64 = 10_000;
 
 /// A = ÃₛᵀÃₛ/n + D − Σ uuᵀ, with the features of a support S, as a product.
-pub struct Support<'a> {
+pub(crate) struct Support<'a> {
     samples: &'a Samples,
     pub(crate) places: Vec<usize>,
     /// D, of the penalty.
