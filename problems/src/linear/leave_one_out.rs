@@ -13,7 +13,7 @@
 //! [`Folds::leave_one_out`](bilevel::Folds::leave_one_out) computes for the same problem, at the price of one fit instead of n.
 //!
 //! # Requirements on the problem
-//! A model that is linear in its weights, with one score a sample, and few enough features for K as a matrix:
+//! A model that is linear in its weights, with one score per sample, and few enough features for K as a matrix:
 //! [`Ridge`] and the binary form of [`LogisticRegression`]. The intercept of [`Ridge`] is refitted as well: its
 //! samples are centred, and hᵢ gains 1/n.
 //!

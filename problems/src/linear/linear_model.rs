@@ -92,7 +92,7 @@ impl<E> Default for Buffers<E> {
 
 /// The outcome of a pass.
 pub(crate) struct Pass<E> {
-    /// The sum of what the links returned.
+    /// The sum of the values of the link over the parts.
     pub(crate) value: f64,
     buffers: Vec<Buffers<E>>,
     parts: usize,
@@ -273,6 +273,16 @@ impl<E: Lanes> Model<E> {
         batch: Batch<'_>,
         inputs: [&[E]; K],
         link: impl Fn(Part<'_>, &mut Buffers<E>) -> f64 + Sync,
+    ) -> Pass<E> {
+        self.pass_with::<K, J>(batch, inputs, &link)
+    }
+
+    /// The same for any link, so that all links of one form share the compiled pass.
+    fn pass_with<const K: usize, const J: usize>(
+        &self,
+        batch: Batch<'_>,
+        inputs: [&[E]; K],
+        link: &(dyn Fn(Part<'_>, &mut Buffers<E>) -> f64 + Sync),
     ) -> Pass<E> {
         let mut pass = self.passes.take_or(Pass::default);
         let m = batch.len();

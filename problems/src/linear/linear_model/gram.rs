@@ -1,4 +1,4 @@
-//! The Hessian of the mean loss as a matrix, where there is one score a sample and few features.
+//! The Hessian of the mean loss as a matrix, where there is one score per sample and few features.
 //!
 //! ```text
 //! H = (1/n) Σᵢ s(tᵢ) aᵢaᵢᵀ,      s = σ(1 − σ) at the scores tᵢ = aᵢᵀx

@@ -1,4 +1,4 @@
-//! Products of dense rows with one or two single columns, where there is one score a sample.
+//! Products of dense rows with one or two columns, for models with one score per sample.
 //!
 //! ```text
 //! scores_k[i] = ⟨row_i, input_k⟩,    out_j = Σ_i factors_j[i] row_i

@@ -1,7 +1,7 @@
 //! The modulus of strong convexity between a point and the solution, from the data where the penalties are small.
 //!
 //! # Self-concordance
-//! With one score a sample, A(x) = (1/n) Σᵢ s(aᵢᵀx) aᵢaᵢᵀ + diag(e^θ), where s = σ(1 − σ). Let R = max‖aᵢ‖, m the smallest eigenvalue of
+//! With one score per sample, A(x) = (1/n) Σᵢ s(aᵢᵀx) aᵢaᵢᵀ + diag(e^θ), where s = σ(1 − σ). Let R = max‖aᵢ‖, m the smallest eigenvalue of
 //! A(x), G ≥ ‖∇ₓg(x, θ)‖ and r = ‖x − x*‖. **If RG < m, then A ⪰ (m − RG) I on the segment from x to x*.**
 //!
 //! 1. s'/s = 1 − 2σ lies in (−1, 1), so s(t + d) ≥ e^{−|d|} s(t). With |aᵢᵀh| ≤ R‖h‖, and the penalties as they are,

@@ -1,4 +1,4 @@
-//! The Hessian as a matrix, for one score a sample and few features: its smallest eigenvalue, and its factor as a preconditioner.
+//! The Hessian as a matrix, for one score per sample and few features: its smallest eigenvalue, and its factor as a preconditioner.
 //!
 //! # The smallest eigenvalue, in spite of rounding
 //! Bisection on the exponent starts from a lower bound and the smallest diagonal entry, an upper bound. A Cholesky factorisation of A − m I
