@@ -1,6 +1,13 @@
-//! Reading and writing of images, reading of tables and texts, and the photographs, tables and names that come with the crate.
+//! Data: images, samples with labels or targets, texts, label noise, and (feature `data`) readers and the data that come with the crate.
 //!
-//! Every reader refuses what it cannot use with an error that names the file, what was found and what was expected.
+//! | type | holds | read by |
+//! |---|---|---|
+//! | [`LabelledData`] | samples with classes, dense or sparse | `read_csv`, `read_libsvm`, `read_idx`; `digits`, `fashion_mnist` |
+//! | [`RegressionData`] | samples with numbers to be predicted | `read_regression` |
+//! | `Texts` | token sequences with classes | `read_sentences` and `vocabulary`; `first_names` |
+//! | [`Image`] | a grey image or a signal | `read_png`, `read_npy`; `photograph` |
+//!
+//! A reader refuses a file that it cannot use with an error that names the file, the place, what was found, and what was expected.
 
 #[cfg(feature = "data")]
 mod csv;
@@ -20,9 +27,9 @@ mod photographs;
 mod png;
 mod regression;
 mod samples;
-mod standard;
 #[cfg(feature = "data")]
-mod tables;
+mod shipped;
+mod standard;
 #[cfg(feature = "data")]
 mod text;
 #[cfg(feature = "data")]
@@ -43,15 +50,21 @@ pub(crate) use noise::symmetric;
 pub use npy::read_npy;
 pub use patches::patches;
 #[cfg(feature = "data")]
-pub use photographs::{PHOTOGRAPHS, photograph};
+#[doc(hidden)]
+pub use photographs::PHOTOGRAPHS;
 #[cfg(feature = "data")]
-pub use png::{png_files, read_png, read_pngs, resized, write_png};
+pub use photographs::photograph;
+#[cfg(feature = "data")]
+#[doc(hidden)]
+pub use png::png_files;
+#[cfg(feature = "data")]
+pub use png::{read_png, read_pngs, resized, write_png};
 pub use regression::RegressionData;
 pub use samples::{Kind, Sample, Samples};
+#[cfg(feature = "data")]
+pub use shipped::{digits, fashion_mnist};
 #[cfg(feature = "linfa")]
 pub(crate) use standard::Standard;
-#[cfg(feature = "data")]
-pub use tables::{digits, fashion_mnist};
 #[cfg(feature = "data")]
 pub use text::Labels;
 #[cfg(feature = "data")]
@@ -61,8 +74,9 @@ pub use texts::{Texts, first_names, read_sentences, vocabulary};
 use std::path::Path;
 use std::path::PathBuf;
 
-/// The file `name` of a folder or, where there is none, the same with `.gz`.
+/// The file `name` of a folder, or `name.gz` where there is no plain file.
 #[cfg(feature = "data")]
+#[doc(hidden)]
 pub fn plain_or_gz(folder: &Path, name: &str) -> PathBuf {
     let plain = folder.join(name);
     if plain.exists() {
@@ -72,7 +86,7 @@ pub fn plain_or_gz(folder: &Path, name: &str) -> PathBuf {
     }
 }
 
-/// The bytes of a regular file; a device or a folder is refused before it is read.
+/// The bytes of a regular file. Refuses a device or a folder before reading it.
 #[cfg(feature = "data")]
 fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     let io = |source| DataError::Io {
@@ -85,7 +99,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     std::fs::read(path).map_err(io)
 }
 
-/// Why data cannot be used.
+/// The reason why data cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -97,24 +111,24 @@ pub enum DataError {
         /// The reason given by the operating system.
         source: std::io::Error,
     },
-    /// The file is not of the format that was expected, or is damaged.
+    /// The file is damaged or not of the expected format.
     #[error("{}: not a readable {format} file: {reason}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
         /// The format that was expected.
         format: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
-    /// The data have a shape that makes no sense here.
+    /// The data have an unusable shape.
     #[error("{}: the shape is {found}; expected {expected}", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
         /// The shape in the file.
         found: String,
-        /// What was expected.
+        /// The expected shape.
         expected: String,
     },
     /// An entry is NaN or infinite.
@@ -138,7 +152,7 @@ pub enum DataError {
     UnknownPhotograph {
         /// The name that was asked for.
         name: String,
-        /// The names that there are.
+        /// The names of the photographs.
         known: String,
     },
 }

@@ -1,34 +1,34 @@
-//! Evaluation problems for [`bilevel`] and their data.
+//! Problems for [`bilevel`]: regressions and classifiers, networks, imaging, closed forms, and their data.
 //!
-//! | module | problem | θ |
+//! | wing | problem | θ |
 //! |---|---|---|
-//! | [`logistic`](mod@linear::logistic) | logistic regression, binary and multinomial, dense and sparse, f64 or f32 | log penalties: one, or one a class, a feature, a weight |
-//! | [`hyper_cleaning`](mod@linear::hyper_cleaning) | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly; linear, or any model | one a sample |
-//! | [`lasso`](mod@linear::lasso) | lasso and elastic net, dense and sparse: not smooth | log penalties: one or two |
-//! | [`group_lasso`](mod@linear::group_lasso) | lasso of groups of features, dense and sparse: not smooth | log penalties: one, or one a group |
-//! | [`ridge`](mod@linear::ridge) | ridge regression with an intercept | log penalties: one, or one a feature |
-//! | [`leave_one_out`](mod@linear::leave_one_out) | leave-one-out of ridge and logistic regression by a single fit | theirs |
-//! | [`training`](mod@networks::training) | the training of a classifier with [`regularizers`](mod@networks::regularizers), differentiated through its steps | strengths: one to a few |
-//! | [`finite_sum`](mod@synthetic::finite_sum) | a quadratic that is a finite sum, with closed forms: the ground truth of stochastic methods | any number |
-//! | [`quadratic`](mod@synthetic::quadratic) | a quadratic whose F and ∇F are known in closed form: the ground truth of the tests | any number |
-//! | [`unbounded_smoothness`](mod@synthetic::unbounded_smoothness) | a finite sum whose smoothness grows with its gradient, with closed forms | any number |
-//! | [`imaging::tv`] | total-variation denoising of images and signals, f64 or f32 | log weight (one, one a pixel, or one a patch), log smoothing |
-//! | [`imaging::foe`] | fields of experts: denoising by learned filters, convex or weakly convex | filters, weights and smoothings, thousands |
-//! | [`imaging::tikhonov`] | denoising with squared differences: linear, with the solution in closed form | three log weights |
-//! | [`imaging::deblurring`] | any of the denoising problems behind a blur | those of the denoising problem |
-//! | [`mod@imaging::sure`] | any of the denoising problems without clean images | likewise |
-//! | [`sure`] | any problem that predicts noisy data, without clean ones | that of the problem |
+//! | [`linear`] | logistic regression, binary and multinomial, dense and sparse, f64 or f32 | log penalties: one, or one per class, feature or weight |
+//! | | data hyper-cleaning: a weight for every training sample, some of which are labelled wrongly; linear, or any model | one per sample |
+//! | | lasso and elastic net, dense and sparse: not smooth | log penalties: one or two |
+//! | | group lasso, dense and sparse: not smooth (`direct`) | log penalties: one, or one per group |
+//! | | ridge regression with an intercept (`direct`) | log penalties: one, or one per feature |
+//! | | leave-one-out of ridge and logistic regression by a single fit (`direct`) | those of the regression |
+//! | [`networks`] | the training of a classifier with [`regularizers`](mod@networks::regularizers), differentiated through its steps | strengths: one to a few |
+//! | [`synthetic`] | a quadratic with F and ∇F in closed form; a finite sum with closed forms (both `direct`); a finite sum with unbounded smoothness | any number |
+//! | `imaging` | total-variation denoising of images and signals, f64 or f32 | log weight (one, or one per pixel or patch), log smoothing |
+//! | | fields of experts: denoising by learned filters, convex or weakly convex | filters, weights and smoothings: thousands |
+//! | | denoising with squared differences: linear, with a closed form (`direct`) | three log weights |
+//! | | deblurring with any of the denoising problems | those of the denoising problem |
+//! | [`sure`] | any problem that predicts noisy data, without clean data; `imaging::sure` for images | those of the problem |
 //!
-//! | feature | adds | by |
+//! [`data`] holds samples, texts and images, reads files, makes labels wrong, and brings photographs and data sets.
+//! [`models`](mod@networks::models) are classifiers whose scores are written once over any scalar type.
+//!
+//! | feature | adds | depends on |
 //! |---|---|---|
+//! | `data` (default) | readers of PNG, npy, CSV, IDX, LIBSVM and text files, and the data that come with the crate | image, npyz, csv, flate2 |
+//! | `imaging` (default) | the wing `imaging` | realfft, rustdct |
+//! | `direct` (default) | the problems marked so: they factor matrices | faer |
 //! | `rayon` (default) | threads, those of `bilevel` | rayon |
-//! | `experiment` | the module `experiment` and the program `bilevel`: experiments from TOML files, solvers by name | clap, toml, strsim |
-//! | `linfa` | the module `linfa`: estimators that follow linfa's conventions and tune their own penalties | linfa, ndarray |
+//! | `linfa` | the module `linfa`: estimators that follow linfa's conventions and tune their own penalties | linfa, ndarray; `direct` |
 //!
-//! [`models`](mod@networks::models) are classifiers whose scores are written once over any scalar. [`data`] reads and writes PNG and npy files, reads tables of samples
-//! (IDX, LIBSVM, CSV) and texts, makes labels wrong, and holds the photographs, tables and names that ship with the crate.
-//!
-//! ```
+#![cfg_attr(all(feature = "data", feature = "imaging"), doc = "```")]
+#![cfg_attr(not(all(feature = "data", feature = "imaging")), doc = "```ignore")]
 //! use bilevel::{Maid, Run, Trust};
 //! use bilevel_problems::data::{photograph, resized};
 //! use bilevel_problems::imaging::{Norm, Weights, tv_denoising};
@@ -52,4 +52,5 @@ mod support;
 pub mod sure;
 pub mod synthetic;
 
+#[doc(hidden)]
 pub use support::lanes::Lanes;

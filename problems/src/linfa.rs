@@ -2,14 +2,14 @@
 //!
 //! | estimator | targets | penalties |
 //! |---|---|---|
-//! | [`TunedRidge`] | one number | one, or one a feature |
-//! | [`TunedLogistic`] | classes, two or more | one, or one a class, a feature or a weight |
+//! | [`TunedRidge`] | one number | one, or one per feature |
+//! | [`TunedLogistic`] | classes, two or more | one, or one per class, feature or weight |
 //!
-//! and [`Cleaning`], a transformer that tunes a weight for every sample and so finds wrong labels.
+//! [`Cleaning`] is a transformer that tunes a weight for every sample and thereby finds wrong labels.
 //!
-//! Parameters are checked once, `fit` takes a dataset, `predict` records: as linfa's own. θ is tuned on K folds or a hold-out by [MAID](bilevel::Maid)
-//! with L-BFGS, from three starts, since a criterion of penalties may have several valleys; then the model is fitted to all
-//! samples. Features are standardised first, unless told otherwise, and coefficients are those of the features as they were given.
+//! They are used like linfa's own: parameters are checked once, `fit` takes a dataset and `predict` takes records. θ is tuned on K folds or a
+//! held-out share by [MAID](bilevel::Maid) with L-BFGS, from three starts, since the criterion may have several local minima; then the
+//! model is fitted to all samples. Features are standardised first unless disabled; coefficients refer to the features as given.
 //!
 //! ```
 //! use bilevel_problems::linfa::{Penalty, TunedRidge};
@@ -28,9 +28,15 @@ mod logistic;
 mod ridge;
 
 pub use crate::linear::penalty::Penalty;
-pub use cleaning::{Cleaning, CleaningParams, CleaningValidParams, Suspect};
-pub use logistic::{TunedLogistic, TunedLogisticParams, TunedLogisticValidParams};
-pub use ridge::{TunedRidge, TunedRidgeParams, TunedRidgeValidParams};
+#[doc(hidden)]
+pub use cleaning::CleaningValidParams;
+pub use cleaning::{Cleaning, CleaningParams, Suspect};
+#[doc(hidden)]
+pub use logistic::TunedLogisticValidParams;
+pub use logistic::{TunedLogistic, TunedLogisticParams};
+#[doc(hidden)]
+pub use ridge::TunedRidgeValidParams;
+pub use ridge::{TunedRidge, TunedRidgeParams};
 
 use bilevel::oracle::folds::{Fold, Folds, hold_out};
 use bilevel::upper::Constraint;
@@ -42,34 +48,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Standard;
 
-/// Why an estimator could not be fitted.
+/// The reason why an estimator could not be fitted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EstimatorError {
-    /// Parameters or samples that cannot be used.
+    /// Unusable parameters or samples.
     #[error(transparent)]
     Bilevel(#[from] Error),
-    /// What linfa has to say.
+    /// An error of linfa.
     #[error(transparent)]
     Linfa(#[from] linfa::Error),
 }
 
-/// What judges a θ.
+/// The validation that θ is tuned on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Validation {
-    /// The mean over so many folds, each predicted by a model of the others; for classes stratified.
+    /// The mean over this number of folds, each predicted by a model of the others; stratified for classes.
     Folds(usize),
-    /// This share of the samples, which the model is not fitted to while θ is tuned.
+    /// This share of the samples, held out while θ is tuned.
     HoldOut(f64),
 }
 
-/// What both estimators are told.
+/// The parameters of both estimators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tuning {
     penalty: Penalty,
-    judge: Validation,
+    validation: Validation,
     standardise: bool,
     seed: u64,
     /// Relative to F at the start.
@@ -81,7 +87,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             penalty: Penalty::Single,
-            judge: Validation::Folds(5),
+            validation: Validation::Folds(5),
             standardise: true,
             seed: 0,
             tolerance: 1e-5,
@@ -90,15 +96,15 @@ impl Default for Tuning {
     }
 }
 
-/// Where descents begin, with one penalty for all: e^θ = 1, 0.05 and 0.0025. Far below, a criterion is flat without being least.
+/// Starts of the descents, with one penalty for all: e^θ = 1, 0.05 and 0.0025. Far below, a criterion is flat without being minimal.
 const STARTS: [f64; 3] = [0.0, -3.0, -6.0];
 
-/// Logarithms of penalties of features of variance 1 beyond these make no difference, and lead nowhere.
+/// Bounds of θ. For features of variance 1, penalties beyond them make no difference.
 const BOUNDS: [f64; 2] = [-16.0, 8.0];
 
 impl Tuning {
     fn check(&self) -> Result<(), Error> {
-        match self.judge {
+        match self.validation {
             Validation::Folds(count) if count < 2 => {
                 return Err(Error::invalid("folds", count, "at least 2"));
             }
@@ -115,7 +121,7 @@ impl Tuning {
         Ok(())
     }
 
-    /// What takes these features to mean 0 and variance 1, where that is asked for.
+    /// The transformation of these features to mean 0 and variance 1, or none.
     fn standard(&self, features: &[f64], columns: usize) -> Standard {
         if self.standardise {
             Standard::of(features, columns)
@@ -131,7 +137,7 @@ impl Tuning {
         labels: Option<&[u32]>,
         mut problem: impl FnMut(Fold) -> Result<O, Error>,
     ) -> Result<Mean<O>, Error> {
-        match (self.judge, labels) {
+        match (self.validation, labels) {
             (Validation::HoldOut(share), _) => {
                 Mean::new(vec![problem(hold_out(samples, share, self.seed)?)?])
             }
@@ -144,7 +150,7 @@ impl Tuning {
         }
     }
 
-    /// The best of the descents from [`STARTS`].
+    /// The best result of the descents from [`STARTS`].
     fn tune<O: Oracle<Theta = Vec<f64>>>(
         &self,
         criterion: &Mean<O>,
@@ -194,22 +200,22 @@ macro_rules! parameters {
         }
 
         impl $params {
-            /// What the penalties are of (default: one for all).
+            /// The weights that share a penalty (default: all).
             pub fn penalty(mut self, penalty: Penalty) -> Self {
                 self.0.0.penalty = penalty;
                 self
             }
-            /// Tunes on so many folds (default 5).
+            /// Tunes on this number of folds (default 5).
             pub fn folds(mut self, count: usize) -> Self {
-                self.0.0.judge = Validation::Folds(count);
+                self.0.0.validation = Validation::Folds(count);
                 self
             }
-            /// Tunes on a share of the samples that is held out.
+            /// Tunes on a held-out share of the samples.
             pub fn hold_out(mut self, share: f64) -> Self {
-                self.0.0.judge = Validation::HoldOut(share);
+                self.0.0.validation = Validation::HoldOut(share);
                 self
             }
-            /// Whether features are brought to mean 0 and variance 1 first (default true).
+            /// Whether features are standardised to mean 0 and variance 1 first (default true).
             pub fn standardise(mut self, yes: bool) -> Self {
                 self.0.0.standardise = yes;
                 self
@@ -219,12 +225,12 @@ macro_rules! parameters {
                 self.0.0.seed = seed;
                 self
             }
-            /// Ends where the hypergradient is below this share of the criterion (default 1e-5).
+            /// Stops where the hypergradient is below this share of the criterion at the start (default 1e-5).
             pub fn tolerance(mut self, tolerance: f64) -> Self {
                 self.0.0.tolerance = tolerance;
                 self
             }
-            /// Steps of θ, at most (default 200).
+            /// The most steps of θ (default 200).
             pub fn max_iterations(mut self, count: u64) -> Self {
                 self.0.0.max_iterations = count;
                 self
@@ -234,7 +240,7 @@ macro_rules! parameters {
 }
 use parameters;
 
-/// The records as numbers, sample after sample.
+/// The records as `f64`, sample after sample.
 fn rows<F: Float, D: Data<Elem = F>>(records: &ArrayBase<D, Ix2>) -> Vec<f64> {
     records.iter().map(|&v| number(v)).collect()
 }
@@ -243,7 +249,7 @@ fn number<F: Float>(value: F) -> f64 {
     value.to_f64().unwrap_or(f64::NAN)
 }
 
-/// Refuses targets of another number than records.
+/// Refuses targets that differ in number from the records.
 fn check_targets<T: AsSingleTargets>(records: usize, targets: &T) -> Result<(), EstimatorError> {
     let targets = targets.as_single_targets().len();
     if targets == records {

@@ -1,4 +1,4 @@
-//! What several problems need: numbers of a register, buffers, random numbers, fingerprints, checks and sums. Each stands once.
+//! Building blocks that several problems share: scalar types, buffers, random numbers, fingerprints, argument checks and sums.
 
 pub(crate) mod checks;
 pub(crate) mod fingerprint;

@@ -11,13 +11,12 @@
 //! size. [`Sure`] is the upper level, [`monte_carlo_sure`] the oracle of both.
 //!
 //! # Requirements on the problem
-//! Any lower level that can be made from other data. What it predicts of them is Hx with a linear map H, a [`Prediction`]: x [`Itself`] for
-//! denoisers, the features times the weights for regressions. How the data stand in g does not matter.
-//! [`imaging::sure`](crate::imaging::sure()) is the same for images.
+//! Any lower level that can be built from other data. Its prediction of the data is Hx with a linear map H, a [`Prediction`]: x [`Itself`] for
+//! denoisers, features times weights for regressions. The data may enter g in any way. `imaging::sure` is the same for images.
 //!
 //! # Guarantee
-//! Values and hypergradients of denoisers ([`Itself`]) are certified as those of f with the b that was drawn; of other predictions, what
-//! their own sums round is not counted. f itself differs from the supervised loss by a random
+//! Values and hypergradients of denoisers ([`Itself`]) are certified as those of f with the drawn b; for other predictions,
+//! the rounding errors of Hx are not included. f itself differs from the supervised loss by a random
 //! amount: the fluctuation of Stein's estimate and of the divergence, of the order σ²√n each for n data, and by O(τ) from the difference
 //! quotient. Where x*(y) is linear in y the quotient is exact, ⟨b, Sb⟩ with Hx* = Sy, and its mean over b the trace of S.
 //!
@@ -42,22 +41,22 @@ use std::borrow::Cow;
 use crate::support::fingerprint::fingerprint;
 use crate::support::sums::lane_sum;
 
-/// τ/σ: small against the noise, and large enough that ‖∇f‖, about √(2n) σ²/τ, asks for no extreme accuracy.
+/// τ/σ: small against the noise, yet so large that ‖∇f‖, about √(2n) σ²/τ, demands no extreme accuracy.
 const STEP: f64 = 0.1;
 
-/// What the solution of a lower level predicts of the data that it is fitted to: Hx, with a linear map H.
+/// The prediction Hx of the data from the solution x of a lower level, with a linear map H.
 pub trait Prediction<E: Element>: Send + Sync {
     /// Where x lives.
     type X: Vector;
-    /// Hx. Certified values do not count what its own sums round.
+    /// Hx. Certified values do not include the rounding errors of this product.
     fn predict<'a>(&self, x: &'a Self::X) -> Cow<'a, [E]>;
     /// out ← Hᵀv.
     fn transposed(&self, v: Vec<E>, out: &mut Self::X);
-    /// A bound of the spectral norm of H, where one is known: certificates need it.
+    /// A bound of the spectral norm of H, where one is known; certificates need it.
     fn norm(&self) -> Option<f64>;
 }
 
-/// H = I: x is the prediction itself, as that of a denoiser.
+/// H = I: the prediction is x itself, as for denoisers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Itself;
 
@@ -77,7 +76,7 @@ impl<E: Element> Prediction<E> for Itself {
     }
 }
 
-/// The upper level f. See the [module](self).
+/// The upper level: the risk estimate f. See the [module](self).
 #[derive(Debug, Clone)]
 pub struct Sure<E, H = Itself> {
     noisy: Vec<E>,
@@ -91,8 +90,8 @@ pub struct Sure<E, H = Itself> {
 }
 
 impl<E: Element> Sure<E> {
-    /// The risk estimate of what is fitted to `noisy`, whose noise has the standard deviation `sigma`, and the data y + τb that are to be fitted
-    /// beside it. b is drawn from the seed and its stream.
+    /// The risk estimate for the data y, `noisy` with noise of standard deviation `sigma`, and the data y + τb of the second lower level. b is
+    /// drawn from the seed and stream.
     ///
     /// # Errors
     /// As [`with_probe`](Sure::with_probe).
@@ -103,7 +102,7 @@ impl<E: Element> Sure<E> {
         stream: u64,
     ) -> Result<(Self, Vec<E>), Error> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // Other streams than those that noise is drawn from: a probe that is the noise itself would spoil the estimate.
+        // Not the streams of simulated noise: a probe equal to the noise would spoil the estimate.
         rng.set_stream(!stream);
         let probe: Vec<f64> = (noisy.iter())
             .map(|_| StandardNormal.sample(&mut rng))
@@ -111,7 +110,7 @@ impl<E: Element> Sure<E> {
         Self::with_probe(noisy, sigma, &probe)
     }
 
-    /// The same with a b of your own: independent entries of mean 0 and variance 1.
+    /// The same with a given b: independent entries of mean 0 and variance 1.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a `sigma` that is not positive and finite, no data, numbers that are not finite, and a b of another
@@ -153,7 +152,7 @@ impl<E: Element> Sure<E> {
         Ok((sure, moved))
     }
 
-    /// The same of predictions Hx.
+    /// The same for predictions Hx.
     pub fn of_prediction<H: Prediction<E>>(self, prediction: H) -> Sure<E, H> {
         Sure {
             noisy: self.noisy,
@@ -167,7 +166,7 @@ impl<E: Element> Sure<E> {
 }
 
 impl<E: Element, H: Prediction<E>> Sure<E, H> {
-    /// ½‖Hx₁ − y‖², and the sum of ⟨b, H(x₂ − x₁)⟩ with its terms as `term` makes them.
+    /// ½‖Hx₁ − y‖², and Σ `term` of the terms of ⟨b, H(x₂ − x₁)⟩.
     fn parts(&self, x: &Pair<H::X>, term: fn(f64) -> f64) -> (f64, f64) {
         let (first, second) = (self.prediction.predict(&x.0), self.prediction.predict(&x.1));
         let squares = lane_sum(&first, |i, x| (x - self.noisy[i].to_f64()).powi(2));
@@ -205,7 +204,7 @@ impl<E: Element, H: Prediction<E>> UpperLevel for Sure<E, H> {
         }
     }
 
-    /// The three terms cancel; each is computed in `f64` from what is predicted.
+    /// The three terms cancel; each is computed in `f64` from the predictions.
     fn value_rounding(&self, x: &Self::X, _theta: &Vec<f64>, _value: f64) -> f64 {
         let (squares, slopes) = self.parts(x, f64::abs);
         let terms = squares + self.offset + self.factor * slopes;
@@ -221,14 +220,14 @@ impl<E: Element, H: Prediction<E>> UpperLevel for Sure<E, H> {
     }
 }
 
-/// The oracle of [`monte_carlo_sure`].
+/// The oracle that [`monte_carlo_sure`] returns.
 pub type MonteCarloSure<P, E, H> = Mean<Implicit<PerturbedPair<P>, Sure<E, H>>>;
 
-/// The oracle that chooses θ by noisy data alone: the mean of f over `probes` vectors b. `lower` makes the lower level of data; each probe
-/// solves two of them.
+/// The oracle that tunes θ from noisy data alone: the mean of f over `probes` vectors b. `lower` builds the lower level of given data; each
+/// probe solves two of them.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for no probes, data that [`Sure::with_probe`] refuses, and such that `lower` refuses.
+/// [`Error::InvalidArgument`] for no probes, and data that [`Sure::with_probe`] or `lower` refuses.
 pub fn monte_carlo_sure<E, H, P>(
     noisy: &[E],
     sigma: f64,

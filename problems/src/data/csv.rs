@@ -1,4 +1,4 @@
-//! Tables of numbers separated by commas, one of which is the label.
+//! Comma-separated numbers, one column of which is the label.
 
 use bilevel::Error;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::{DataError, LabelledData, RegressionData, read_file};
 
 const FORMAT: &str = "CSV";
 
-/// What a file of comma-separated values looks like.
+/// The layout of a file of comma-separated values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CsvFormat {
     /// Which labels there are.
@@ -20,7 +20,7 @@ pub struct CsvFormat {
 }
 
 impl CsvFormat {
-    /// No header, and these labels in the last column.
+    /// A file without a header, with these labels in the last column.
     pub fn new(labels: Labels) -> Self {
         CsvFormat {
             labels,
@@ -30,7 +30,7 @@ impl CsvFormat {
     }
 }
 
-/// Reads a table of comma-separated numbers, plain or gzip.
+/// Reads samples with labels from comma-separated numbers, plain or gzip.
 ///
 /// # Errors
 /// [`DataError`]: names the line for rows of different length, a number that is not finite, and a label outside the classes.
@@ -47,12 +47,12 @@ pub(super) fn parse(
     let label = |text: &str| format.labels.class(text);
     let rows = rows(path, bytes, format.header, format.label_column, label)?;
     let classes = format.labels.classes();
-    let table = LabelledData::dense(rows.columns, rows.features, rows.labels, classes);
-    table.map_err(|e| in_all(path, rows.lines, &e))
+    let data = LabelledData::dense(rows.columns, rows.features, rows.labels, classes);
+    data.map_err(|e| in_all(path, rows.lines, &e))
 }
 
-/// Reads comma-separated numbers, plain or gzip, whose last column is what is to be predicted. `header` says that the first line holds
-/// names, which are skipped.
+/// Reads samples from comma-separated numbers, plain or gzip; the last column is the target. With `header`, the first line holds names and is
+/// skipped.
 ///
 /// # Errors
 /// [`DataError`]: names the line and the column, as [`read_csv`] does.
@@ -68,7 +68,7 @@ fn in_all(path: &Path, lines: u64, error: &Error) -> DataError {
     refusal(path, FORMAT)(format!("in all {lines} lines: {error}"))
 }
 
-/// What a file holds.
+/// The content of a file.
 struct Rows<L> {
     /// Features of a sample.
     columns: usize,
@@ -77,7 +77,7 @@ struct Rows<L> {
     lines: u64,
 }
 
-/// The features of all rows, and what `label` makes of the column of the label, the last where none is named.
+/// Reads the features of all rows, and their labels by `label`. The label is in the last column unless another one is given.
 fn rows<L>(
     path: &Path,
     bytes: &[u8],
@@ -160,24 +160,21 @@ mod tests {
     }
 
     #[test]
-    fn plain_and_compressed_files_give_the_same_table() {
-        let table = read("1,-2.5,3\r\n 4, 5,1\n", CLASSES).unwrap();
-        assert_eq!(table.labels(), [2, 0]);
-        assert_eq!(
-            table.features(),
-            &Features::Dense(vec![1.0, -2.5, 4.0, 5.0])
-        );
+    fn plain_and_compressed_files_give_the_same_data() {
+        let data = read("1,-2.5,3\r\n 4, 5,1\n", CLASSES).unwrap();
+        assert_eq!(data.labels(), [2, 0]);
+        assert_eq!(data.features(), &Features::Dense(vec![1.0, -2.5, 4.0, 5.0]));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv.gz");
         std::fs::write(&path, gzip(b"1,-2.5,3\n4,5,1\n")).unwrap();
-        assert_eq!(read_csv(&path, CLASSES).unwrap(), table);
+        assert_eq!(read_csv(&path, CLASSES).unwrap(), data);
         let first = CsvFormat {
             label_column: Some(0),
             header: true,
             ..CLASSES
         };
         let named = read("label,a,b\n3,1,-2.5\n1,4,5\n", first).unwrap();
-        assert_eq!(named, table);
+        assert_eq!(named, data);
     }
 
     #[test]
@@ -190,7 +187,7 @@ mod tests {
             ("1,,1\n", "line 1, column 2: ``"),
             ("a,b,c\n1,2,1\n", "line 1, column 1: `a`"),
             ("1,\"2\n3\",1\n", "line 1, column 2: `2\\n3` is not"),
-            ("", "in all 0 lines: table is 0 samples"),
+            ("", "in all 0 lines: data is 0 samples"),
             ("1\n2\n", "0 features"),
         ];
         for (text, words) in cases {

@@ -1,4 +1,4 @@
-//! IDX files, in which MNIST and its kin come: images and labels of one byte each, in two files.
+//! IDX, the format of MNIST and similar data sets: images and labels of one byte each, in two files.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,8 +8,7 @@ use super::{DataError, LabelledData, plain_or_gz, read_file};
 
 const FORMAT: &str = "IDX";
 
-/// Reads a table from a file of images, whose values become numbers from 0 to 1, and one of labels from 0 to `classes` − 1; plain
-/// or gzip.
+/// Reads samples from a file of images, whose values are scaled to 0 … 1, and a file of labels from 0 to `classes` − 1; plain or gzip.
 ///
 /// # Errors
 /// [`DataError`] for files that are damaged, of other types or of different lengths, and for labels outside the classes.
@@ -26,7 +25,7 @@ pub fn read_idx(
     )
 }
 
-/// Classes of MNIST and of data sets of its form.
+/// The number of classes of MNIST and data sets of its form.
 const CLASSES: usize = 10;
 
 /// The training and the test samples of MNIST or a data set of its form: a folder with `train-images-idx3-ubyte`,
@@ -116,7 +115,7 @@ fn array(
     let shape: Vec<usize> = (0..rank)
         .map(|_| four().map(|n| u32::from_be_bytes(n) as usize))
         .collect::<Result<_, _>>()?;
-    // What the header claims is compared with what the file can hold before anything is allocated.
+    // The claim of the header is checked against the size of the file before anything is allocated.
     let most = most_content(bytes);
     let entries = shape
         .iter()
@@ -164,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn plain_and_compressed_files_give_the_same_table() {
+    fn plain_and_compressed_files_give_the_same_data() {
         let images = written(8, &[2, 1, 2], &[0, 255, 51, 0]);
         let labels = written(8, &[2], &[2, 0]);
-        let table = read(&images, &labels).unwrap();
-        assert_eq!(table.features(), &Features::Dense(vec![0.0, 1.0, 0.2, 0.0]));
-        assert_eq!(table.labels(), [2, 0]);
+        let data = read(&images, &labels).unwrap();
+        assert_eq!(data.features(), &Features::Dense(vec![0.0, 1.0, 0.2, 0.0]));
+        assert_eq!(data.labels(), [2, 0]);
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
@@ -177,7 +176,7 @@ mod tests {
             path
         };
         let again = read_idx(path("i", &images), path("l", &labels), 3).unwrap();
-        assert_eq!(again, table);
+        assert_eq!(again, data);
     }
 
     #[test]

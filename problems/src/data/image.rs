@@ -17,7 +17,7 @@ impl<E: Element> Image<E> {
     /// An image from its pixels, row after row.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when there are not `rows · cols` of them, or none.
+    /// [`Error::InvalidArgument`] unless there are `rows · cols` pixels, at least one.
     pub fn new(rows: usize, cols: usize, pixels: Vec<E>) -> Result<Self, Error> {
         if pixels.is_empty() || Some(pixels.len()) != rows.checked_mul(cols) {
             return Err(Error::invalid(
@@ -44,7 +44,7 @@ impl<E: Element> Image<E> {
         &self.pixels
     }
 
-    /// The same image with other storage.
+    /// The same image in another storage type.
     pub fn cast<F: Element>(&self) -> Image<F> {
         Image {
             rows: self.rows,
@@ -57,7 +57,7 @@ impl<E: Element> Image<E> {
         }
     }
 
-    /// The image with white Gaussian noise of standard deviation `sigma`; the same noise for the same seed and stream.
+    /// The image plus white Gaussian noise of standard deviation `sigma`. Seed and stream determine the noise.
     pub fn with_noise(&self, sigma: f64, seed: u64, stream: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
@@ -76,7 +76,7 @@ impl<E: Element> Image<E> {
         }
     }
 
-    /// Peak signal-to-noise ratio of `other` against this image, in dB, for the peak 1.
+    /// The peak signal-to-noise ratio of `other` against this image in dB, for the peak value 1.
     pub fn psnr(&self, other: &[E]) -> f64 {
         let squares: f64 = self
             .pixels

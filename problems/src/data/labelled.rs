@@ -1,27 +1,25 @@
-//! Samples with labels, dense or sparse.
+//! [`LabelledData`]: samples with classes, dense or sparse.
 
 use bilevel::{Element, Error, Fold};
-use chacha20::ChaCha8Rng;
-use chacha20::rand_core::SeedableRng;
 use std::ops::Range;
 
 use super::standard::Standard;
 use crate::support::fingerprint::fingerprint;
-use crate::support::random::shuffle;
+use crate::support::random::permutation;
 
 /// The features of the samples of a [`LabelledData`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Features<E> {
-    /// All of them, sample after sample.
+    /// All features, sample after sample.
     Dense(Vec<E>),
-    /// Those that are not zero.
+    /// The features that are not zero.
     Sparse(Csr<E>),
 }
 
 /// Compressed sparse rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Csr<E> {
-    /// Where each row starts in the other two, and their length behind the last.
+    /// The start of each row in the other two vectors, and last their length.
     pub starts: Vec<usize>,
     /// The column of each entry, increasing within a row.
     pub columns: Vec<u32>,
@@ -37,7 +35,7 @@ impl<E: Element> Csr<E> {
     }
 }
 
-/// Samples, each a row of features and a class.
+/// Samples with labels: each a row of features and a class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelledData<E> {
     features: Features<E>,
@@ -47,7 +45,7 @@ pub struct LabelledData<E> {
 }
 
 impl<E: Element> LabelledData<E> {
-    /// A table of `columns` features a sample, given sample after sample, and the class of each sample, below `classes`.
+    /// Samples of `columns` features each, sample after sample, and the class of each, below `classes`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for no samples, no features, fewer than two classes, features of another number, one that is not
@@ -124,7 +122,7 @@ impl<E: Element> LabelledData<E> {
     fn checked(self) -> Result<Self, Error> {
         if self.labels.is_empty() || self.columns == 0 {
             return Err(Error::invalid(
-                "table",
+                "data",
                 format!("{} samples × {} features", self.labels.len(), self.columns),
                 "at least one of each",
             ));
@@ -198,7 +196,7 @@ impl<E: Element> LabelledData<E> {
         &self.features
     }
 
-    /// The same in another storage type.
+    /// The same samples in another storage type.
     pub fn cast<F: Element>(&self) -> LabelledData<F> {
         let cast = |v: &[E]| v.iter().map(|v| F::from_f64(v.to_f64())).collect();
         LabelledData {
@@ -216,7 +214,7 @@ impl<E: Element> LabelledData<E> {
         }
     }
 
-    /// The same with all features stored, zeros included.
+    /// The same samples with all features stored, zeros included.
     pub fn to_dense(&self) -> Self {
         let features = match &self.features {
             Features::Dense(values) => values.clone(),
@@ -237,7 +235,7 @@ impl<E: Element> LabelledData<E> {
         }
     }
 
-    /// The same with only those features stored that are not zero.
+    /// The same samples with only the non-zero features stored.
     pub fn to_sparse(&self) -> Self {
         let features = match &self.features {
             Features::Sparse(rows) => rows.clone(),
@@ -275,7 +273,7 @@ impl<E: Element> LabelledData<E> {
         }
     }
 
-    /// The samples of these numbers, in this order.
+    /// The samples at these places, in this order.
     fn select(&self, order: impl Iterator<Item = usize> + Clone) -> Self {
         let features = match &self.features {
             Features::Dense(values) => {
@@ -320,7 +318,7 @@ impl<E: Element> LabelledData<E> {
         Ok(self.select(range))
     }
 
-    /// The samples that a model is fitted to, and those that judge it.
+    /// The training and the validation samples of a fold.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a fold of other samples.
@@ -337,15 +335,13 @@ impl<E: Element> LabelledData<E> {
         Ok(self.select(places.iter().copied()))
     }
 
-    /// The same samples in an order that the seed decides.
+    /// The same samples in a random order of this seed.
     pub fn shuffled(&self, seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut order: Vec<usize> = (0..self.samples()).collect();
-        shuffle(&mut order, &mut rng);
+        let order = permutation(self.samples(), seed);
         self.select(order.iter().copied())
     }
 
-    /// Every sample divided by its Euclidean length; one that is zero stays so. Counts of words are told apart by their shares so.
+    /// Every sample divided by its Euclidean norm; a zero sample stays zero. Word counts of texts become comparable across lengths.
     pub fn unit_rows(mut self) -> Self {
         let columns = self.columns;
         let scale = |row: &mut [E]| {
@@ -370,18 +366,18 @@ impl<E: Element> LabelledData<E> {
         self
     }
 
-    /// Every feature less its mean over the samples of `of`, divided by its standard deviation there (a feature that is constant
-    /// there is not divided). For a validation table `of` is the training table.
+    /// Every feature less its mean over the samples of `of`, divided by its standard deviation there (by 1 where it is constant). For
+    /// validation data pass the training data as `of`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] where either table is sparse, which it would not remain, or their features differ in number.
+    /// [`Error::InvalidArgument`] for sparse data, which would not stay sparse, and data that differ in their number of features.
     pub fn standardised(&self, of: &LabelledData<E>) -> Result<Self, Error> {
         let (Features::Dense(values), Features::Dense(reference)) = (&self.features, &of.features)
         else {
             return Err(Error::invalid(
-                "table",
+                "data",
                 "sparse",
-                "a dense one: less their means the features are not zero; see `to_dense`",
+                "dense samples: less their means the features are not zero; see `to_dense`",
             ));
         };
         same_columns(of, self)?;
@@ -392,7 +388,7 @@ impl<E: Element> LabelledData<E> {
         })
     }
 
-    /// A checksum of everything.
+    /// A checksum of features and labels.
     pub(crate) fn fingerprint(&self) -> u32 {
         let numbers = |v: &[usize]| v.iter().map(|&n| n as f64).collect::<Vec<_>>();
         let small = |v: &[u32]| v.iter().map(|&n| f64::from(n)).collect::<Vec<_>>();
@@ -413,7 +409,7 @@ impl<E: Element> LabelledData<E> {
     }
 }
 
-/// Refuses a second table whose samples have another number of features or classes than those of the first.
+/// Refuses second data with another number of features or classes than the first.
 pub(crate) fn same_columns<E: Element>(
     first: &LabelledData<E>,
     second: &LabelledData<E>,
@@ -423,13 +419,13 @@ pub(crate) fn same_columns<E: Element>(
         return Ok(());
     }
     Err(Error::invalid(
-        "the second table",
+        "the second data",
         shape(second),
         format!("{}, as in the first", shape(first)),
     ))
 }
 
-/// Refuses no places, and such beyond the samples.
+/// Refuses an empty list, and places beyond the samples.
 pub(super) fn check_places(places: &[usize], samples: usize) -> Result<(), Error> {
     match places.iter().find(|&&i| i >= samples) {
         None if !places.is_empty() => Ok(()),
@@ -445,15 +441,15 @@ pub(super) fn check_places(places: &[usize], samples: usize) -> Result<(), Error
 mod tests {
     use super::*;
 
-    fn table() -> LabelledData<f64> {
+    fn data() -> LabelledData<f64> {
         let features = vec![1.0, 0.0, 5.0, 2.0, 0.0, 5.0, 6.0, 3.0, 5.0];
         LabelledData::dense(3, features, vec![0, 2, 1], 3).unwrap()
     }
 
     #[test]
     fn dense_and_sparse_hold_the_same() {
-        let sparse = table().to_sparse();
-        assert_eq!(sparse.to_dense(), table());
+        let sparse = data().to_sparse();
+        assert_eq!(sparse.to_dense(), data());
         let Features::Sparse(rows) = sparse.features() else {
             panic!("it is dense");
         };
@@ -462,19 +458,19 @@ mod tests {
         assert_eq!(again, sparse);
         assert_eq!(
             sparse.rows(1..3).unwrap().to_dense(),
-            table().rows(1..3).unwrap()
+            data().rows(1..3).unwrap()
         );
-        assert_eq!(sparse.shuffled(4).to_dense(), table().shuffled(4));
+        assert_eq!(sparse.shuffled(4).to_dense(), data().shuffled(4));
     }
 
     #[test]
     fn rows_get_the_length_one_and_zero_stays_zero() {
         let features = vec![3.0, 0.0, 4.0, 0.0, 0.0, 0.0, 6.0, 8.0, 0.0];
-        let table = LabelledData::dense(3, features, vec![0, 1, 1], 2).unwrap();
+        let data = LabelledData::dense(3, features, vec![0, 1, 1], 2).unwrap();
         let expected = vec![0.6, 0.0, 0.8, 0.0, 0.0, 0.0, 0.6, 0.8, 0.0];
-        let sparse = table.to_sparse().unit_rows().to_dense();
-        assert_eq!(sparse, table.clone().unit_rows());
-        let Features::Dense(values) = table.unit_rows().features else {
+        let sparse = data.to_sparse().unit_rows().to_dense();
+        assert_eq!(sparse, data.clone().unit_rows());
+        let Features::Dense(values) = data.unit_rows().features else {
             panic!("it is sparse");
         };
         for (v, e) in values.iter().zip(&expected) {
@@ -484,7 +480,7 @@ mod tests {
 
     #[test]
     fn standardised_features_have_mean_zero_and_deviation_one() {
-        let Features::Dense(values) = table().standardised(&table()).unwrap().features else {
+        let Features::Dense(values) = data().standardised(&data()).unwrap().features else {
             panic!("it is sparse");
         };
         for c in 0..3 {
@@ -495,13 +491,13 @@ mod tests {
             let expected = if c == 2 { 0.0 } else { 3.0 };
             assert!((squares - expected).abs() < 1e-14, "{c}: {squares}");
         }
-        // With the numbers of another table.
-        let other = table().rows(0..2).unwrap();
-        let Features::Dense(values) = table().standardised(&other).unwrap().features else {
+        // With the means and deviations of other samples.
+        let other = data().rows(0..2).unwrap();
+        let Features::Dense(values) = data().standardised(&other).unwrap().features else {
             panic!("it is sparse");
         };
         assert!((values[6] - (6.0 - 1.5) / 0.5).abs() < 1e-14);
-        assert!(table().to_sparse().standardised(&table()).is_err());
+        assert!(data().to_sparse().standardised(&data()).is_err());
     }
 
     #[test]
@@ -519,9 +515,9 @@ mod tests {
     }
 
     #[test]
-    fn tables_that_make_no_sense_are_refused() {
-        let refused = |table: Result<LabelledData<f64>, Error>, word: &str| {
-            let error = table.unwrap_err().to_string();
+    fn data_that_make_no_sense_are_refused() {
+        let refused = |data: Result<LabelledData<f64>, Error>, word: &str| {
+            let error = data.unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         };
         refused(LabelledData::dense(2, vec![0.0; 3], vec![0], 2), "features");
@@ -536,10 +532,10 @@ mod tests {
             "label 0 is 2",
         );
         refused(LabelledData::dense(1, vec![1.0], vec![0], 1), "classes");
-        refused(table().with_labels(vec![0]), "labels");
-        refused(table().with_labels(vec![0, 1, 7]), "label 2 is 7");
-        refused(table().rows(2..4), "2..4");
-        refused(table().rows(1..1), "1..1");
+        refused(data().with_labels(vec![0]), "labels");
+        refused(data().with_labels(vec![0, 1, 7]), "label 2 is 7");
+        refused(data().rows(2..4), "2..4");
+        refused(data().rows(1..1), "1..1");
         let rows = |starts: &[usize], columns: &[u32]| {
             let values = vec![1.0; columns.len()];
             let features = Csr {
@@ -559,10 +555,10 @@ mod tests {
     #[test]
     fn the_checksum_depends_on_everything() {
         let marks = [
-            table(),
-            table().shuffled(1),
-            table().to_sparse(),
-            table().with_labels(vec![0, 1, 1]).unwrap(),
+            data(),
+            data().shuffled(1),
+            data().to_sparse(),
+            data().with_labels(vec![0, 1, 1]).unwrap(),
         ]
         .map(|t| t.fingerprint());
         for (i, a) in marks.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! LIBSVM's text files: `label column:value column:value …`, columns from 1.
+//! The text format of LIBSVM: `label column:value column:value …`, with columns from 1.
 
 use std::io::BufRead;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::{Csr, DataError, LabelledData, read_file};
 
 const FORMAT: &str = "LIBSVM";
 
-/// Reads a table in LIBSVM's format, plain or gzip. Zeros that it lists are left out.
+/// Reads sparse samples in the format of LIBSVM, plain or gzip. Explicit zeros are dropped.
 ///
 /// `columns` is the number of features; `None` takes the largest column in the file. Give that of the training file for a file of
 /// validation data, whose last columns may happen to be empty.
@@ -100,11 +100,11 @@ mod tests {
     }
 
     #[test]
-    fn plain_and_compressed_files_give_the_same_table() {
+    fn plain_and_compressed_files_give_the_same_data() {
         let text = "+1 1:0.5 4:-2e1 # a comment\n\n-1 2:0 3:7\r\n-1\n";
-        let table = read(text, None).unwrap();
-        assert_eq!(table.labels(), [1, 0, 0]);
-        let Features::Dense(values) = table.to_dense().features().clone() else {
+        let data = read(text, None).unwrap();
+        assert_eq!(data.labels(), [1, 0, 0]);
+        let Features::Dense(values) = data.to_dense().features().clone() else {
             panic!("it is sparse");
         };
         assert_eq!(values[..8], [0.5, 0.0, 0.0, -20.0, 0.0, 0.0, 7.0, 0.0]);
@@ -112,7 +112,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.gz");
         std::fs::write(&path, gzip(text.as_bytes())).unwrap();
-        assert_eq!(read_libsvm(&path, None, Labels::Signs).unwrap(), table);
+        assert_eq!(read_libsvm(&path, None, Labels::Signs).unwrap(), data);
         assert_eq!(read(text, Some(6)).unwrap().columns(), 6);
     }
 

@@ -1,4 +1,4 @@
-//! [`Noise`]: wrong labels of three kinds, which a seed decides.
+//! [`Noise`]: wrong labels of three kinds, from a seed.
 
 use bilevel::Error;
 use chacha20::ChaCha8Rng;
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 use super::samples::{Kind, Sample, Samples};
 use crate::support::random::uniform;
 
-/// Which labels become wrong, and which ones they become.
+/// The kind of label noise: which labels become wrong, and what they become.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Noise {
-    /// Every sample with the same probability, every other class as likely.
+    /// Every sample has the same probability; every other class is equally likely.
     #[default]
     Symmetric,
-    /// Every sample with the same probability; class c becomes c + 1, the last one the first: classes that are taken for their neighbour.
+    /// Every sample has the same probability; class c becomes c + 1, the last class the first one.
     Pair,
-    /// A sample with a probability of its own, normal around the share with a deviation of 0.1; its features decide by a random linear
-    /// model a class, what class it becomes. Texts count how often they have each token.
+    /// Every sample has its own probability, normal around the share with a deviation of 0.1; its new class follows from its features by a random
+    /// linear model per true class. For texts the features are the counts of tokens.
     ///
     /// # Reference
     /// X. Xia et al.: Part-dependent label noise: towards instance-dependent label noise. NeurIPS 2020,
@@ -38,7 +38,7 @@ fn check_share(share: f64) -> Result<(), Error> {
 }
 
 impl Noise {
-    /// The labels of `data`, about `share` of them wrong. A larger share keeps what is wrong already.
+    /// The labels of `data`, about `share` of them wrong. With the same seed, labels that are wrong for a share are wrong for larger ones.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a share outside [0, 1].
@@ -59,7 +59,7 @@ impl Noise {
     }
 }
 
-/// Labels of which a share is replaced by another class, each as likely.
+/// Labels of which a share is replaced by another class, each equally likely.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a share outside [0, 1].

@@ -7,10 +7,10 @@ use super::{DataError, read_file};
 
 /// The longest header that NumPy itself reads.
 const LONGEST_HEADER: usize = 10_000;
-/// A header of plain numbers needs two brackets: one for its fields, one for its shape. They are parsed by recursion.
+/// The most brackets of a header, which the parser handles by recursion. A header of plain numbers needs two: for its fields and its shape.
 const MOST_BRACKETS: usize = 16;
 
-/// Refuses a header that is longer than the file, or made to exhaust whoever parses it.
+/// Refuses a header that is longer than the file or made to exhaust the parser.
 fn check_header(bytes: &[u8]) -> Result<(), String> {
     let field = |width: usize| {
         let length = bytes.get(8..8 + width)?;
@@ -18,7 +18,7 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
         Some((8 + width, length))
     };
     let wide = bytes.get(6).is_some_and(|&version| version > 1);
-    // Whoever parses it says what is missing.
+    // The parser reports what is missing.
     let Some((from, length)) = field(if wide { 4 } else { 2 }) else {
         return Ok(());
     };
@@ -37,7 +37,7 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
             "in its header, at byte {at}: more than {MOST_BRACKETS} brackets"
         ));
     }
-    // Whoever parses it multiplies the numbers of the shape without a look at their product; those that are not decimal are not seen here.
+    // The parser multiplies the numbers of the shape unchecked, so the product is checked here; non-decimal numbers would escape the check.
     let other = |pair: &[u8]| {
         pair[0].is_ascii_digit() && (pair[1].is_ascii_alphabetic() || pair[1] == b'_')
     };
@@ -231,10 +231,10 @@ fn entries(bytes: &[u8], size: usize, big: bool) -> Vec<f64> {
     bytes.chunks_exact(size).map(number).collect()
 }
 
-/// Reads images from a `.npy` file of shape images × rows × columns or rows × columns, in f64 or f32.
+/// Reads images from a `.npy` file of shape (images, rows, columns) or (rows, columns), in f64 or f32.
 ///
 /// # Errors
-/// [`DataError`].
+/// [`DataError`] for other shapes or types, damaged files, and entries that are not finite.
 pub fn read_npy(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
     let path = path.as_ref();
     let format = |reason: String| DataError::Format {

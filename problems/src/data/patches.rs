@@ -7,15 +7,13 @@ use chacha20::rand_core::SeedableRng;
 use super::image::Image;
 use crate::support::random::below;
 
-/// The most pixels of all patches together: beyond it a mistake is likelier than a wish.
+/// The most pixels of all patches together; more are probably a mistake.
 const MOST_PIXELS: usize = 1 << 30;
 
-/// `count` patches of `size`×`size` pixels: an image drawn at random, then a place in it. The same patches for the same images and
-/// seed.
+/// `count` patches of `size`×`size` pixels, each from a random place of a random image. The seed determines them.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for no patches, ones of fewer than two pixels, or too many of them; for no images, or one that is
-/// smaller than a patch.
+/// [`Error::InvalidArgument`] for no patches, too many, or a size below 2; for no images, or one that is smaller than a patch.
 pub fn patches(
     images: &[Image<f64>],
     count: usize,

@@ -8,6 +8,7 @@ use super::{DataError, png};
 macro_rules! shipped {
     ($($name:literal),*) => {
         /// Names and PNG files of the photographs.
+        #[doc(hidden)]
         pub const PHOTOGRAPHS: &[(&str, &[u8])] = &[
             $(($name, include_bytes!(concat!("../../assets/images/", $name, ".png")))),*
         ];
@@ -25,10 +26,10 @@ shipped!(
     "rocket"
 );
 
-/// The photograph of that name, with values from 0 to 1.
+/// The photograph of that name, with values from 0 to 1: `astronaut`, `brick`, `camera`, `chelsea`, `coffee`, `grass`, `gravel` or `rocket`.
 ///
 /// # Errors
-/// [`DataError::UnknownPhotograph`].
+/// [`DataError::UnknownPhotograph`] for another name.
 pub fn photograph(name: &str) -> Result<Image<f64>, DataError> {
     match PHOTOGRAPHS.iter().find(|(n, _)| *n == name) {
         Some((name, bytes)) => png::decode(Path::new(name), bytes),

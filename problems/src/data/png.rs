@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use super::image::Image;
 use super::{DataError, read_file};
 
-/// A byte of a deflate stream stands for no more bytes than this.
+/// The most bytes that one byte of a deflate stream stands for.
 const MOST_EXPANSION: u64 = 1032;
-/// Larger images are refused: of one colour they are small files that would fill the memory.
+/// The most pixels of an image: a small file of one colour could otherwise fill the memory.
 const MOST_PIXELS: u64 = 1 << 28;
-/// What a decoder may keep beside the image and four times the file: colour profiles, texts.
+/// Bytes that a decoder may hold beside the image and four times the file, for colour profiles and texts.
 const BESIDE: u64 = 4 << 20;
 
 pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Image<f64>, DataError> {
@@ -65,7 +65,7 @@ impl Raw {
     }
 }
 
-/// Width, height, and the bytes of the image before compression, as a header says; `None` for one that is not readable.
+/// Width, height, and the bytes of the image before compression according to the header; `None` for an unreadable header.
 fn claimed(bytes: &[u8]) -> Option<(u32, u32, u64)> {
     let word = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let (width, height) = (word(16)?, word(20)?);
@@ -81,7 +81,7 @@ fn claimed(bytes: &[u8]) -> Option<(u32, u32, u64)> {
     Some((width, height, all))
 }
 
-/// The image in a file, unless its header claims more than the file can hold. A failure names how far it was read.
+/// The image in a file, unless its header claims more than the file can hold. An error says how far the file was read.
 fn decompress(bytes: &[u8]) -> Result<Raw, String> {
     let length = bytes.len() as u64;
     let mut limits = Limits { bytes: usize::MAX };
@@ -127,10 +127,11 @@ pub fn read_png(path: impl AsRef<Path>) -> Result<Image<f64>, DataError> {
     decode(path, &read_file(path)?)
 }
 
-/// The PNG files that a path stands for: the file itself, or all of a folder in the order of their names.
+/// The PNG files of a path: the file itself, or all PNG files of a folder in the order of their names.
 ///
 /// # Errors
 /// [`DataError::Io`], [`DataError::NoImages`].
+#[doc(hidden)]
 pub fn png_files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>, DataError> {
     let path = path.as_ref();
     let io = |source| DataError::Io {
@@ -155,7 +156,7 @@ pub fn png_files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
-/// Reads one PNG file, or all of a folder in the order of their names.
+/// Reads a PNG file, or all PNG files of a folder in the order of their names.
 ///
 /// # Errors
 /// [`DataError`].
@@ -221,32 +222,32 @@ fn across(image: &[f32], side: usize, size: usize) -> Vec<f32> {
     out
 }
 
-/// Writes images as one PNG: a row of the sheet for each inner slice, side by side with a white gap. Values are clamped to
-/// 0 … 1; small images are enlarged by a whole factor so that their pixels can be seen.
+/// Writes images as one PNG, one row of images per inner `Vec`, with white gaps between them. Values are clamped to 0 … 1; small images are
+/// enlarged by a whole factor so that their pixels can be seen.
 ///
 /// # Errors
 /// [`DataError::Io`], [`DataError::Format`].
-pub fn write_png(path: impl AsRef<Path>, sheet: &[Vec<Image<f64>>]) -> Result<(), DataError> {
+pub fn write_png(path: impl AsRef<Path>, rows: &[Vec<Image<f64>>]) -> Result<(), DataError> {
     const GAP: u32 = 6;
     const SMALL: u32 = 192;
     let path = path.as_ref();
-    let largest = sheet
+    let largest = rows
         .iter()
         .flatten()
         .map(|i| i.cols().max(i.rows()) as u32)
         .max()
         .unwrap_or(1);
     let factor = (SMALL / largest).max(1);
-    // Columns are as wide as their widest image, so that a sheet of several sizes is aligned.
-    let columns = sheet.iter().map(Vec::len).max().unwrap_or(0);
+    // Columns are as wide as their widest image, so that a rows of several sizes is aligned.
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<u32> = (0..columns)
         .map(|c| {
-            let widest = sheet.iter().filter_map(|row| row.get(c));
+            let widest = rows.iter().filter_map(|row| row.get(c));
             widest.map(|i| i.cols() as u32).max().unwrap_or(0) * factor + GAP
         })
         .collect();
     let width: u32 = widths.iter().sum();
-    let height = sheet
+    let height = rows
         .iter()
         .map(|row| row.iter().map(|i| i.rows() as u32).max().unwrap_or(0) * factor + GAP)
         .sum::<u32>();
@@ -255,7 +256,7 @@ pub fn write_png(path: impl AsRef<Path>, sheet: &[Vec<Image<f64>>]) -> Result<()
     let mut canvas = vec![255u8; width * height];
     let factor = factor as usize;
     let mut top = 0;
-    for row in sheet {
+    for row in rows {
         let mut left = 0;
         for (image, column) in row.iter().zip(&widths) {
             for (k, value) in image.pixels().iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Samples with numbers that are to be predicted.
+//! [`RegressionData`]: samples with numbers to be predicted.
 
 use bilevel::{Error, Fold};
 
@@ -6,7 +6,7 @@ use super::labelled::check_places;
 use super::standard::Standard;
 use crate::support::fingerprint::fingerprint;
 
-/// Samples, each a row of features and a target.
+/// Samples with targets: each a row of features and a number to be predicted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegressionData {
     columns: usize,
@@ -15,7 +15,7 @@ pub struct RegressionData {
 }
 
 impl RegressionData {
-    /// Samples of `columns` features, given sample after sample, and the target of each.
+    /// Samples of `columns` features each, sample after sample, and the target of each.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for no samples, no features, features of another number, and numbers that are not finite.
@@ -40,12 +40,12 @@ impl RegressionData {
         })
     }
 
-    /// How many samples there are.
+    /// The number of samples.
     pub fn samples(&self) -> usize {
         self.targets.len()
     }
 
-    /// How many features a sample has.
+    /// The number of features of a sample.
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -60,7 +60,7 @@ impl RegressionData {
         &self.targets
     }
 
-    /// The samples that a model is fitted to, and those that judge it.
+    /// The training and the validation samples of a fold.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a fold of other samples.

@@ -1,4 +1,4 @@
-//! [`Samples`]: labelled data of any kind, as models and noise see them.
+//! [`Samples`]: labelled data of any kind, as models and label noise use them.
 
 use bilevel::Error;
 
@@ -9,16 +9,16 @@ use super::{Features, LabelledData};
 pub enum Sample<'a> {
     /// Its features.
     Features(&'a [f64]),
-    /// Its tokens, as places in a vocabulary.
+    /// Its tokens, as positions in a vocabulary.
     Tokens(&'a [u32]),
 }
 
-/// What kind of data samples are.
+/// The kind of data of all samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// So many features a sample.
+    /// This number of features per sample.
     Features(usize),
-    /// The same, but stored without their zeros.
+    /// This number of features per sample, stored without zeros.
     SparseFeatures(usize),
     /// Tokens of a vocabulary of this size.
     Tokens(usize),
@@ -58,23 +58,23 @@ pub trait Samples: Clone + Send + Sync {
     fn labels(&self) -> &[u32];
     /// The number of classes.
     fn classes(&self) -> usize;
-    /// What kind they are.
+    /// The kind of data.
     fn kind(&self) -> Kind;
-    /// The i-th sample; of sparse features none.
+    /// The i-th sample; empty for sparse features.
     fn sample(&self, i: usize) -> Sample<'_>;
     /// The same samples with other labels.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for another number of labels, and a class that there is not.
+    /// [`Error::InvalidArgument`] for another number of labels, and labels outside the classes.
     fn with_labels(self, labels: Vec<u32>) -> Result<Self, Error>;
-    /// A number that the data decide, by which others are told.
+    /// A checksum of features and labels, which identifies the data.
     fn fingerprint(&self) -> u32;
 
     /// The number of samples.
     fn len(&self) -> usize {
         self.labels().len()
     }
-    /// Whether there are none.
+    /// Whether there are no samples.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -9,7 +9,7 @@ pub(crate) struct Standard {
 }
 
 impl Standard {
-    /// That of features that stay as they are.
+    /// The transformation that leaves features as they are.
     #[cfg(feature = "linfa")]
     pub(crate) fn none(columns: usize) -> Self {
         Standard {
@@ -18,7 +18,7 @@ impl Standard {
         }
     }
 
-    /// Those of samples, `columns` features each. A feature that is constant, or as good as that, is not scaled.
+    /// Means and deviations of samples with `columns` features each. A feature that is constant to rounding is not scaled.
     pub(crate) fn of<E: Element>(values: &[E], columns: usize) -> Self {
         let samples = (values.len() / columns.max(1)) as f64;
         let mut mean = vec![0.0; columns];
@@ -36,7 +36,7 @@ impl Standard {
         let scale = variance
             .iter()
             .zip(&mean)
-            // What rounding leaves of a constant counts as constant.
+            // A deviation at the level of rounding counts as constant.
             .map(|(&s, m)| {
                 if s.sqrt() > 1e-12 * m.abs() {
                     1.0 / s.sqrt()
@@ -48,7 +48,7 @@ impl Standard {
         Standard { mean, scale }
     }
 
-    /// Samples less these means, by these deviations.
+    /// Samples less these means, divided by these deviations.
     pub(crate) fn apply<E: Element>(&self, values: &[E]) -> Vec<E> {
         let row = |row: &[E]| -> Vec<E> {
             let centred = row.iter().zip(&self.mean).zip(&self.scale);
@@ -60,7 +60,7 @@ impl Standard {
         values.chunks_exact(columns).flat_map(row).collect()
     }
 
-    /// Takes weights of standardised features, as many a feature as there are intercepts, to those of the features as they were:
+    /// Converts weights of standardised features, one per feature and intercept, to weights of the original features:
     /// (a − mean) scale w = a (scale w) − mean (scale w).
     #[cfg(feature = "linfa")]
     pub(crate) fn undo(&self, weights: &mut [f64], intercepts: &mut [f64]) {

@@ -1,4 +1,4 @@
-//! What the readers of tables share: files that may be compressed, lines, numbers and labels.
+//! The ground of all text readers: compressed files, lines, numbers and labels.
 
 use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, BufReader, Read};
@@ -6,23 +6,23 @@ use std::path::Path;
 
 use super::DataError;
 
-/// A gzip file may hold this many times its own size, and [`ALLOWANCE`] bytes more. Tables of real data stay far below, a file that was made
-/// to fill the memory comes to 1,032.
+/// A gzip file may expand to this many times its own size plus [`ALLOWANCE`] bytes. Real data stay far below; a file made to fill the memory
+/// reaches 1,032.
 const MOST_EXPANSION: usize = 256;
 
-/// What the smallest gzip file may hold: sorted labels, say, of which a byte stands for hundreds.
+/// The content that the smallest gzip file may have: in sorted labels, for example, one byte stands for hundreds.
 const ALLOWANCE: usize = 1 << 20;
 
-/// Which labels a file holds.
+/// The labels of a file and the classes that they stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Labels {
     /// −1, which becomes class 0, and +1, which becomes class 1.
     Signs,
-    /// `count` whole numbers from `first` on, which becomes class 0.
+    /// `count` whole numbers from `first` on; `first` becomes class 0.
     From {
         /// The smallest label.
         first: i64,
-        /// How many classes there are.
+        /// The number of classes.
         count: usize,
     },
 }
@@ -65,7 +65,7 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The beginning of what a file says, to be shown: in one line, whatever it says.
+/// The beginning of a text from a file, escaped to one line for a message.
 pub(super) fn shortened(text: &str) -> String {
     const SHOWN: usize = 40;
     let mut shown = String::new();
@@ -97,7 +97,7 @@ pub(super) fn most_content(bytes: &[u8]) -> usize {
     }
 }
 
-/// The content of a file, decompressed on the way where it is gzip.
+/// The content of a file, decompressed while it is read where it is gzip.
 pub(super) fn content(bytes: &[u8]) -> Box<dyn BufRead + '_> {
     if is_gzip(bytes) {
         let bounded = Bounded {
@@ -110,7 +110,7 @@ pub(super) fn content(bytes: &[u8]) -> Box<dyn BufRead + '_> {
     }
 }
 
-/// A reader that fails, and does not end, behind so many bytes.
+/// A reader that fails after this many bytes, instead of ending.
 struct Bounded<R> {
     inner: R,
     left: usize,
@@ -131,7 +131,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// What a failure to read says: that of a decompressor, or of text that is none.
+/// The message of a failed read.
 pub(super) fn unreadable(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::UnexpectedEof => "the file ends too early".to_owned(),

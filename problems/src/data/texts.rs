@@ -1,8 +1,6 @@
-//! Texts with labels: sentences of words, names of letters.
+//! [`Texts`]: labelled sequences of tokens, such as sentences of words or names of letters.
 
 use bilevel::Error;
-use chacha20::ChaCha8Rng;
-use chacha20::rand_core::SeedableRng;
 use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 use std::ops::Range;
@@ -12,13 +10,13 @@ use std::sync::Arc;
 use super::samples::{Kind, Sample, Samples};
 use super::text::{Labels, content, refusal, unreadable};
 use super::{DataError, read_file};
-use crate::support::random::shuffle;
+use crate::support::random::permutation;
 
 const FORMAT: &str = "text";
 const FEMALE: &str = include_str!("../../assets/names/female.txt");
 const MALE: &str = include_str!("../../assets/names/male.txt");
 
-/// Sequences of tokens, each with the class that it belongs to.
+/// Labelled texts: sequences of tokens, each with a class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Texts {
     /// All tokens, one text after the other, and where each text begins.
@@ -29,10 +27,10 @@ pub struct Texts {
     vocabulary: Arc<Vec<String>>,
 }
 
-/// The token of every word that the vocabulary does not have.
+/// The token for words outside the vocabulary.
 const UNKNOWN: &str = "?";
 
-/// Reads `label word word …`, one text a line, plain or gzip, words apart by blanks.
+/// Reads `label word word …`, one text per line, words separated by blanks; plain or gzip.
 ///
 /// Returns the words of every line and its class.
 ///
@@ -77,8 +75,8 @@ fn parse(path: &Path, bytes: &[u8], kind: Labels) -> Result<Vec<(Vec<String>, u3
     Ok(sentences)
 }
 
-/// The words of sentences that occur at least `least` times, the most frequent first and those of one frequency in alphabetical order,
-/// behind a token for all others.
+/// The vocabulary of sentences: a token for unknown words, then the words that occur at least `least` times, by decreasing frequency and then
+/// alphabetically.
 pub fn vocabulary(sentences: &[(Vec<String>, u32)], least: usize) -> Vec<String> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for word in sentences.iter().flat_map(|(words, _)| words) {
@@ -94,11 +92,11 @@ pub fn vocabulary(sentences: &[(Vec<String>, u32)], least: usize) -> Vec<String>
 }
 
 impl Texts {
-    /// Sentences in the tokens of a vocabulary, whose first word stands for those that it does not have. Of each, the first `longest`
-    /// words count.
+    /// Encodes sentences in the tokens of a vocabulary, whose first entry stands for unknown words. Words beyond the first `longest` of a sentence
+    /// are dropped.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an empty vocabulary, no sentences, and a class that there is not.
+    /// [`Error::InvalidArgument`] for an empty vocabulary, no sentences, a `longest` of 0, and labels outside the classes.
     pub fn encode(
         sentences: &[(Vec<String>, u32)],
         vocabulary: Vec<String>,
@@ -135,7 +133,7 @@ impl Texts {
         texts.with_labels(labels)
     }
 
-    /// The words, or letters, that tokens are places of.
+    /// The vocabulary: the word or letter of every token.
     pub fn vocabulary(&self) -> &[String] {
         &self.vocabulary
     }
@@ -171,7 +169,7 @@ impl Texts {
         }
     }
 
-    /// Some of the texts, with all classes.
+    /// The texts of a range; the number of classes stays.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a range that is empty or reaches beyond the last text.
@@ -186,12 +184,9 @@ impl Texts {
         ))
     }
 
-    /// The same texts in another order, which the seed decides.
+    /// The same texts in a random order of this seed.
     pub fn shuffled(&self, seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        shuffle(&mut order, &mut rng);
-        self.select(order.into_iter())
+        self.select(permutation(self.len(), seed).into_iter())
     }
 }
 
@@ -244,7 +239,7 @@ impl Samples for Texts {
     }
 }
 
-/// 4,832 first names in letters: class 0 for those of women, class 1 for those of men. Names of both are left out.
+/// 4,832 first names as sequences of letters: class 0 for names of women, class 1 for names of men. Names of both are left out.
 ///
 /// # Errors
 /// None: the names are part of the crate, and a test reads them.

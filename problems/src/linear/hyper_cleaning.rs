@@ -5,7 +5,7 @@
 //! ```
 //!
 //! with the losses of [`logistic`](crate::linear::logistic). On a batch ξ the sum over its samples is divided by |ξ|. The mixed derivative has
-//! one column a sample, σ'(θᵢ)/n · aᵢ ⊗ rᵢ, with the residual rᵢ of the loss in its scores.
+//! one column per sample, σ'(θᵢ)/n · aᵢ ⊗ rᵢ, with the residual rᵢ of the loss in its scores.
 //!
 //! # Hyperparameters
 //! θ ∈ ℝⁿ. A sample counts fully for θᵢ → ∞ and not at all for θᵢ → −∞.
@@ -21,7 +21,7 @@
 //! ‖(B(x+e) − B(x))ᵀq‖ ≤ (1/n) √Σ σ'² min(h‖aᵢ‖‖e‖, 2ρ)² ‖tᵢ‖².
 //!
 //! # Other models
-//! [`model_cleaning`] is the same with the loss of any [`Classifier`](crate::networks::models::Classifier), a recurrent one for texts say.
+//! [`model_cleaning`] takes the loss of any [`Classifier`](crate::networks::models::Classifier), for example a recurrent one for texts.
 //!
 //! # Reference
 //! L. Franceschi, M. Donini, P. Frasconi, M. Pontil: Forward and reverse gradient-based hyperparameter optimization. ICML 2017,
@@ -30,19 +30,21 @@
 mod linearization;
 mod models;
 
-pub use models::{ModelCleaning, ValidationLoss, WeightedLoss, judge, model_cleaning};
+pub use models::{ModelCleaning, judge, model_cleaning};
+#[doc(hidden)]
+pub use models::{ValidationLoss, WeightedLoss};
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower, Products};
 use bilevel::{Curvature, Element, Error, Implicit, Linearization, LowerLevel, Vector};
 
 use crate::data::{LabelledData, same_columns, symmetric};
-use crate::linear::linear_model::{Model, Part, Room, link_functions, regularise};
+use crate::linear::linear_model::{Buffers, Model, Part, link_functions, regularise};
 use crate::linear::logistic::CrossEntropy;
 use crate::support::lanes::Lanes;
 use linearization::CleaningLinearization;
 use link_functions::sigmoid;
 
-/// The lower level. See the [module](self).
+/// The lower level: a weighted linear classifier. See the [module](self).
 pub struct HyperCleaning<E> {
     model: Model<E>,
     penalty: f64,
@@ -56,22 +58,21 @@ fn sigmoid_slope(t: f64) -> f64 {
     s * (1.0 - s)
 }
 
-/// Labels of which a share, chosen by the seed, is replaced by another class, each as likely: symmetric
-/// [`Noise`](crate::data::Noise).
+/// Replaces a share of the labels, chosen by the seed, by another class, each equally likely: symmetric [`Noise`](crate::data::Noise).
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a share outside [0, 1].
 pub fn corrupt_labels<E: Element>(
-    table: &LabelledData<E>,
+    data: &LabelledData<E>,
     share: f64,
     seed: u64,
 ) -> Result<LabelledData<E>, Error> {
-    let labels = symmetric(table.labels(), table.classes(), share, seed)?;
-    table.clone().with_labels(labels)
+    let labels = symmetric(data.labels(), data.classes(), share, seed)?;
+    data.clone().with_labels(labels)
 }
 
 impl<E: Lanes> HyperCleaning<E> {
-    /// With these training samples and the penalty C.
+    /// The classifier of these training samples with the penalty C.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a penalty that is not positive, and features whose squares overflow.
@@ -95,24 +96,24 @@ impl<E: Lanes> HyperCleaning<E> {
         Batch::all(self.model.samples())
     }
 
-    /// The weights of the samples of a part, through `of_theta`.
+    /// weights ← `of_theta` of the θᵢ of the samples of a part.
     fn weigh(
         &self,
         part: Part<'_>,
-        room: &mut Room<E>,
+        buffers: &mut Buffers<E>,
         theta: &[f64],
         of_theta: impl Fn(f64) -> f64,
     ) {
-        room.weights.clear();
+        buffers.weights.clear();
         let weights = part.batch.iter().map(|i| of_theta(theta[i]));
-        room.weights.extend(weights);
+        buffers.weights.extend(weights);
     }
 
-    /// scores ← σ(θᵢ) times what they are.
-    fn apply_weights(&self, room: &mut Room<E>, which: usize) {
-        let Room {
+    /// scores ← weights ∘ scores.
+    fn apply_weights(&self, buffers: &mut Buffers<E>, which: usize) {
+        let Buffers {
             scores, weights, ..
-        } = room;
+        } = buffers;
         link_functions::weigh(self.model.outputs(), &mut scores[which], weights);
     }
 
@@ -126,12 +127,12 @@ impl<E: Lanes> HyperCleaning<E> {
         losses: bool,
     ) -> f64 {
         let c = self.model.outputs();
-        let pass = self.model.pass::<1, 1>(batch, [x], |part, room| {
-            self.model.activate(room, losses);
-            link_functions::residual(c, &mut room.scores[0], &room.labels);
-            self.weigh(part, room, theta, sigmoid);
-            self.apply_weights(room, 0);
-            let weighted = room.numbers.iter().zip(&room.weights);
+        let pass = self.model.pass::<1, 1>(batch, [x], |part, buffers| {
+            self.model.activate(buffers, losses);
+            link_functions::residual(c, &mut buffers.scores[0], &buffers.labels);
+            self.weigh(part, buffers, theta, sigmoid);
+            self.apply_weights(buffers, 0);
+            let weighted = buffers.numbers.iter().zip(&buffers.weights);
             weighted.map(|(l, w)| l * w).sum()
         });
         let value = pass.value;
@@ -177,8 +178,8 @@ impl<E: Lanes> MinibatchLower for HyperCleaning<E> {
         theta: &Vec<f64>,
         out: &mut Vec<f64>,
     ) {
-        let pass = self.model.pass::<1, 0>(batch, [x], |_, room| {
-            self.model.activate(room, true);
+        let pass = self.model.pass::<1, 0>(batch, [x], |_, buffers| {
+            self.model.activate(buffers, true);
             0.0
         });
         self.scatter(batch, pass.numbers(), theta, out);
@@ -194,13 +195,13 @@ impl<E: Lanes> MinibatchLower for HyperCleaning<E> {
         out: &mut Vec<E>,
     ) {
         let c = self.model.outputs();
-        let pass = self.model.pass::<2, 1>(batch, [x, v], |part, room| {
-            self.model.activate(room, false);
-            let [p, t] = &mut room.scores;
+        let pass = self.model.pass::<2, 1>(batch, [x, v], |part, buffers| {
+            self.model.activate(buffers, false);
+            let [p, t] = &mut buffers.scores;
             link_functions::curve(c, p, t);
-            room.scores.swap(0, 1);
-            self.weigh(part, room, theta, sigmoid);
-            self.apply_weights(room, 0);
+            buffers.scores.swap(0, 1);
+            self.weigh(part, buffers, theta, sigmoid);
+            self.apply_weights(buffers, 0);
             0.0
         });
         let share = 1.0 / batch.len() as f64;
@@ -217,11 +218,11 @@ impl<E: Lanes> MinibatchLower for HyperCleaning<E> {
         out: &mut Vec<f64>,
     ) {
         let c = self.model.outputs();
-        let pass = self.model.pass::<2, 0>(batch, [x, v], |_, room| {
-            self.model.activate(room, false);
-            room.numbers.resize(room.labels.len(), 0.0);
-            let [p, t] = &room.scores;
-            link_functions::along(c, p, t, &room.labels, &mut room.numbers);
+        let pass = self.model.pass::<2, 0>(batch, [x, v], |_, buffers| {
+            self.model.activate(buffers, false);
+            buffers.numbers.resize(buffers.labels.len(), 0.0);
+            let [p, t] = &buffers.scores;
+            link_functions::along(c, p, t, &buffers.labels, &mut buffers.numbers);
             0.0
         });
         self.scatter(batch, pass.numbers(), theta, out);
@@ -237,16 +238,16 @@ impl<E: Lanes> MinibatchLower for HyperCleaning<E> {
         out: Products<'_, Vec<E>, Vec<f64>>,
     ) {
         let c = self.model.outputs();
-        let pass = self.model.pass::<2, 2>(batch, [x, v], |part, room| {
-            self.model.activate(room, false);
-            room.numbers.resize(room.labels.len(), 0.0);
-            let [p, t] = &mut room.scores;
-            link_functions::along(c, p, t, &room.labels, &mut room.numbers);
+        let pass = self.model.pass::<2, 2>(batch, [x, v], |part, buffers| {
+            self.model.activate(buffers, false);
+            buffers.numbers.resize(buffers.labels.len(), 0.0);
+            let [p, t] = &mut buffers.scores;
+            link_functions::along(c, p, t, &buffers.labels, &mut buffers.numbers);
             link_functions::curve(c, p, t);
-            link_functions::residual(c, p, &room.labels);
-            self.weigh(part, room, theta, sigmoid);
-            self.apply_weights(room, 0);
-            self.apply_weights(room, 1);
+            link_functions::residual(c, p, &buffers.labels);
+            self.weigh(part, buffers, theta, sigmoid);
+            self.apply_weights(buffers, 0);
+            self.apply_weights(buffers, 1);
             0.0
         });
         let share = 1.0 / batch.len() as f64;
@@ -281,10 +282,10 @@ impl<E: Lanes> LowerLevel for HyperCleaning<E> {
     }
 
     fn value(&self, x: &Vec<E>, theta: &Vec<f64>) -> f64 {
-        let pass = self.model.pass::<1, 0>(self.all(), [x], |part, room| {
-            self.model.activate(room, true);
-            self.weigh(part, room, theta, sigmoid);
-            let weighted = room.numbers.iter().zip(&room.weights);
+        let pass = self.model.pass::<1, 0>(self.all(), [x], |part, buffers| {
+            self.model.activate(buffers, true);
+            self.weigh(part, buffers, theta, sigmoid);
+            let weighted = buffers.numbers.iter().zip(&buffers.weights);
             weighted.map(|(l, w)| l * w).sum()
         });
         let losses = pass.value;
@@ -342,18 +343,16 @@ impl<E: Lanes> LowerLevel for HyperCleaning<E> {
     }
 }
 
-/// The oracle that learns the weights of the samples of `train` for the cross-entropy on `validation`.
-pub type HyperCleaningOracle<E> = Implicit<HyperCleaning<E>, CrossEntropy<E>>;
-
-/// That oracle. Its lower solver and the rest can be replaced as in [`Implicit`].
+/// The oracle that tunes the weights of the samples of `train` for the cross-entropy on `validation`. Its solvers can be replaced as those
+/// of any [`Implicit`].
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for tables whose features or classes differ in number, and as [`HyperCleaning::new`].
+/// [`Error::InvalidArgument`] for data whose features or classes differ in number, and as [`HyperCleaning::new`].
 pub fn hyper_cleaning<E: Lanes>(
     train: &LabelledData<E>,
     validation: &LabelledData<E>,
     penalty: f64,
-) -> Result<HyperCleaningOracle<E>, Error> {
+) -> Result<Implicit<HyperCleaning<E>, CrossEntropy<E>>, Error> {
     same_columns(train, validation)?;
     let lower = HyperCleaning::new(train, penalty)?;
     Ok(Implicit::new(lower, CrossEntropy::new(validation)?))
@@ -366,26 +365,23 @@ mod tests {
     #[test]
     fn about_the_share_of_the_labels_is_corrupted_and_the_seed_decides_which() {
         let labels: Vec<u32> = (0..4000).map(|i| i % 10).collect();
-        let table = LabelledData::dense(1, vec![1.0; 4000], labels, 10).unwrap();
+        let data = LabelledData::dense(1, vec![1.0; 4000], labels, 10).unwrap();
         let changed = |t: &LabelledData<f64>| -> Vec<usize> {
-            let pairs = t.labels().iter().zip(table.labels()).enumerate();
+            let pairs = t.labels().iter().zip(data.labels()).enumerate();
             pairs.filter(|(_, (a, b))| a != b).map(|(i, _)| i).collect()
         };
-        let some = corrupt_labels(&table, 0.3, 1).unwrap();
+        let some = corrupt_labels(&data, 0.3, 1).unwrap();
         let count = changed(&some).len();
         assert!((1100..1300).contains(&count), "{count}");
-        assert_eq!(some, corrupt_labels(&table, 0.3, 1).unwrap());
-        assert_ne!(some, corrupt_labels(&table, 0.3, 2).unwrap());
-        assert_eq!(corrupt_labels(&table, 0.0, 1).unwrap(), table);
-        assert_eq!(
-            changed(&corrupt_labels(&table, 1.0, 1).unwrap()).len(),
-            4000
-        );
-        let more = changed(&corrupt_labels(&table, 0.5, 1).unwrap());
+        assert_eq!(some, corrupt_labels(&data, 0.3, 1).unwrap());
+        assert_ne!(some, corrupt_labels(&data, 0.3, 2).unwrap());
+        assert_eq!(corrupt_labels(&data, 0.0, 1).unwrap(), data);
+        assert_eq!(changed(&corrupt_labels(&data, 1.0, 1).unwrap()).len(), 4000);
+        let more = changed(&corrupt_labels(&data, 0.5, 1).unwrap());
         assert!(changed(&some).iter().all(|i| more.contains(i)));
         for share in [-0.1, 1.1, f64::NAN] {
-            assert!(corrupt_labels(&table, share, 0).is_err());
+            assert!(corrupt_labels(&data, share, 0).is_err());
         }
-        assert!(HyperCleaning::new(&table, 0.0).is_err());
+        assert!(HyperCleaning::new(&data, 0.0).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Leave-one-out without refitting: every sample is judged by the model without it, to one step of Newton's method.
+//! Leave-one-out without refitting: every sample is predicted by the model without it, approximated by one Newton step.
 //!
 //! ```text
 //! g(w, θ) = (1/n) Σᵢ ℓᵢ(aᵢᵀw) + ½ wᵀDw          the lower level, D = diag(e^θ)
@@ -8,18 +8,18 @@
 //! ```
 //!
 //! w₋ᵢ minimises the mean loss of n − 1 samples and ½ wᵀDw. At w = x*(θ) the gradient of that is −(Dw + ℓ'ᵢaᵢ)/(n − 1) and its Hessian
-//! (K − ℓ''ᵢ aᵢaᵢᵀ)/(n − 1); the step of Newton's method and the formula of Sherman and Morrison give uᵢ. The term sᵢ is there because a
+//! (K − ℓ''ᵢ aᵢaᵢᵀ)/(n − 1); the step of Newton's method and the formula of Sherman and Morrison give uᵢ. The term sᵢ appears because a
 //! mean over n − 1 samples has a little less penalty for each of them than a mean over n: with it f is the criterion that
-//! [`Folds::leave_one_out`](bilevel::Folds::leave_one_out) makes of the same problem, at the price of one fit instead of n.
+//! [`Folds::leave_one_out`](bilevel::Folds::leave_one_out) computes for the same problem, at the price of one fit instead of n.
 //!
 //! # Requirements on the problem
-//! A model that is linear in its weights, with one score a sample, and few enough features for K as a matrix:
-//! [`Ridge`] and the binary form of [`LogisticRegression`]. The intercept of [`Ridge`] is left out and fitted anew likewise: its
-//! samples are those less their means, and hᵢ has 1/n more.
+//! A model that is linear in its weights, with one score per sample, and few enough features for K as a matrix:
+//! [`Ridge`] and the binary form of [`LogisticRegression`]. The intercept of [`Ridge`] is refitted as well: its
+//! samples are centred, and hᵢ gains 1/n.
 //!
 //! # Guarantee
 //! For [`Ridge`] F is leave-one-out exactly: a quadratic takes one step. For logistic regression uᵢ is off by O(1/n²), the square of the step.
-//! Derivatives are those of f as it is written above, through K as well, by hand. Constants are not known, so bounds are
+//! The derivatives are the exact ones of f as written above, K included. Its constants are not known, so bounds are
 //! [estimated](Trust::Estimated).
 //!
 //! # Cost
@@ -49,7 +49,7 @@ use crate::support::pool::Pool;
 use at_point::AtPoint;
 use loss::Loss;
 
-/// More features than this make the factor of K, and the time that it takes, too large.
+/// The most features: beyond, the factor of K takes too much memory and time.
 const MOST_FEATURES: usize = 4096;
 
 /// The upper level f: leave-one-out by influence. See the [module](self).
@@ -58,10 +58,10 @@ pub struct LeaveOneOut {
     samples: Mat<f64>,
     targets: Vec<f64>,
     loss: Loss,
-    /// What hᵢ has beside the features.
+    /// The share of the intercept in hᵢ.
     intercept: f64,
     groups: Groups,
-    /// What is known at the points of the last calls, one for every thread that is inside one.
+    /// Evaluations at the points of the last calls, one per thread that was inside a call.
     points: Pool<AtPoint>,
     identity: String,
 }
@@ -91,7 +91,7 @@ impl LeaveOneOut {
         })
     }
 
-    /// What `f` finds at a point that is evaluated at most once.
+    /// Calls `f` with the evaluation at a point, reusing the last one where it is of the same point.
     fn with_point<R>(&self, w: &[f64], theta: &[f64], f: impl FnOnce(&mut AtPoint) -> R) -> R {
         let kept = self.points.take_or(AtPoint::default);
         let mut point = if kept.is_at(w, theta) {
@@ -105,7 +105,7 @@ impl LeaveOneOut {
     }
 }
 
-/// Refuses more features than a Hessian is formed for, before anything of their number is stored.
+/// Refuses too many features for a Hessian, before anything of that size is allocated.
 fn few(features: usize) -> Result<(), Error> {
     if features <= MOST_FEATURES {
         return Ok(());
@@ -155,7 +155,7 @@ impl LogisticRegression<f64> {
         let dense = train.to_dense();
         let samples = match dense.features() {
             Features::Dense(values) => Mat::from_fn(d, train.samples(), |j, i| values[i * d + j]),
-            // What `to_dense` does not return.
+            // `to_dense` does not return this.
             Features::Sparse(_) => Mat::zeros(d, train.samples()),
         };
         LeaveOneOut::new(
@@ -218,17 +218,14 @@ impl UpperLevel for LeaveOneOut {
     }
 }
 
-/// The oracle of [`leave_one_out_ridge`].
-pub type RidgeLeaveOneOut = Implicit<Ridge, LeaveOneOut, NewtonCg, Fallback>;
-
-/// The oracle that learns the penalties of a ridge regression for the error of leave-one-out, by a single fit.
+/// The oracle that tunes the penalties of a ridge regression for the error of leave-one-out, by a single fit.
 ///
 /// # Errors
 /// As [`Ridge::new`] and [`Ridge::leave_one_out`].
 pub fn leave_one_out_ridge(
     samples: &RegressionData,
     penalty: Penalty,
-) -> Result<RidgeLeaveOneOut, Error> {
+) -> Result<Implicit<Ridge, LeaveOneOut, NewtonCg, Fallback>, Error> {
     let lower = Ridge::new(samples, penalty)?;
     let upper = lower.leave_one_out(samples)?;
     Ok(Implicit::new(lower, upper)
@@ -237,17 +234,14 @@ pub fn leave_one_out_ridge(
         .with_trust(Trust::Estimated))
 }
 
-/// The oracle of [`leave_one_out_logistic`].
-pub type LogisticLeaveOneOut = Implicit<LogisticRegression<f64>, LeaveOneOut, NewtonCg, Fallback>;
-
-/// The oracle that learns the penalties of a logistic regression of two classes for the cross-entropy of leave-one-out, by a single fit.
+/// The oracle that tunes the penalties of a logistic regression of two classes for the cross-entropy of leave-one-out, by a single fit.
 ///
 /// # Errors
 /// As [`LogisticRegression::new`] and [`LogisticRegression::leave_one_out`].
 pub fn leave_one_out_logistic(
     samples: &LabelledData<f64>,
     penalty: Penalty,
-) -> Result<LogisticLeaveOneOut, Error> {
+) -> Result<Implicit<LogisticRegression<f64>, LeaveOneOut, NewtonCg, Fallback>, Error> {
     let lower = LogisticRegression::new(samples, penalty)?;
     let upper = lower.leave_one_out(samples)?;
     Ok(Implicit::new(lower, upper)

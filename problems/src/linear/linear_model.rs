@@ -1,4 +1,4 @@
-//! What logistic regression and data hyper-cleaning share: a linear model on a table of samples, and passes over batches of it.
+//! A linear model of labelled samples and passes over batches of them: the core of logistic regression and data hyper-cleaning.
 //!
 //! A pass multiplies the rows of the batch with up to two inputs, lets a *link* turn these scores into factors, and multiplies the
 //! transposed rows with the factors. Value, gradient, products and all of them at once differ in the link alone. Large batches are
@@ -22,21 +22,21 @@ use crate::support::pool::Pool;
 use design::Design;
 use gram::Gram;
 
-/// Batches of at most this many samples are not divided: methods call them too often for handing work over.
+/// Batches of at most this many samples stay on one thread: methods ask for them so often that handing work over would dominate.
 const SERIAL: usize = 256;
-/// Products of a part, at least: about 50 µs of work, against a few for handing it over.
+/// The fewest multiplications of a part: about 50 µs of work, against a few µs for handing it over.
 const PART: usize = 1 << 17;
 /// The most parts of a batch.
 const MOST_PARTS: usize = 32;
 /// The most numbers in the sums of all parts together.
 const MOST_SUMS: usize = 1 << 22;
 
-/// A linear model of the samples of a table.
+/// A linear model of labelled samples.
 pub(crate) struct Model<E> {
     design: Design<E>,
     labels: Vec<u32>,
     columns: usize,
-    /// c: one score for two classes, else one a class.
+    /// c: one score for two classes, else one per class.
     outputs: usize,
     /// A bound of ‖X‖², with X the features of all samples.
     norm_squared: f64,
@@ -61,24 +61,24 @@ pub(crate) struct Part<'a> {
     pub(crate) first: usize,
 }
 
-/// What a pass uses for one part.
-pub(crate) struct Room<E> {
+/// The buffers of a pass for one part.
+pub(crate) struct Buffers<E> {
     /// Scores, which the link turns into factors: c numbers a sample.
     pub(crate) scores: [Vec<E>; 2],
     /// The labels of the samples.
     pub(crate) labels: Vec<u32>,
-    /// A number for each sample, as the link likes.
+    /// One number per sample, written by the link.
     pub(crate) numbers: Vec<f64>,
-    /// Another.
+    /// One weight per sample, written by the link.
     pub(crate) weights: Vec<f64>,
     packed: Vec<E>,
     back: [Vec<E>; 2],
     value: f64,
 }
 
-impl<E> Default for Room<E> {
+impl<E> Default for Buffers<E> {
     fn default() -> Self {
-        Room {
+        Buffers {
             scores: [Vec::new(), Vec::new()],
             labels: Vec::new(),
             numbers: Vec::new(),
@@ -92,9 +92,9 @@ impl<E> Default for Room<E> {
 
 /// The outcome of a pass.
 pub(crate) struct Pass<E> {
-    /// The sum of what the links returned.
+    /// The sum of the values of the link over the parts.
     pub(crate) value: f64,
-    rooms: Vec<Room<E>>,
+    buffers: Vec<Buffers<E>>,
     parts: usize,
     packed: Vec<E>,
 }
@@ -103,7 +103,7 @@ impl<E> Default for Pass<E> {
     fn default() -> Self {
         Pass {
             value: 0.0,
-            rooms: Vec::new(),
+            buffers: Vec::new(),
             parts: 0,
             packed: Vec::new(),
         }
@@ -113,43 +113,43 @@ impl<E> Default for Pass<E> {
 impl<E: Element> Pass<E> {
     /// The transposed rows times the factors.
     pub(crate) fn sum(&self, j: usize) -> &[E] {
-        &self.rooms[0].back[j]
+        &self.buffers[0].back[j]
     }
 
     /// The numbers of the samples, in the order of the batch.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = f64> + '_ {
-        let rooms = &self.rooms[..self.parts];
-        rooms.iter().flat_map(|r| r.numbers.iter().copied())
+        let buffers = &self.buffers[..self.parts];
+        buffers.iter().flat_map(|r| r.numbers.iter().copied())
     }
 }
 
 impl<E: Lanes> Model<E> {
-    /// The model of a table, with one score for two classes if `binary`.
-    pub(crate) fn new(table: &LabelledData<E>, binary: bool) -> Result<Self, Error> {
-        if binary && table.classes() != 2 {
+    /// The model of these samples, with one score for two classes if `binary`.
+    pub(crate) fn new(data: &LabelledData<E>, binary: bool) -> Result<Self, Error> {
+        if binary && data.classes() != 2 {
             return Err(Error::invalid(
                 "classes",
-                table.classes(),
+                data.classes(),
                 "2, for a model with one score",
             ));
         }
-        let design = Design::new(table);
+        let design = Design::new(data);
         let square = |row: &[E]| row.iter().map(|v| v.to_f64() * v.to_f64()).sum::<f64>();
         // Rounded up, as bounds are.
         let up = 1.0 + 64.0 * f64::EPSILON;
-        let lengths: Vec<f64> = (0..table.samples())
+        let lengths: Vec<f64> = (0..data.samples())
             .map(|i| up * square(design.row(i)).sqrt())
             .collect();
         let mut model = Model {
             design,
-            labels: table.labels().to_vec(),
-            columns: table.columns(),
+            labels: data.labels().to_vec(),
+            columns: data.columns(),
             outputs: 1,
             norm_squared: 0.0,
             frobenius_squared: lengths.iter().map(|l| l * l).sum(),
             longest: lengths.iter().copied().fold(0.0, f64::max),
             lengths,
-            fingerprint: table.fingerprint(),
+            fingerprint: data.fingerprint(),
             passes: Pool::default(),
             grams: Pool::default(),
             arrays: Pool::default(),
@@ -170,9 +170,9 @@ impl<E: Lanes> Model<E> {
         });
         model.norm_squared = by_lanczos.min(model.frobenius_squared);
         if !binary {
-            model.outputs = table.classes();
+            model.outputs = data.classes();
         }
-        // Rooms of the products above have other sizes.
+        // The buffers of the products above have other sizes.
         model.passes = Pool::default();
         Ok(model)
     }
@@ -195,8 +195,8 @@ impl<E: Lanes> Model<E> {
         self.columns * self.outputs
     }
 
+    /// The checksum of the samples.
     #[cfg(feature = "direct")]
-    /// That of the table.
     pub(crate) fn fingerprint(&self) -> u32 {
         self.fingerprint
     }
@@ -229,7 +229,7 @@ impl<E: Lanes> Model<E> {
         }
     }
 
-    /// √(2) or 1: the largest length of a residual.
+    /// The largest length of a residual: √2, or 1 for one score.
     pub(crate) fn largest_residual(&self) -> f64 {
         if self.outputs == 1 {
             1.0
@@ -266,28 +266,40 @@ impl<E: Lanes> Model<E> {
         }
     }
 
-    /// A pass over a batch with K inputs and J sums. The link finds the scores of the inputs and leaves the factors of the sums in
-    /// their place. To be given back by [`done`](Model::done).
+    /// A pass over a batch with K inputs and J sums: the link reads the scores of the inputs and overwrites them with the factors of the
+    /// sums. [`done`](Model::done) takes the result back.
     pub(crate) fn pass<const K: usize, const J: usize>(
         &self,
         batch: Batch<'_>,
         inputs: [&[E]; K],
-        link: impl Fn(Part<'_>, &mut Room<E>) -> f64 + Sync,
+        link: impl Fn(Part<'_>, &mut Buffers<E>) -> f64 + Sync,
+    ) -> Pass<E> {
+        self.pass_with::<K, J>(batch, inputs, &link)
+    }
+
+    /// The same for any link, so that all links of one form share the compiled pass.
+    fn pass_with<const K: usize, const J: usize>(
+        &self,
+        batch: Batch<'_>,
+        inputs: [&[E]; K],
+        link: &(dyn Fn(Part<'_>, &mut Buffers<E>) -> f64 + Sync),
     ) -> Pass<E> {
         let mut pass = self.passes.take_or(Pass::default);
         let m = batch.len();
         let (c, columns) = (self.outputs, self.columns);
         let rows = m.div_ceil(self.parts(m)).max(1);
         pass.parts = m.div_ceil(rows).max(1);
-        if pass.rooms.len() < pass.parts {
-            pass.rooms.resize_with(pass.parts, Room::default);
+        if pass.buffers.len() < pass.parts {
+            pass.buffers.resize_with(pass.parts, Buffers::default);
         }
-        let Pass { packed, rooms, .. } = &mut pass;
+        let Pass {
+            packed, buffers, ..
+        } = &mut pass;
         if K > 0 {
             self.design.pack(&inputs, columns, c, packed);
         }
-        let rooms = &mut rooms[..m.div_ceil(rows).max(1)];
-        parallel::for_each(rooms, |number, room| {
+        let buffers = &mut buffers[..m.div_ceil(rows).max(1)];
+        parallel::for_each(buffers, |number, buffers| {
             let (start, end) = (number * rows, ((number + 1) * rows).min(m));
             let part = Part {
                 first: start,
@@ -300,38 +312,38 @@ impl<E: Lanes> Model<E> {
                 },
             };
             let count = end - start;
-            for scores in room.scores.iter_mut().take(K.max(J)) {
+            for scores in buffers.scores.iter_mut().take(K.max(J)) {
                 scores.resize(count * c, E::default());
             }
-            room.labels.clear();
+            buffers.labels.clear();
             match part.batch.range() {
-                Some(range) => room.labels.extend_from_slice(&self.labels[range]),
-                None => room
+                Some(range) => buffers.labels.extend_from_slice(&self.labels[range]),
+                None => buffers
                     .labels
                     .extend(part.batch.iter().map(|i| self.labels[i])),
             }
             if K > 0 {
                 self.design
-                    .forward(part.batch, c, inputs, packed, &mut room.scores);
+                    .forward(part.batch, c, inputs, packed, &mut buffers.scores);
             }
-            room.value = link(part, room);
+            buffers.value = link(part, buffers);
             if J > 0 {
                 let len = self.design.back_len(columns, c);
-                for back in room.back.iter_mut().take(J) {
+                for back in buffers.back.iter_mut().take(J) {
                     back.resize(len, E::default());
                 }
                 self.design.transpose::<J>(
                     part.batch,
                     columns,
                     c,
-                    &room.scores,
-                    &mut room.packed,
-                    &mut room.back,
+                    &buffers.scores,
+                    &mut buffers.packed,
+                    &mut buffers.back,
                 );
             }
         });
-        let value = rooms.iter().map(|r| r.value).sum();
-        if let Some((total, others)) = rooms.split_first_mut() {
+        let value = buffers.iter().map(|r| r.value).sum();
+        if let Some((total, others)) = buffers.split_first_mut() {
             for other in others {
                 for (total, other) in total.back.iter_mut().zip(&other.back).take(J) {
                     add(total, other);
@@ -342,7 +354,7 @@ impl<E: Lanes> Model<E> {
         pass
     }
 
-    /// Takes the rooms of a pass back.
+    /// Takes back the buffers of a pass.
     pub(crate) fn done(&self, pass: Pass<E>) {
         self.passes.put(pass);
     }
@@ -350,8 +362,8 @@ impl<E: Lanes> Model<E> {
     /// √Σᵢ (boundᵢ ‖tᵢ‖)² over all samples, with tᵢ the scores of q; rounded up.
     pub(crate) fn score_change(&self, q: &[E], bound: impl Fn(usize) -> f64 + Sync) -> f64 {
         let all = Batch::all(self.samples());
-        let pass = self.pass::<1, 0>(all, [q], |part, room| {
-            let rows = room.scores[0].chunks_exact(self.outputs);
+        let pass = self.pass::<1, 0>(all, [q], |part, buffers| {
+            let rows = buffers.scores[0].chunks_exact(self.outputs);
             let terms = rows.zip(part.batch.iter()).map(|(t, i)| {
                 let square: f64 = t.iter().map(|t| t.to_f64() * t.to_f64()).sum();
                 bound(i) * bound(i) * square
@@ -365,9 +377,9 @@ impl<E: Lanes> Model<E> {
 
     /// The sum of the losses of a batch.
     pub(crate) fn losses(&self, batch: Batch<'_>, x: &[E]) -> f64 {
-        let pass = self.pass::<1, 0>(batch, [x], |_, room| {
-            self.activate(room, true);
-            room.numbers.iter().sum()
+        let pass = self.pass::<1, 0>(batch, [x], |_, buffers| {
+            self.activate(buffers, true);
+            buffers.numbers.iter().sum()
         });
         let value = pass.value;
         self.done(pass);
@@ -377,13 +389,13 @@ impl<E: Lanes> Model<E> {
     /// The probabilities of all samples at x, in an array of [`arrays`](Model::arrays).
     pub(crate) fn probabilities(&self, x: &[E]) -> Vec<E> {
         let mut all = self.arrays.take(self.samples() * self.outputs);
-        let pass = self.pass::<1, 0>(Batch::all(self.samples()), [x], |_, room| {
-            self.activate(room, false);
+        let pass = self.pass::<1, 0>(Batch::all(self.samples()), [x], |_, buffers| {
+            self.activate(buffers, false);
             0.0
         });
         let mut at = 0;
-        for room in &pass.rooms[..pass.parts] {
-            let scores = &room.scores[0];
+        for buffers in &pass.buffers[..pass.parts] {
+            let scores = &buffers.scores[0];
             all[at..at + scores.len()].copy_from_slice(scores);
             at += scores.len();
         }
@@ -397,14 +409,15 @@ impl<E: Lanes> Model<E> {
     }
 
     /// scores₀ ← p; numbers ← losses if `losses`.
-    pub(crate) fn activate(&self, room: &mut Room<E>, losses: bool) {
-        room.numbers
-            .resize(if losses { room.labels.len() } else { 0 }, 0.0);
+    pub(crate) fn activate(&self, buffers: &mut Buffers<E>, losses: bool) {
+        buffers
+            .numbers
+            .resize(if losses { buffers.labels.len() } else { 0 }, 0.0);
         link_functions::activate(
             self.outputs,
-            &mut room.scores[0],
-            &room.labels,
-            &mut room.numbers,
+            &mut buffers.scores[0],
+            &buffers.labels,
+            &mut buffers.numbers,
         );
     }
 }
@@ -421,7 +434,7 @@ fn add<E: Element>(total: &mut [E], other: &[E]) {
     );
 }
 
-/// The largest entry, as a bound.
+/// The largest entry, at least 0.
 pub(crate) fn largest(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(0.0, f64::max)
 }
@@ -440,7 +453,7 @@ pub(crate) fn regularise<E: Element>(share: f64, sum: &[E], weights: &[E], x: &[
     );
 }
 
-/// A row of zeros like x where all depends on the samples.
+/// out ← share · sum: a gradient without a penalty.
 pub(crate) fn scaled<E: Element>(share: f64, sum: &[E], out: &mut Vec<E>) {
     let len = Vec::len(out);
     out.copy_from_slice(&sum[..len]);

@@ -7,13 +7,13 @@
 //! multinomial   ℓᵢ(x) = log Σₖ e^{(Xᵀaᵢ)ₖ} − (Xᵀaᵢ)_{yᵢ}          x = X ∈ ℝᵈˣᶜ row after row: entry d·c + k is feature d, class k
 //! ```
 //!
-//! There is no intercept: append a feature that is 1.
+//! The model has no intercept: append a feature that is 1.
 //!
 //! # Hyperparameters
-//! θ holds logarithms of penalties: one, one a class, one a feature, or one a weight ([`Penalty`]); γ(j) is the one of weight j. Those of
-//! features that need no penalty go to −∞, those of features that do harm to +∞. F is not convex, and flat where e^θ is negligible or
-//! rules: a long step may end where no gradient leads back. Bounds on θ ([`Constraint`](bilevel::upper::Constraint), −14 and 12 say) keep
-//! that from happening.
+//! θ holds logarithms of penalties: one for all weights, or one per class, feature or weight ([`Penalty`]); γ(j) is the entry that belongs to
+//! weight j. Entries of features that need no penalty go to −∞, those of harmful features to +∞. F is not convex, and flat where e^θ is
+//! negligible or dominates: a long step may end where no gradient leads back. Bounds on θ ([`Constraint`](bilevel::upper::Constraint),
+//! −14 and 12 say) prevent that.
 //!
 //! # Curvature
 //! With h = ¼ (binary) or ½ (multinomial) the largest eigenvalue of the Hessian of a loss in its scores, and τ = 1/(6√3) or 1/√2 the
@@ -28,10 +28,10 @@
 //!
 //! ‖A‖² is bounded by Lanczos iterations with a margin of a ninth, or by the Frobenius norm where that is smaller.
 //!
-//! Small penalties make that μ useless, not g ill-conditioned: the data are convex enough. In the binary form with up to 256 features, no
-//! more than samples, the modulus between x̃ and x* is certified from the Hessian as a matrix (`logistic/convexity.rs` has the proof), and
-//! the Hessian is its own preconditioner: [`NewtonCg`](bilevel::lower::NewtonCg) then takes a few steps whatever the penalties are.
-//! Features that are collinear, or zero throughout, leave μ as it is.
+//! With small penalties this μ is useless although g is well conditioned: the data term is strongly convex. In the binary form with at most
+//! 256 features, and no more features than samples, the modulus between x̃ and x* is certified from the Hessian as a matrix (proof in
+//! `logistic/convexity.rs`), and the Hessian is its own preconditioner: [`NewtonCg`](bilevel::lower::NewtonCg) then takes a few steps for
+//! any penalties. Collinear features and features that are always zero leave μ as it is.
 //!
 //! # Cost
 //! A batch of |ξ| samples: 2|ξ|dc multiplications for a gradient, 4 for a Hessian product, 4 for both and the cross product together.
@@ -95,8 +95,8 @@ impl<E: Lanes> LogisticRegression<E> {
         self.groups.len()
     }
 
-    #[cfg(feature = "direct")]
     /// c.
+    #[cfg(feature = "direct")]
     pub(crate) fn outputs(&self) -> usize {
         self.model.outputs()
     }
@@ -115,7 +115,7 @@ impl<E: Lanes> LogisticRegression<E> {
         Batch::all(self.model.samples())
     }
 
-    /// The penalties e^θ of all weights, in an array to be given back.
+    /// The penalties e^θ of all weights, in an array of [`arrays`](Model::arrays).
     fn weights(&self, theta: &[f64]) -> Vec<E> {
         let mut weights = self.model.arrays.take(self.model.len());
         self.groups.weights(theta, &mut weights);
@@ -140,10 +140,10 @@ impl<E: Lanes> LogisticRegression<E> {
         losses: bool,
     ) -> f64 {
         let c = self.model.outputs();
-        let pass = self.model.pass::<1, 1>(batch, [x], |_, room| {
-            self.model.activate(room, losses);
-            link_functions::residual(c, &mut room.scores[0], &room.labels);
-            room.numbers.iter().sum()
+        let pass = self.model.pass::<1, 1>(batch, [x], |_, buffers| {
+            self.model.activate(buffers, losses);
+            link_functions::residual(c, &mut buffers.scores[0], &buffers.labels);
+            buffers.numbers.iter().sum()
         });
         let value = pass.value;
         self.finish(pass, batch.len(), theta, x, out);
@@ -156,7 +156,7 @@ impl<E: Lanes> LogisticRegression<E> {
         m.loss_smoothness() * m.norm_squared() / m.samples() as f64
     }
 
-    /// The size of what A v is summed from.
+    /// The size of the terms of A v.
     fn product_terms(&self, v: &[E], weights: &[E]) -> f64 {
         product_terms(self.data_smoothness(), v, weights)
     }
@@ -200,11 +200,11 @@ impl<E: Lanes> MinibatchLower for LogisticRegression<E> {
         out: &mut Vec<E>,
     ) {
         let c = self.model.outputs();
-        let pass = self.model.pass::<2, 1>(batch, [x, v], |_, room| {
-            self.model.activate(room, false);
-            let [p, t] = &mut room.scores;
+        let pass = self.model.pass::<2, 1>(batch, [x, v], |_, buffers| {
+            self.model.activate(buffers, false);
+            let [p, t] = &mut buffers.scores;
             link_functions::curve(c, p, t);
-            room.scores.swap(0, 1);
+            buffers.scores.swap(0, 1);
             0.0
         });
         self.finish(pass, batch.len(), theta, v, out);
@@ -231,11 +231,11 @@ impl<E: Lanes> MinibatchLower for LogisticRegression<E> {
         out: Products<'_, Vec<E>, Vec<f64>>,
     ) {
         let c = self.model.outputs();
-        let pass = self.model.pass::<2, 2>(batch, [x, v], |_, room| {
-            self.model.activate(room, false);
-            let [p, t] = &mut room.scores;
+        let pass = self.model.pass::<2, 2>(batch, [x, v], |_, buffers| {
+            self.model.activate(buffers, false);
+            let [p, t] = &mut buffers.scores;
             link_functions::curve(c, p, t);
-            link_functions::residual(c, p, &room.labels);
+            link_functions::residual(c, p, &buffers.labels);
             0.0
         });
         let share = 1.0 / batch.len() as f64;
@@ -325,18 +325,20 @@ impl<E: Lanes> LowerLevel for LogisticRegression<E> {
     }
 }
 
-/// The oracle that learns the penalties of a regression on `train` for the cross-entropy on `validation`.
+/// The oracle that [`logistic_regression`] returns.
+#[doc(hidden)]
 pub type LogisticOracle<E> = Implicit<LogisticRegression<E>, CrossEntropy<E>>;
 
-/// That oracle. Its lower solver and the rest can be replaced as in [`Implicit`].
+/// The oracle that tunes the penalties of a regression on `train` for the cross-entropy on `validation`. Its solvers can be replaced as
+/// those of any [`Implicit`].
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for tables whose features or classes differ in number, and features whose squares overflow.
+/// [`Error::InvalidArgument`] for data whose features or classes differ in number, and features whose squares overflow.
 pub fn logistic_regression<E: Lanes>(
     train: &LabelledData<E>,
     validation: &LabelledData<E>,
     penalty: Penalty,
-) -> Result<LogisticOracle<E>, Error> {
+) -> Result<Implicit<LogisticRegression<E>, CrossEntropy<E>>, Error> {
     same_columns(train, validation)?;
     let lower = LogisticRegression::new(train, penalty)?;
     let upper = CrossEntropy::new(validation)?;

@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::linear::linear_model::{largest, link_functions::exp};
 use crate::support::checks::check_logarithms;
 
-/// What θ holds.
+/// The penalties that θ holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Penalty {
     /// One logarithm for all weights.
     Single,
-    /// One for each class (one, in the binary form).
+    /// One logarithm per class (one in the binary form).
     PerClass,
-    /// One for each feature.
+    /// One logarithm per feature.
     PerFeature,
-    /// One for each weight, in the order of x.
+    /// One logarithm per weight, in the order of x.
     PerWeight,
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn extremes(theta: &[f64]) -> [f64; 2] {
     [least.exp(), most.exp()]
 }
 
-/// The size of what A v is summed from, where the loss alone is `smoothness`-smooth: a large penalty counts with its own weight only.
+/// The size of the terms of A v, where the loss alone is `smoothness`-smooth: a large penalty counts for its own weight only.
 pub(crate) fn product_terms<E: Element>(smoothness: f64, v: &[E], weights: &[E]) -> f64 {
     let mut squares = [0.0, 0.0];
     for (v, w) in v.iter().zip(weights) {
@@ -82,7 +82,7 @@ impl Groups {
         }
     }
 
-    /// How many there are.
+    /// The number of groups.
     pub(crate) fn len(&self) -> usize {
         match self.penalty {
             Penalty::Single => 1,
@@ -92,7 +92,7 @@ impl Groups {
         }
     }
 
-    /// out ← the entry of `of_groups` that belongs to each weight, through `f`.
+    /// out ← for each weight `f` of the entry of its group in `of_groups`.
     #[inline(always)]
     fn expand<E: Element>(&self, of_groups: &[f64], f: impl Fn(f64) -> f64, out: &mut [E]) {
         match self.penalty {
@@ -135,7 +135,7 @@ impl Groups {
         }
     }
 
-    /// out ← Σ of the terms of each group, summed in f64.
+    /// out ← the sum of the terms of each group, in f64.
     #[inline(always)]
     fn sum(&self, term: impl Fn(usize) -> f64, out: &mut [f64]) {
         let (n, c) = (self.columns * self.c, self.c);
@@ -194,7 +194,7 @@ impl Groups {
         );
     }
 
-    /// A bound of max e^θ ‖·‖ over the groups, with `sums` for as many numbers as there are groups.
+    /// A bound of max e^θ ‖·‖ over the groups; `sums` is a buffer of one number per group.
     pub(crate) fn largest<E: Element>(&self, of: &[E], theta: &[f64], sums: &mut [f64]) -> f64 {
         self.inner(of, of, sums);
         let sizes = sums.iter().zip(theta);

@@ -4,18 +4,18 @@
 //! g(w, θ) = 1/(2n) Σᵢ (aᵢᵀw + b − yᵢ)² + ½ Σⱼ e^{θ_γ(j)} wⱼ²,      f(w) = 1/(2m) Σ (aᵀw + b − y)² of the validation samples
 //! ```
 //!
-//! θ holds logarithms of penalties, one or one a feature ([`Penalty`]). The intercept b has no penalty: it is ȳ − āᵀw, with the means of the
-//! training samples, so both levels see samples from which these means were taken. With the Gram matrix G = ÃᵀÃ/n of such samples
+//! θ holds logarithms of penalties, one for all features or one per feature ([`Penalty`]). The intercept b has no penalty: it is ȳ − āᵀw with
+//! the means of the training samples, and both levels see samples centred by these means. With the Gram matrix G = ÃᵀÃ/n of such samples
 //!
 //! ```text
 //! g(w, θ) = ½ wᵀGw − cᵀw + s + ½ Σ e^θ w²,   c = Ãᵀỹ/n,  s = ‖ỹ‖²/(2n)           and f likewise
 //! ```
 //!
-//! so that a product costs d² multiplications whatever n is; the matrix G + diag(e^θ) is factored once a θ, and solves both levels.
+//! so that a product costs d² multiplications for any n; the matrix G + diag(e^θ) is factored once per θ and solves both linear systems.
 //!
 //! # Guarantee
-//! μ = λ_min(G) + min e^θ and L = λ_max(G) + max e^θ, by the eigenvalues of G less what rounding can do to them: values and hypergradients
-//! are certified. What forming G rounds, about n roundings of its entries, counts as a change of the data.
+//! μ = λ_min(G) + min e^θ and L = λ_max(G) + max e^θ, with the eigenvalues of G bounded against their rounding errors: values and
+//! hypergradients are certified. The rounding errors of forming G, about n roundings of its entries, count as a change of the data.
 //!
 //! # Reference
 //! A. Hoerl, R. Kennard: Ridge regression: biased estimation for nonorthogonal problems. Technometrics 12 (1970),
@@ -39,7 +39,7 @@ use crate::data::RegressionData;
 use crate::linear::penalty::{Groups, extremes, product_terms};
 use gram::Gram;
 
-/// The lower level. See the [module](self).
+/// The lower level: ridge regression on training samples. See the [module](self).
 pub struct Ridge {
     gram: Gram,
     groups: Groups,
@@ -57,7 +57,7 @@ struct Means {
 }
 
 /// The upper level: half the mean squared error on validation samples. See the [module](self).
-pub struct SquaredError {
+pub struct MeanSquaredError {
     gram: Gram,
     fingerprint: u32,
 }
@@ -86,18 +86,18 @@ impl Ridge {
         })
     }
 
-    /// The error on other samples, as the upper level of this regression.
+    /// The upper level of this regression: its error on other samples.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for samples of another number of features, and such whose squares overflow.
-    pub fn error_on(&self, validation: &RegressionData) -> Result<SquaredError, Error> {
+    /// [`Error::InvalidArgument`] for samples of another number of features, or whose squares overflow.
+    pub fn error_on(&self, validation: &RegressionData) -> Result<MeanSquaredError, Error> {
         let d = self.gram.columns();
         if validation.columns() != d {
             let expected = format!("{d}, as in the training samples");
             return Err(Error::invalid("features", validation.columns(), expected));
         }
         let Means { features, target } = &self.means;
-        Ok(SquaredError {
+        Ok(MeanSquaredError {
             gram: Gram::new(validation, features, *target)?,
             fingerprint: validation.fingerprint(),
         })
@@ -108,7 +108,7 @@ impl Ridge {
         self.groups.len()
     }
 
-    /// w = x*(θ), by one factorisation.
+    /// The solution w = x*(θ), by one factorisation.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a θ of another length, and one at which the system is singular to rounding.
@@ -132,7 +132,7 @@ impl Ridge {
         Ok(w)
     }
 
-    /// b, of a fit w.
+    /// The intercept b of a fit w.
     pub fn intercept(&self, w: &[f64]) -> f64 {
         let along: f64 = self.means.features.iter().zip(w).map(|(a, w)| a * w).sum();
         self.means.target - along
@@ -151,7 +151,7 @@ impl Ridge {
         self.fingerprint
     }
 
-    /// The size of what A v is summed from.
+    /// The size of the terms of A v.
     fn product_terms(&self, v: &[f64], weights: &[f64]) -> f64 {
         product_terms(self.gram.eigenvalues()[1], v, weights)
     }
@@ -233,7 +233,7 @@ impl LowerLevel for Ridge {
     }
 }
 
-/// A = G + diag(e^θ), and its factor once it is asked for; `None` in it where A is not positive definite to rounding.
+/// A = G + diag(e^θ) with its factor, computed on demand; the factor is `None` where A is not positive definite to rounding.
 struct AtPoint<'a> {
     problem: &'a Ridge,
     w: &'a Vec<f64>,
@@ -308,12 +308,12 @@ impl Linearization for AtPoint<'_> {
     }
 
     /// The columns of B belong to groups of weights, and are orthogonal.
-    fn cross_norm(&self, _room: &mut Vec<f64>) -> Option<f64> {
+    fn cross_norm(&self, _buffer: &mut Vec<f64>) -> Option<f64> {
         Some(self.largest_group(self.w))
     }
 }
 
-impl UpperLevel for SquaredError {
+impl UpperLevel for MeanSquaredError {
     type Theta = Vec<f64>;
     type X = Vec<f64>;
 
@@ -344,18 +344,16 @@ impl UpperLevel for SquaredError {
     }
 }
 
-/// The oracle that learns the penalties of a regression: both of its systems are solved by one factorisation.
-pub type RidgeOracle = Implicit<Ridge, SquaredError, NewtonCg, Fallback>;
-
-/// The oracle that learns the penalties of a regression on `train` for the error on `validation`.
+/// The oracle that tunes the penalties of a regression on `train` for the error on `validation`. One factorisation solves both of its
+/// systems.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for samples that differ in their number of features, and such whose squares overflow.
+/// [`Error::InvalidArgument`] for samples that differ in their number of features, or whose squares overflow.
 pub fn ridge(
     train: &RegressionData,
     validation: &RegressionData,
     penalty: Penalty,
-) -> Result<RidgeOracle, Error> {
+) -> Result<Implicit<Ridge, MeanSquaredError, NewtonCg, Fallback>, Error> {
     let lower = Ridge::new(train, penalty)?;
     let upper = lower.error_on(validation)?;
     Ok(Implicit::new(lower, upper)
@@ -363,7 +361,7 @@ pub fn ridge(
         .with_linear_solver(Fallback::default()))
 }
 
-/// The oracle that learns the penalties for the mean error over folds, each predicted by a regression on the others.
+/// The oracle that tunes the penalties for the mean error over folds, each predicted by a regression on the others.
 ///
 /// # Errors
 /// As [`ridge`], and for folds of other samples.
@@ -371,7 +369,7 @@ pub fn cross_validated_ridge(
     samples: &RegressionData,
     folds: &Folds,
     penalty: Penalty,
-) -> Result<Mean<RidgeOracle>, Error> {
+) -> Result<Mean<Implicit<Ridge, MeanSquaredError, NewtonCg, Fallback>>, Error> {
     folds.oracle(|fold| {
         let (train, validation) = samples.split(&fold)?;
         ridge(&train, &validation, penalty)

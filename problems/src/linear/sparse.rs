@@ -1,28 +1,31 @@
-//! What linear models with sparse solutions share: the samples they are fitted to, and those that judge them.
+//! Linear regressions with sparse solutions: their samples, the Hessian on the support, and the oracle that lasso and group lasso share.
 
-mod adjoint;
 mod columns;
+mod regression;
 mod samples;
+mod solution;
 mod support;
 
 use bilevel::{BoundedValue, Error, Trust, Vector};
 
 use crate::data::{LabelledData, RegressionData};
 use crate::support::fingerprint::fingerprint;
-pub use adjoint::LassoState;
-pub(crate) use adjoint::{Cross, Solved};
 use columns::Columns;
+pub(crate) use regression::SparsePenalty;
+pub use regression::SparseRegression;
 pub(crate) use samples::{Residual, Samples};
+pub use solution::SparseState;
+pub(crate) use solution::{Cross, Solved};
 #[cfg(feature = "direct")]
 pub(crate) use support::Ray;
 pub(crate) use support::Support;
 
-/// Training and validation samples. The means of the former are taken off both.
+/// Training and validation samples, both centred by the means of the training samples.
 pub(crate) struct Split {
     pub(crate) train: Samples,
     validation: Columns,
     validation_targets: Vec<f64>,
-    /// Of all samples.
+    /// The checksum of all samples.
     pub(crate) fingerprint: u32,
 }
 
@@ -41,7 +44,7 @@ impl Split {
         Self::new(part(train)?, part(validation)?)
     }
 
-    /// Of tables of two classes, whose targets are −1 and 1.
+    /// Of samples of two classes, whose targets are −1 and 1.
     pub(crate) fn of_classes(
         train: &LabelledData<f64>,
         validation: &LabelledData<f64>,
@@ -52,7 +55,11 @@ impl Split {
         let part = |samples: &LabelledData<f64>| {
             let labels = samples.labels().iter();
             let targets = labels.map(|&l| if l == 1 { 1.0 } else { -1.0 }).collect();
-            Ok::<Part, Error>((Columns::of_table(samples)?, targets, samples.fingerprint()))
+            Ok::<Part, Error>((
+                Columns::of_classes(samples)?,
+                targets,
+                samples.fingerprint(),
+            ))
         };
         Self::new(part(train)?, part(validation)?)
     }
@@ -75,7 +82,7 @@ impl Split {
         })
     }
 
-    /// b, of a fit w.
+    /// The intercept b of a fit w.
     pub(crate) fn intercept(&self, w: &[f64]) -> f64 {
         let along: f64 = self.train.means().iter().zip(w).map(|(m, w)| m * w).sum();
         self.train.target_mean() - along
@@ -102,7 +109,7 @@ impl Split {
         places.iter().map(slope).collect()
     }
 
-    /// f, with what an error of ε in predictions may do to it.
+    /// f, with bounds for an error of ε in the predictions.
     pub(crate) fn bounded(&self, residual: &[f64], epsilon: f64) -> BoundedValue {
         let value = 0.5 * residual.to_vec().norm().powi(2) / residual.len() as f64;
         let error = (2.0 * value).sqrt() * epsilon + 0.5 * epsilon * epsilon;
@@ -115,12 +122,13 @@ impl Split {
     }
 }
 
-/// Whether a duality gap is as small as it gets.
+/// Whether a duality gap is at the level of rounding errors.
 pub(crate) fn is_rounding(samples: &Samples, gap: f64) -> bool {
     gap <= 1e-14 * 0.5 * samples.square()
 }
 
-/// Those of `all` that are active, and as many of the others, `least` in all if there are as many: those with the largest excess. In order.
+/// The working set out of `all` items, in increasing order: the active ones and as many others with the largest excess, at least `least` items
+/// where there are that many.
 pub(crate) fn working_set(
     all: usize,
     active: &[usize],

@@ -1,4 +1,4 @@
-//! Linear models of classes: scores, probabilities, and weights that fit together.
+//! Linear classifiers: scores, probabilities, and checks of their weights.
 
 use bilevel::Error;
 use linfa::Float;
@@ -7,15 +7,15 @@ use ndarray::{Array1, Array2, ArrayBase, Data, Ix2};
 
 use super::number;
 
-/// Numbers of scores: one for two classes.
+/// The number of scores: one for two classes.
 pub(super) fn outputs(classes: usize) -> usize {
     if classes == 2 { 1 } else { classes }
 }
 
-/// Refuses fewer than two classes, and weights that are not so many for every feature and the intercept.
+/// Refuses fewer than two classes, and a number of weights that does not fit them.
 pub(super) fn check_weights(classes: usize, weights: usize) -> Result<(), Error> {
     let outputs = outputs(classes);
-    // Those of one feature and the intercept.
+    // At least the weights of one feature and the intercept.
     if classes >= 2 && weights >= 2 * outputs && weights.is_multiple_of(outputs) {
         return Ok(());
     }
@@ -42,7 +42,7 @@ pub(super) fn places<'a, L: Label + 'a>(
         .collect()
 }
 
-/// Every sample with another feature, which is 1.
+/// Every sample with an additional feature that is 1.
 pub(super) fn with_intercept(features: &[f64], columns: usize) -> Vec<f64> {
     let rows = features.chunks_exact(columns.max(1));
     rows.flat_map(|row| row.iter().copied().chain([1.0]))
@@ -65,12 +65,12 @@ pub(super) fn scores(classes: usize, weights: &[f64], row: impl Iterator<Item = 
     scores
 }
 
-/// The place of the largest score, of equal ones the first.
+/// The class with the largest score; the first one of equal scores.
 pub(super) fn best(scores: &[f64]) -> usize {
     (0..scores.len()).fold(0, |best, k| if scores[k] > scores[best] { k } else { best })
 }
 
-/// The probabilities of the classes, a row a sample.
+/// The probabilities of the classes, one row per sample.
 pub(super) fn probabilities<F: Float, D: Data<Elem = F>>(
     classes: usize,
     weights: &[f64],

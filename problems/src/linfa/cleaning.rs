@@ -1,4 +1,4 @@
-//! Data hyper-cleaning: wrong labels are found, and lose their weight.
+//! Data hyper-cleaning: finds wrong labels and takes their weight away.
 
 mod params;
 
@@ -19,10 +19,10 @@ use crate::linear::hyper_cleaning::hyper_cleaning;
 use crate::linear::linear_model::link_functions::sigmoid;
 use params::Trusted;
 
-/// A weight for every sample of a dataset, learned so that wrongly labelled ones lose theirs, and the model that was fitted with these weights.
+/// Data hyper-cleaning: a learned weight for every sample, small for wrongly labelled ones, and the model fitted with these weights.
 /// See [`hyper_cleaning`](mod@crate::linear::hyper_cleaning).
 ///
-/// `fit` finds the weights; as a linfa transformer it puts them into the dataset, for estimators that look at them.
+/// `fit` finds the weights; as a linfa transformer it writes them into a dataset, for estimators that use sample weights.
 ///
 /// ```
 /// use bilevel_problems::linfa::Cleaning;
@@ -51,32 +51,32 @@ use params::Trusted;
 #[serde(try_from = "Written<L>")]
 pub struct Cleaning<L> {
     classes: Vec<L>,
-    /// Those of the model: for every feature and the intercept the weights of all classes; of the second one alone where there are two.
+    /// For every feature and then the intercept: the weights of all classes, or of the second class alone for two.
     coefficients: Vec<f64>,
-    /// σ(θᵢ); 1 for samples that were held out.
+    /// σ(θᵢ); 1 for held-out samples.
     weights: Vec<f64>,
     suspects: Vec<Suspect<L>>,
     #[serde(skip)]
     report: Option<Report<Vec<f64>>>,
 }
 
-/// A sample whose label is doubted: it lost its weight, and the cleaned model gives it another one.
+/// A sample with a doubtful label: it lost its weight, and the cleaned model predicts another label.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suspect<L> {
     /// Its place in the dataset, from 0.
     pub index: usize,
-    /// The label that it was given.
+    /// The given label.
     pub given: L,
-    /// The label that the cleaned model gives it.
+    /// The label that the cleaned model predicts.
     pub predicted: L,
-    /// The probability of that label, by the model.
+    /// The probability of the predicted label by the model.
     pub probability: f64,
     /// Its weight σ(θᵢ).
     pub weight: f64,
 }
 
-/// What is read from a file, before its parts are known to fit together.
+/// A result as read from a file, before its parts are checked against each other.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written<L> {
@@ -124,17 +124,17 @@ impl<L> Cleaning<L> {
         &self.weights
     }
 
-    /// The samples whose labels are doubted, the most doubtful first.
+    /// The samples with doubtful labels, the most doubtful first.
     pub fn suspects(&self) -> &[Suspect<L>] {
         &self.suspects
     }
 
-    /// How the tuning went; `None` for one that was read from a file.
+    /// The report of the tuning; `None` for a result that was read from a file.
     pub fn report(&self) -> Option<&Report<Vec<f64>>> {
         self.report.as_ref()
     }
 
-    /// The probabilities of the classes by the cleaned model, in their order, a row a sample.
+    /// The probabilities of the classes by the cleaned model, in their order, one row per sample.
     pub fn predict_probabilities<F: Float, D: Data<Elem = F>>(
         &self,
         x: &ArrayBase<D, Ix2>,
@@ -160,7 +160,7 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
         let targets = dataset.targets.as_single_targets();
         let (n, d) = records.dim();
         let mut features = rows(records);
-        // Those that judge come last where they are not of the dataset.
+        // Clean samples from outside the dataset come last.
         let (fold, added): (Fold, &[L]) = match &self.trusted {
             Trusted::HoldOut(share) => (hold_out(n, *share, self.seed)?, &[]),
             Trusted::Samples {
@@ -180,15 +180,15 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
         };
         let classes = classes::classes(targets.iter().chain(added).cloned());
         let labels = classes::places(&classes, targets.iter().chain(added));
-        // Refused as they were given, by sample and feature.
+        // Checked as given, so that an error names sample and feature.
         let given = LabelledData::dense(d, features.clone(), labels.clone(), classes.len())?;
         let standard = match given.at(&fold.train)?.features() {
             Features::Dense(train) if self.standardise => Standard::of(train, d),
             _ => Standard::none(d),
         };
         let features = classes::with_intercept(&standard.apply(&features), d);
-        let table = LabelledData::dense(d + 1, features, labels, classes.len())?;
-        let (train, validation) = table.split(&fold)?;
+        let data = LabelledData::dense(d + 1, features, labels, classes.len())?;
+        let (train, validation) = data.split(&fold)?;
         let oracle =
             hyper_cleaning(&train, &validation, self.penalty)?.with_lower_solver(Lbfgs::default());
         let report = self.tune(&oracle, fold.train.len())?;
@@ -206,7 +206,7 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
         let suspect = |&i: &usize| {
             let p = probabilities.row(i).to_vec();
             let best = classes::best(&p);
-            // A sample may lose its weight for other reasons: one that lies between the classes does.
+            // A sample may lose its weight for another reason, such as lying between the classes.
             let doubted = weights[i] < self.threshold && classes[best] != targets[i];
             doubted.then(|| Suspect {
                 index: i,
@@ -217,7 +217,7 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
             })
         };
         let mut suspects: Vec<Suspect<L>> = fold.train.iter().filter_map(suspect).collect();
-        // Stable: those of one weight stay in their order.
+        // The sort is stable: samples of equal weight keep their order.
         suspects.sort_by(|a, b| a.weight.total_cmp(&b.weight));
         Ok(Cleaning {
             classes,
@@ -230,7 +230,7 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
 }
 
 impl<L> CleaningValidParams<L> {
-    /// The descent from equal weights of ½.
+    /// Tunes the weights from ½ each.
     fn tune<O: Oracle<Theta = Vec<f64>>>(
         &self,
         oracle: &O,
@@ -249,7 +249,7 @@ impl<L> CleaningValidParams<L> {
 impl<R: Records, L, T> Transformer<DatasetBase<R, T>, Result<DatasetBase<R, T>, EstimatorError>>
     for Cleaning<L>
 {
-    /// The dataset that was cleaned, with its weights.
+    /// The dataset with the learned weights.
     ///
     /// # Errors
     /// [`EstimatorError`] for a dataset of another number of samples.

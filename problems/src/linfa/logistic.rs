@@ -12,23 +12,23 @@ use super::{
     EstimatorError, Penalty, Tuning, Validation, check_targets, classes, parameters, rows,
 };
 use crate::data::LabelledData;
-use crate::linear::logistic::{LogisticOracle, logistic_regression};
+use crate::linear::logistic::logistic_regression;
 
-/// A linear model of classes, with an intercept, whose penalties were tuned. See [`logistic`](crate::linear::logistic).
+/// Logistic regression with an intercept and tuned penalties, for two or more classes. See [`logistic`](crate::linear::logistic).
 ///
 /// The intercept is the weight of a feature that is 1, and is penalised like the others.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Written<L>")]
 pub struct TunedLogistic<L> {
     classes: Vec<L>,
-    /// For every feature and the intercept the weights of all classes; of the second one alone where there are two.
+    /// For every feature and then the intercept: the weights of all classes, or of the second class alone for two.
     weights: Vec<f64>,
     theta: Vec<f64>,
     #[serde(skip)]
     report: Option<Report<Vec<f64>>>,
 }
 
-/// A model in a file, before its parts are known to fit together.
+/// A model as read from a file, before its parts are checked against each other.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written<L> {
@@ -51,11 +51,12 @@ impl<L> TryFrom<Written<L>> for TunedLogistic<L> {
     }
 }
 
-/// The parameters of [`TunedLogistic`], to be checked.
+/// The parameters of [`TunedLogistic`]; `fit` checks them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TunedLogisticParams(TunedLogisticValidParams);
 
-/// The parameters of [`TunedLogistic`].
+/// The checked parameters of [`TunedLogistic`].
+#[doc(hidden)]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TunedLogisticValidParams(Tuning);
 
@@ -74,23 +75,23 @@ impl<L> TunedLogistic<L> {
         &self.classes
     }
 
-    /// The weights of the features as they were given, then those of the intercept: for each the weights of all classes, or of the second
-    /// one alone where there are two.
+    /// The weights of the features as given, then those of the intercept: for each the weights of all classes, or of the second class alone for
+    /// two.
     pub fn weights(&self) -> &[f64] {
         &self.weights
     }
 
-    /// The penalties e^θ, as they act on features of variance 1 (on them as given, where they were not standardised).
+    /// The penalties e^θ. They act on the standardised features, or on those given where standardising is off.
     pub fn penalties(&self) -> Vec<f64> {
         self.theta.iter().map(|t| t.exp()).collect()
     }
 
-    /// How the tuning went; `None` for a model that was read from a file.
+    /// The report of the tuning; `None` for a model that was read from a file.
     pub fn report(&self) -> Option<&Report<Vec<f64>>> {
         self.report.as_ref()
     }
 
-    /// The probabilities of the classes, in their order, a row a sample.
+    /// The probabilities of the classes, in their order, one row per sample.
     pub fn predict_probabilities<F: Float, D: Data<Elem = F>>(
         &self,
         x: &ArrayBase<D, Ix2>,
@@ -118,21 +119,21 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
         let labels = classes::places(&classes, targets.iter());
         let (n, d) = records.dim();
         let given = rows(records);
-        // Refused as they were given, by sample and feature.
+        // Checked as given, so that an error names sample and feature.
         LabelledData::dense(d, given.clone(), labels.clone(), classes.len())?;
         let standard = self.0.standard(&given, d);
         let features = classes::with_intercept(&standard.apply(&given), d);
-        let table = LabelledData::dense(d + 1, features, labels.clone(), classes.len())?;
+        let data = LabelledData::dense(d + 1, features, labels.clone(), classes.len())?;
         let penalty = self.0.penalty;
         let problem = |train: &LabelledData<f64>, validation: &LabelledData<f64>| {
-            let oracle: LogisticOracle<f64> = logistic_regression(train, validation, penalty)?;
+            let oracle = logistic_regression(train, validation, penalty)?;
             Ok::<_, Error>(oracle.with_lower_solver(NewtonCg::default()))
         };
         let criterion = self.0.criterion(n, Some(&labels), |fold| {
-            let (train, validation) = table.split(&fold)?;
+            let (train, validation) = data.split(&fold)?;
             problem(&train, &validation)
         })?;
-        let all: Implicit<_, _, _> = problem(&table, &table)?;
+        let all: Implicit<_, _, _> = problem(&data, &data)?;
         let report = self.0.tune(&criterion, all.lower().theta_len())?;
         let mut state = all.start(&report.theta)?;
         all.value(&report.theta, 1e-8, &mut state)?;

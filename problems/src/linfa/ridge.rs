@@ -11,7 +11,7 @@ use super::{EstimatorError, Penalty, Tuning, Validation, check_targets, number, 
 use crate::data::RegressionData;
 use crate::linear::ridge::{Ridge, ridge};
 
-/// A linear model of a number, with an intercept, whose penalties were tuned. See [`ridge`](crate::linear::ridge).
+/// Ridge regression with an intercept and tuned penalties. See [`ridge`](mod@crate::linear::ridge).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct TunedRidge {
@@ -22,7 +22,7 @@ pub struct TunedRidge {
     report: Option<Report<Vec<f64>>>,
 }
 
-/// A model in a file, before its parts are known to fit together.
+/// A model as read from a file, before its parts are checked against each other.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -51,11 +51,12 @@ impl TryFrom<Written> for TunedRidge {
     }
 }
 
-/// The parameters of [`TunedRidge`], to be checked.
+/// The parameters of [`TunedRidge`]; `fit` checks them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TunedRidgeParams(TunedRidgeValidParams);
 
-/// The parameters of [`TunedRidge`].
+/// The checked parameters of [`TunedRidge`].
+#[doc(hidden)]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TunedRidgeValidParams(Tuning);
 
@@ -67,23 +68,22 @@ impl TunedRidge {
         TunedRidgeParams::default()
     }
 
-    /// The weights of the features as they were given.
+    /// The weights of the features as given.
     pub fn coefficients(&self) -> &[f64] {
         &self.coefficients
     }
 
-    /// What is predicted where all features are 0.
+    /// The prediction where all features are 0.
     pub fn intercept(&self) -> f64 {
         self.intercept
     }
 
-    /// The penalties e^θ of the features, or the one for all, as they act on features of variance 1 (on them as given, where they were not
-    /// standardised).
+    /// The penalties e^θ, one per feature or one for all. They act on the standardised features, or on those given where standardising is off.
     pub fn penalties(&self) -> Vec<f64> {
         self.theta.iter().map(|t| t.exp()).collect()
     }
 
-    /// How the tuning went; `None` for a model that was read from a file.
+    /// The report of the tuning; `None` for a model that was read from a file.
     pub fn report(&self) -> Option<&Report<Vec<f64>>> {
         self.report.as_ref()
     }

@@ -5,12 +5,12 @@ use bilevel::{Element, Error};
 #[cfg(feature = "imaging")]
 use crate::data::Image;
 
-/// Logarithms beyond this size make e^θ, its powers up to the fifth and their products leave the normal numbers of the type.
+/// For logarithms beyond these, e^θ, its powers up to the fifth or their products leave the normal numbers of the type.
 const MAX_LOG_F64: f64 = 120.0;
 const MAX_LOG_F32: f64 = 20.0;
 
+/// Refuses an image with an entry that is NaN or larger than `most` in absolute value; `what` names a pixel in the message.
 #[cfg(feature = "imaging")]
-/// Refuses an image with an entry that is not a number or beyond `most` in size; `what` names a pixel in the message.
 pub(crate) fn check_pixels<E: Element>(
     image: &Image<E>,
     what: &str,
@@ -31,7 +31,7 @@ pub(crate) fn check_pixels<E: Element>(
     ))
 }
 
-/// Refuses a θ of logarithms that leave the range of the storage type.
+/// Refuses logarithms whose exponentials leave the range of the storage type.
 pub(crate) fn check_logarithms<E: Element>(theta: &[f64]) -> Result<(), Error> {
     let limit = if E::NAME == "f32" {
         MAX_LOG_F32

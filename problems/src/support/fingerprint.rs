@@ -1,4 +1,4 @@
-//! A checksum of data, by which a checkpoint knows its problem.
+//! A checksum of data, by which a checkpoint recognises its problem.
 
 use bilevel::Element;
 

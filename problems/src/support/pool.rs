@@ -1,9 +1,11 @@
-//! Room that is lent out and taken back, so that a loop over a problem allocates once.
+//! Buffers that are lent out and taken back, so that a loop over a problem allocates once.
+//!
+//! [`Scratch`](bilevel::vector::Scratch) does the same for one thread and one kind of vector; a pool is shared between threads.
 
 use bilevel::Element;
 use std::sync::{Mutex, PoisonError};
 
-/// Things that are lent out and taken back.
+/// Buffers that are lent out and taken back.
 pub(crate) struct Pool<T>(Mutex<Vec<T>>);
 
 impl<T> Default for Pool<T> {
@@ -17,10 +19,12 @@ impl<T> Pool<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a buffer back.
     pub(crate) fn put(&self, value: T) {
         self.lock().push(value);
     }
 
+    /// Lends a buffer, or makes one where none is free.
     pub(crate) fn take_or(&self, make: impl FnOnce() -> T) -> T {
         let free = self.lock().pop();
         free.unwrap_or_else(make)
@@ -28,7 +32,7 @@ impl<T> Pool<T> {
 }
 
 impl<E: Element> Pool<Vec<E>> {
-    /// An array of `len` entries of unspecified content.
+    /// Lends an array of `len` entries of unspecified content.
     pub(crate) fn take(&self, len: usize) -> Vec<E> {
         let mut free = self.lock();
         match free.iter().position(|a| a.len() == len) {

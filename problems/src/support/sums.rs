@@ -1,11 +1,11 @@
-//! Sums in the order of the registers: the same bits on every width.
+//! Sums as eight interleaved partial sums, which a processor adds at once: the same bits for registers of any width.
 
 use bilevel::Element;
 
-/// Lanes of a sum.
+/// The number of partial sums.
 pub(crate) const LANES: usize = 8;
 
-/// The sum of the entries, in lanes.
+/// Σ `term(i, valueᵢ)`. Term i belongs to partial sum i mod 8, those of the last incomplete chunk included.
 #[inline(always)]
 pub(crate) fn lane_sum<E: Element>(values: &[E], term: impl Fn(usize, f64) -> f64) -> f64 {
     let mut lanes = [0.0f64; LANES];
@@ -19,4 +19,19 @@ pub(crate) fn lane_sum<E: Element>(values: &[E], term: impl Fn(usize, f64) -> f6
         lanes[k] += term(head.len() * LANES + k, value.to_f64());
     }
     lanes.iter().sum()
+}
+
+/// ⟨a, b⟩. The products of the last incomplete chunk are summed apart and added last.
+#[inline(always)]
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a, a_rest) = a.as_chunks::<LANES>();
+    let (b, b_rest) = b.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for k in 0..LANES {
+            lanes[k] += a[k] * b[k];
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    lanes.iter().sum::<f64>() + rest
 }

@@ -124,15 +124,15 @@ where
         Some(self.0.cross_change(&q.0, radius)? + self.1.cross_change(&q.1, radius)?)
     }
 
-    /// One B stands above the other.
+    /// One B is stacked on the other.
     fn cross_change_norm(&self, radius: f64) -> Option<f64> {
         let first = self.0.cross_change_norm(radius);
         together(first, self.1.cross_change_norm(radius))
     }
 
-    fn cross_norm(&self, room: &mut Self::X) -> Option<f64> {
-        let first = self.0.cross_norm(&mut room.0);
-        together(first, self.1.cross_norm(&mut room.1))
+    fn cross_norm(&self, buffer: &mut Self::X) -> Option<f64> {
+        let first = self.0.cross_norm(&mut buffer.0);
+        together(first, self.1.cross_norm(&mut buffer.1))
     }
 }
 
@@ -182,7 +182,7 @@ impl<P: LowerLevel> LowerLevel for PerturbedPair<P> {
         }
     }
 
-    /// A is block diagonal, and the gradient of each half no longer than the whole.
+    /// A is block diagonal, and the gradient of each half is at most as long as the whole.
     fn local_convexity(
         &self,
         x: &Self::X,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::folds::{first_penalty, five, folded};
 use super::{ProblemInstance, ProblemSettings, Whole};
-use bilevel_problems::linear::lasso::{LassoState, Shrinkage, cross_validated_lasso};
+use bilevel_problems::linear::{SparseState, Shrinkage, cross_validated_lasso};
 
 /// Samples with numbers, and the penalties.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,13 +43,13 @@ impl ProblemSettings for Lasso {
             Shrinkage::Lasso => 1,
             Shrinkage::ElasticNet => 2,
         };
-        Ok(Box::new(Whole::<Vec<LassoState>> {
+        Ok(Box::new(Whole::<Vec<SparseState>> {
             oracle: Box::new(oracle),
             start: vec![start; entries],
             quality: Box::new(move |theta| {
                 let mut states = judged.start(theta)?;
                 judged.value(theta, 1e-6, &mut states)?;
-                let used = |state: &LassoState| state.w().iter().filter(|w| **w != 0.0).count();
+                let used = |state: &SparseState| state.w().iter().filter(|w| **w != 0.0).count();
                 let all: usize = states.iter().map(used).sum();
                 Ok(vec![("features in use", all as f64 / states.len() as f64)])
             }),

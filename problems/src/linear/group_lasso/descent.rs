@@ -4,24 +4,24 @@
 //! v = x_g + c_g/L_g,      x_g ← (1 − λ_g/(L_g‖v‖))₊ v,      c = Ãᵀr/n,  L_g = ‖Ã_g‖²/n
 //! ```
 //!
-//! As in the descent of the [lasso](crate::linear::lasso); a Newton step is kept where it lessens the duality gap.
+//! The scheme is that of the [lasso](crate::linear::lasso); a Newton step is kept where it reduces the duality gap.
 
 use bilevel::{Vector, Work};
 
 use super::Penalties;
 use crate::linear::sparse::{Residual, Samples, is_rounding, working_set};
 
-/// Passes over the active groups between looks at the working set.
+/// Passes over the active groups between passes over the working set.
 const INNER: usize = 10;
-/// Rounds on a working set, at most.
+/// The most rounds on a working set.
 const MOST_SETTLING: u64 = 1000;
-/// Groups of a working set, at least.
+/// The fewest groups of a working set.
 const LEAST_SET: usize = 50;
-/// What is left of the gap when a working set is left.
+/// The share of the gap at which a working set is left.
 const SETTLED: f64 = 0.1;
-/// Products of a Newton step, at most.
+/// The most products of a Newton step.
 const MOST_PRODUCTS: u64 = 1000;
-/// Halvings of a Newton step.
+/// Trial lengths of a Newton step, each half the last.
 const MOST_HALVINGS: u64 = 3;
 
 /// x, its residual, and λ_g of all groups.
@@ -51,7 +51,7 @@ impl<'a> Descent<'a> {
         }
     }
 
-    /// Descends until the duality gap is below `gap`; returns the gap that is left.
+    /// Descends until the duality gap is below `gap`; returns the final gap.
     pub(super) fn run(&mut self, gap: f64, max_rounds: u64) -> f64 {
         let all: Vec<usize> = (0..self.lambda.len()).collect();
         let mut left = f64::INFINITY;
@@ -76,7 +76,7 @@ impl<'a> Descent<'a> {
         left
     }
 
-    /// Descends on these groups until the gap of theirs is below `gap`.
+    /// Descends on these groups until the gap of the problem restricted to them is below `gap`.
     fn settle(&mut self, set: &[usize], gap: f64) {
         let mut left = f64::INFINITY;
         for _ in 0..MOST_SETTLING {
@@ -90,7 +90,7 @@ impl<'a> Descent<'a> {
             if now <= gap || (now >= left && is_rounding(self.samples, now)) {
                 return;
             }
-            // The gap falls with the square of what is left of the system.
+            // The gap falls with the square of the residual of the system.
             left = self.newton(set, now, 0.1 * (gap / now).sqrt());
         }
     }
@@ -132,8 +132,8 @@ impl<'a> Descent<'a> {
         }
     }
 
-    /// Goes to where the optimality conditions of the active groups, linearised and solved to this relative accuracy, hold, or part of the
-    /// way, or not at all; returns the gap of the set then.
+    /// Solves the linearised optimality conditions of the active groups to this relative accuracy and takes the whole step, a part of it, or
+    /// none; returns the gap of the set afterwards.
     fn newton(&mut self, set: &[usize], gap: f64, relative: f64) -> f64 {
         let active = self.active(set);
         let support = self
@@ -170,7 +170,7 @@ impl<'a> Descent<'a> {
                     .zip(step)
                     .map(|(x, s)| x * (x + length * s))
                     .sum();
-                // A group that turns about leaves.
+                // A group whose direction reverses leaves.
                 let stays = if along > 0.0 { 1.0 } else { 0.0 };
                 for ((&j, x), s) in members.iter().zip(old).zip(step) {
                     self.set(j, stays * (x + length * s));
@@ -188,8 +188,8 @@ impl<'a> Descent<'a> {
         gap
     }
 
-    /// g(x) less the value of the dual at the residual, scaled to be feasible, of the problem that has these groups only; and the norms of
-    /// their slopes.
+    /// The duality gap of the problem restricted to these groups, g(x) less the dual value at the residual, scaled to be feasible; and the norms
+    /// of their slopes.
     fn gap(&mut self, set: &[usize]) -> (f64, Vec<f64>) {
         self.work.lower_gradients += 1;
         let mut slopes = Vec::with_capacity(set.len());

@@ -4,7 +4,7 @@ use bilevel::Error;
 
 use crate::support::fingerprint::fingerprint;
 
-/// Features divided into groups: each in one of them.
+/// Features divided into disjoint groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
     /// The features, group after group.
@@ -14,10 +14,10 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Groups of the features 0 … `features` − 1, by their places.
+    /// Groups of the features 0 … `features` − 1, each a list of feature numbers.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a group without a feature, a feature beyond these, one in two groups or twice in one, and one in none.
+    /// [`Error::InvalidArgument`] for an empty group, and a feature that is out of range, in no group, or listed twice.
     pub fn new(features: usize, groups: &[Vec<usize>]) -> Result<Self, Error> {
         let mut group_of = vec![None; features];
         let mut partition = Partition {
@@ -52,10 +52,10 @@ impl Partition {
         }
     }
 
-    /// Groups of features that follow each other, of these sizes.
+    /// Groups of consecutive features, of these sizes.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a size of 0, and none.
+    /// [`Error::InvalidArgument`] for no sizes, and a size of 0.
     pub fn consecutive(sizes: &[usize]) -> Result<Self, Error> {
         let all = sizes
             .iter()
@@ -74,12 +74,12 @@ impl Partition {
         Self::new(all, &groups)
     }
 
-    /// How many groups there are.
+    /// The number of groups.
     pub fn groups(&self) -> usize {
         self.starts.len() - 1
     }
 
-    /// How many features there are.
+    /// The number of features.
     pub fn features(&self) -> usize {
         self.members.len()
     }
@@ -87,7 +87,7 @@ impl Partition {
     /// The features of a group.
     ///
     /// # Panics
-    /// Where there is no such group.
+    /// If there is no such group.
     pub fn members(&self, group: usize) -> &[usize] {
         &self.members[self.starts[group]..self.starts[group + 1]]
     }

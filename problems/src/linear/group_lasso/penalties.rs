@@ -5,10 +5,10 @@ use faer::{Mat, Side};
 use super::Partition;
 use crate::linear::sparse::{Ray, Samples, Support};
 
-/// Features of a group, at most, whose curvature is computed and not bounded.
+/// The most features of a group whose curvature is computed instead of bounded.
 const MOST_EXACT: usize = 256;
 
-/// Groups, and how much the loss curves in them.
+/// The groups, and the curvature of the loss in each.
 pub(super) struct Penalties {
     pub(super) partition: Partition,
     /// L_g ≥ ‖Ã_g‖²/n.
@@ -32,7 +32,7 @@ impl Penalties {
         squares.sum::<f64>().sqrt()
     }
 
-    /// Those of the groups with x_g ≠ 0.
+    /// The groups with x_g ≠ 0.
     pub(super) fn active(&self, groups: impl Iterator<Item = usize>, x: &[f64]) -> Vec<usize> {
         groups.filter(|&g| self.norm(g, x) != 0.0).collect()
     }
@@ -68,7 +68,7 @@ impl Penalties {
     }
 }
 
-/// The largest eigenvalue of Ã_gᵀÃ_g/n, or the trace, which is larger.
+/// The largest eigenvalue of Ã_gᵀÃ_g/n, or its trace, an upper bound.
 fn curvature(samples: &Samples, members: &[usize]) -> f64 {
     let trace = members.iter().map(|&j| samples.variances()[j]).sum();
     if members.len() == 1 || members.len() > MOST_EXACT {

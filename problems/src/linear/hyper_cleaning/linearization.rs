@@ -37,11 +37,11 @@ impl<E: Lanes> Linearization for CleaningLinearization<'_, E> {
 
     fn hvp(&self, v: &Vec<E>, out: &mut Vec<E>) {
         let model = &self.problem.model;
-        let pass = model.pass::<1, 1>(self.problem.all(), [v], |part, room| {
+        let pass = model.pass::<1, 1>(self.problem.all(), [v], |part, buffers| {
             let p = model.of_part(part, &self.probabilities);
-            link_functions::curve(model.outputs(), p, &mut room.scores[0]);
-            self.problem.weigh(part, room, self.theta, sigmoid);
-            self.problem.apply_weights(room, 0);
+            link_functions::curve(model.outputs(), p, &mut buffers.scores[0]);
+            self.problem.weigh(part, buffers, self.theta, sigmoid);
+            self.problem.apply_weights(buffers, 0);
             0.0
         });
         let share = 1.0 / model.samples() as f64;
@@ -52,11 +52,11 @@ impl<E: Lanes> Linearization for CleaningLinearization<'_, E> {
     fn cross_vjp(&self, w: &Vec<E>, out: &mut Vec<f64>) {
         let model = &self.problem.model;
         let all = self.problem.all();
-        let pass = model.pass::<1, 0>(all, [w], |part, room| {
+        let pass = model.pass::<1, 0>(all, [w], |part, buffers| {
             let p = model.of_part(part, &self.probabilities);
-            room.numbers.resize(room.labels.len(), 0.0);
-            let (t, labels) = (&room.scores[0], &room.labels);
-            link_functions::along(model.outputs(), p, t, labels, &mut room.numbers);
+            buffers.numbers.resize(buffers.labels.len(), 0.0);
+            let (t, labels) = (&buffers.scores[0], &buffers.labels);
+            link_functions::along(model.outputs(), p, t, labels, &mut buffers.numbers);
             0.0
         });
         self.problem.scatter(all, pass.numbers(), self.theta, out);
@@ -65,15 +65,15 @@ impl<E: Lanes> Linearization for CleaningLinearization<'_, E> {
 
     fn cross_jvp(&self, u: &Vec<f64>, out: &mut Vec<E>) {
         let model = &self.problem.model;
-        let pass = model.pass::<0, 1>(self.problem.all(), [], |part, room| {
+        let pass = model.pass::<0, 1>(self.problem.all(), [], |part, buffers| {
             let p = model.of_part(part, &self.probabilities);
-            room.scores[0].copy_from_slice(p);
-            link_functions::residual(model.outputs(), &mut room.scores[0], &room.labels);
-            self.problem.weigh(part, room, self.theta, sigmoid_slope);
-            for (weight, i) in room.weights.iter_mut().zip(part.batch.iter()) {
+            buffers.scores[0].copy_from_slice(p);
+            link_functions::residual(model.outputs(), &mut buffers.scores[0], &buffers.labels);
+            self.problem.weigh(part, buffers, self.theta, sigmoid_slope);
+            for (weight, i) in buffers.weights.iter_mut().zip(part.batch.iter()) {
                 *weight *= u[i];
             }
-            self.problem.apply_weights(room, 0);
+            self.problem.apply_weights(buffers, 0);
             0.0
         });
         scaled(1.0 / model.samples() as f64, pass.sum(0), out);
@@ -98,11 +98,16 @@ impl<E: Lanes> Linearization for CleaningLinearization<'_, E> {
         Some(change / model.samples() as f64)
     }
 
-    fn cross_norm(&self, _room: &mut Vec<E>) -> Option<f64> {
+    fn cross_norm(&self, _buffer: &mut Vec<E>) -> Option<f64> {
         let model = &self.problem.model;
-        let pass = model.pass::<0, 0>(self.problem.all(), [], |part, room| {
+        let pass = model.pass::<0, 0>(self.problem.all(), [], |part, buffers| {
             let p = model.of_part(part, &self.probabilities);
-            link_functions::residual_lengths(model.outputs(), p, &room.labels, &mut room.numbers);
+            link_functions::residual_lengths(
+                model.outputs(),
+                p,
+                &buffers.labels,
+                &mut buffers.numbers,
+            );
             0.0
         });
         let slopes = self.theta.iter().copied().map(sigmoid_slope);

@@ -1,4 +1,4 @@
-//! Hyper-cleaning with any model: the loss of a sample is written once, and everything is derived.
+//! Hyper-cleaning with any model: the loss of a sample is written once, and its derivatives are automatic.
 
 use bilevel::autodiff::{Lower, Real, SampleLoss, Scalar, Taped, Upper};
 use bilevel::{Error, Implicit};
@@ -9,7 +9,8 @@ use crate::networks::regularizers::negative_log;
 
 /// g(x, θ) = (1/n) Σ σ(θᵢ) ℓᵢ(x) + (C/2)‖x‖², with the cross-entropy ℓᵢ of a [`Classifier`] with the parameters x.
 ///
-/// Of most models it is not convex: a hypergradient is that at the minimiser that a method is near, where the Hessian is positive definite.
+/// For most models g is not convex: a hypergradient belongs to the minimiser nearby, where the Hessian is positive definite.
+#[doc(hidden)]
 pub struct WeightedLoss<M, D> {
     model: M,
     data: D,
@@ -17,22 +18,24 @@ pub struct WeightedLoss<M, D> {
     seed: u64,
 }
 
-/// f(x) = (1/m) Σ ℓ of samples whose labels are right.
+/// f(x) = (1/m) Σ ℓ over samples whose labels are right.
+#[doc(hidden)]
 pub struct ValidationLoss<M, D> {
     model: M,
     data: D,
-    /// The length of θ, which it does not look at.
+    /// The length of θ, which f does not depend on.
     weights: usize,
 }
 
-/// The oracle of hyper-cleaning with a model.
+/// The oracle that [`model_cleaning`] returns: g(x, θ) = (1/n) Σ σ(θᵢ) ℓᵢ(x) + (C/2)‖x‖² below, the mean cross-entropy of validation samples above.
 pub type ModelCleaning<M, D, E> =
     Implicit<Lower<Taped<WeightedLoss<M, D>>, E>, Upper<Taped<ValidationLoss<M, D>>, E>>;
 
-/// That oracle, from training samples, some of whose labels are wrong, and validation samples. The seed is that of the first parameters.
+/// The oracle of hyper-cleaning with any model: training samples with some wrong labels, validation samples with right ones, the penalty C, and the
+/// seed of the initial parameters.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for a penalty that is negative or not finite, no samples, and data that the model does not take.
+/// [`Error::InvalidArgument`] for a penalty that is negative or not finite, no samples, and data of another kind than the model takes.
 pub fn model_cleaning<M: Classifier + Clone, D: Samples, E: Real>(
     model: &M,
     train: D,
@@ -69,7 +72,7 @@ fn loss<S: Scalar, M: Classifier, D: Samples>(model: &M, data: &D, x: &[S], i: u
     negative_log(&scores(model, x, data.sample(i)), data.labels()[i] as usize)
 }
 
-/// The mean cross-entropy of a model on data, and the share of samples whose largest score is that of their label.
+/// The mean cross-entropy of a model with the parameters x on data, and its accuracy: the share of samples whose label has the largest score.
 pub fn judge<M: Classifier, D: Samples, E: Real>(model: &M, data: &D, x: &[E]) -> [f64; 2] {
     let mut rows = vec![[0.0; 2]; data.len()];
     bilevel::parallel::for_each(&mut rows, |i, row| {

@@ -1,8 +1,8 @@
 //! Coordinate descent on working sets, with Newton steps on the support.
 //!
-//! A look at all features gives the duality gap, which decides, and the working set: the features in the model, and of the others those
-//! whose entry promises most. On it, passes over all say which ones enter and passes over those in the model let the signs settle; then the
-//! optimality conditions on the support are a linear system, whose solution ends the work where it keeps all signs.
+//! One pass over all features gives the duality gap, the stopping criterion, and the working set: the features of the support and those others
+//! with the most to gain. On the working set, passes over all of its features decide which ones enter, and passes over the support let the
+//! signs settle; the optimality conditions on the support are then a linear system, whose solution is final where it keeps all signs.
 //!
 //! # Reference
 //! M. Massias, A. Gramfort, J. Salmon: Celer: a fast solver for the lasso with dual extrapolation. ICML 2018,
@@ -13,15 +13,15 @@ use bilevel::Work;
 use super::on_support;
 use crate::linear::sparse::{Residual, Samples, is_rounding, working_set};
 
-/// Passes over the support between looks at the working set.
+/// Passes over the support between passes over the working set.
 const INNER: usize = 10;
-/// Rounds on a working set, at most.
+/// The most rounds on a working set.
 const MOST_SETTLING: u64 = 100;
-/// Features of a working set, at least.
+/// The fewest features of a working set.
 const LEAST_SET: usize = 100;
-/// Products of the first Newton step on a working set, at most.
+/// The most products of the first Newton step on a working set.
 const FIRST_PRODUCTS: u64 = 20;
-/// What is left of the gap when a working set is left.
+/// The share of the gap at which a working set is left.
 const SETTLED: f64 = 0.1;
 
 /// w, its residual, and λ₁, λ₂.
@@ -44,7 +44,7 @@ impl<'a> Descent<'a> {
         }
     }
 
-    /// Descends until the duality gap is below `gap`; returns the gap that is left.
+    /// Descends until the duality gap is below `gap`; returns the final gap.
     pub(super) fn run(&mut self, gap: f64, max_rounds: u64) -> f64 {
         let all: Vec<usize> = (0..self.samples.len()).collect();
         let mut slopes = vec![0.0; all.len()];
@@ -55,7 +55,7 @@ impl<'a> Descent<'a> {
                 return now;
             }
             left = now;
-            // How far from entering: half the square of it, if positive, can be gained by this feature alone.
+            // The distance from entering: if positive, this feature alone can gain half its square.
             let excess = |j: usize| {
                 let h = self.samples.variances()[j];
                 if h > 0.0 {
@@ -70,7 +70,7 @@ impl<'a> Descent<'a> {
         left
     }
 
-    /// Descends on these features until the gap of theirs is below `gap`.
+    /// Descends on these features until the gap of the problem restricted to them is below `gap`.
     fn settle(&mut self, set: &[usize], gap: f64) {
         let mut slopes = vec![0.0; set.len()];
         let mut left = f64::INFINITY;
@@ -90,8 +90,8 @@ impl<'a> Descent<'a> {
                 return;
             }
             left = now;
-            // The gap falls with the square of what is left of the system. Of a solution that changes signs most is lost: more is paid for
-            // the next one where this one kept them.
+            // The gap falls with the square of the residual of the system. A solution that changes signs is mostly wasted: the next one gets
+            // more products only where this one kept the signs.
             let whole = self.newton(support, 0.1 * (gap / now).sqrt(), products);
             products = if whole {
                 products.saturating_mul(4)
@@ -105,7 +105,7 @@ impl<'a> Descent<'a> {
         set.iter().copied().filter(|&j| self.w[j] != 0.0).collect()
     }
 
-    /// A minimisation over each of these coordinates in turn; returns whether one moved.
+    /// Minimises over each of these coordinates in turn; returns whether one moved.
     fn pass(&mut self, coordinates: &[usize]) -> bool {
         let [l1, l2] = self.lambda;
         let mut moved = false;
@@ -127,8 +127,8 @@ impl<'a> Descent<'a> {
         moved
     }
 
-    /// Solves the optimality conditions on the support, to this relative accuracy or with these products, and goes there or, where
-    /// signs would change, part of the way; returns whether it was worth the products.
+    /// Solves the optimality conditions on the support, to this relative accuracy or with at most these products, and takes the step, or part of
+    /// it where signs would change; returns whether the step paid for its products.
     fn newton(&mut self, support: Vec<usize>, relative: f64, products: u64) -> bool {
         let support = on_support(self.samples, support, self.lambda[1]);
         if support.places.is_empty() {
@@ -149,16 +149,16 @@ impl<'a> Descent<'a> {
         let from: Vec<f64> = support.places.iter().map(|&j| self.w[j]).collect();
         let changes = |w: f64, s: f64| w * (w + s) < 0.0;
         if !from.iter().zip(&step).any(|(&w, &s)| changes(w, s)) {
-            self.go(&support.places, &from, &step, 1.0);
+            self.step(&support.places, &from, &step, 1.0);
             return true;
         }
-        // Features whose sign changes leave, all at once where that is a descent.
+        // Features whose sign changes leave, all at once if that decreases g.
         let before = (self.value(), self.residual.clone());
-        self.go(&support.places, &from, &step, 1.0);
+        self.step(&support.places, &from, &step, 1.0);
         if self.value() < before.0 {
             return true;
         }
-        // And otherwise the first one limits the step.
+        // Otherwise the first of them limits the step.
         self.residual = before.1;
         let lengths = from.iter().zip(&step).filter(|&(&w, &s)| changes(w, s));
         let length = lengths.map(|(w, s)| -w / s).fold(1.0, f64::min);
@@ -167,12 +167,12 @@ impl<'a> Descent<'a> {
             .iter()
             .zip(&from)
             .for_each(|(&j, &w)| self.w[j] = w);
-        self.go(&support.places, &from, &step, length);
+        self.step(&support.places, &from, &step, length);
         false
     }
 
-    /// Goes along a step, where no sign changes.
-    fn go(&mut self, places: &[usize], from: &[f64], step: &[f64], length: f64) {
+    /// Takes a step; a feature whose sign would change is set to 0.
+    fn step(&mut self, places: &[usize], from: &[f64], step: &[f64], length: f64) {
         for ((&j, w), s) in places.iter().zip(from).zip(step) {
             let to = w + length * s;
             let to = if to * w <= 0.0 { 0.0 } else { to };
@@ -188,8 +188,8 @@ impl<'a> Descent<'a> {
         0.5 * self.residual.square(&self.w) + penalties.sum::<f64>()
     }
 
-    /// g(w) less the value of the dual at the residual, scaled to be feasible, of the problem that has these features only; their slopes go
-    /// to `slopes`.
+    /// The duality gap of the problem restricted to these features: g(w) less the dual value at the residual, scaled to be feasible. Writes
+    /// their slopes.
     fn gap(&mut self, set: &[usize], slopes: &mut [f64]) -> f64 {
         self.work.lower_gradients += 1;
         let [l1, l2] = self.lambda;

@@ -1,4 +1,4 @@
-//! Leave-one-out at one point: the factor of K, what it makes of the samples, and the gradients.
+//! Leave-one-out at one point: the factor of K, the samples solved with it, and the gradients.
 //!
 //! ```text
 //! K = LLᵀ,  bᵢ = L⁻¹aᵢ,  e = L⁻¹Dw:     hᵢ = ‖bᵢ‖² (+ 1/n),   sᵢ = ⟨bᵢ, e⟩
@@ -23,7 +23,7 @@ use faer::{Accum, Col, ColRef, Mat, MatRef, Par, Side};
 
 use super::LeaveOneOut;
 
-/// f at one point, and what its gradients need.
+/// f at one point, with the intermediate results that its gradients reuse.
 #[derive(Default)]
 pub(super) struct AtPoint {
     w: Vec<f64>,
@@ -38,7 +38,7 @@ pub(super) struct Gradients {
     pub(super) by_theta: Vec<f64>,
 }
 
-/// How the evaluation ended.
+/// The outcome of an evaluation.
 #[derive(Default)]
 enum Found {
     #[default]
@@ -47,7 +47,7 @@ enum Found {
     Singular,
     /// The fit without this sample is not determined: ℓ''h is 1 to rounding.
     Undetermined(usize),
-    /// f, and about what rounding does to it.
+    /// f and an estimate of its rounding error.
     Value([f64; 2], Box<Parts>),
 }
 
@@ -75,7 +75,7 @@ struct Sample {
     slope_without: f64,
 }
 
-/// out ← a b, in an order of its own that does not depend on threads.
+/// a b, summed in an order that does not depend on threads.
 fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
     let mut out = Mat::zeros(a.nrows(), b.ncols());
     matmul(&mut out, Accum::Replace, a, b, 1.0, Par::Seq);
@@ -106,7 +106,7 @@ impl AtPoint {
         self.w == w && self.theta == theta
     }
 
-    /// f, and about what rounding does to it; NaN where there is none.
+    /// f and an estimate of its rounding error; both NaN where f is not defined.
     pub(super) fn value(&self) -> [f64; 2] {
         match self.found {
             Found::Value(value, _) => value,
@@ -126,7 +126,7 @@ impl AtPoint {
         }
     }
 
-    /// NaN where there are none.
+    /// The gradients; NaN where f is not defined.
     pub(super) fn gradients(&mut self, problem: &LeaveOneOut) -> &Gradients {
         let AtPoint {
             w,
@@ -175,7 +175,7 @@ fn evaluate(problem: &LeaveOneOut, w: &[f64], theta: &[f64]) -> Found {
         let leverage = problem.intercept + b.transpose() * b;
         let along = b.transpose() * &pull;
         let rest = 1.0 - curve * leverage;
-        // What rounding leaves of a difference that is zero.
+        // Zero to rounding.
         if rest <= ROUNDINGS * f64::EPSILON * (d + 1) as f64 {
             return Found::Undetermined(i);
         }
@@ -195,7 +195,7 @@ fn evaluate(problem: &LeaveOneOut, w: &[f64], theta: &[f64]) -> Found {
             slope_without,
         });
     }
-    // What is solved with L is off by about the condition of K with a diagonal of ones, of which this is what its pivots tell.
+    // The relative error of a solve with L is about the condition number of K scaled to a unit diagonal, which the pivots estimate.
     let lost = (0..d).map(|j| k[(j, j)] / factor[(j, j)].powi(2));
     let condition = lost.fold(1.0, f64::max);
     let roundings = ROUNDINGS * f64::EPSILON * (d + 1) as f64;
@@ -212,7 +212,7 @@ fn evaluate(problem: &LeaveOneOut, w: &[f64], theta: &[f64]) -> Found {
     )
 }
 
-/// Roundings of each of the d + 1 terms of ℓ''h.
+/// Roundings counted for each of the d + 1 terms of ℓ''h.
 const ROUNDINGS: f64 = 8.0;
 
 impl Parts {

@@ -164,7 +164,8 @@ impl<E: Lanes, const TRANSPOSE: bool> WithSimd for Kernel<'_, E, TRANSPOSE> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         // Registers of a panel, and rows of a block that eight accumulators hold.
-        match width::<E>() / E::lanes::<S>() {
+        // A constant: only the branch of this register width is compiled.
+        match const { 64 / size_of::<E::V<S>>() } {
             1 => self.run::<S, 1, 8>(simd),
             2 => self.run::<S, 2, 4>(simd),
             4 => self.run::<S, 4, 2>(simd),

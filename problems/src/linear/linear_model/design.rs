@@ -1,7 +1,7 @@
 //! Products with the features of a batch of samples, and with their transpose.
 //!
-//! Dense rows are padded with zeros to whole chunks, so that no kernel has a remainder. For one output see [`single`], for several
-//! [`panels`]. The results are the same bits on every processor.
+//! Dense rows are padded with zeros to whole chunks, so that no kernel has a remainder. [`one_class`] multiplies with one column,
+//! [`blocked`] with several. The results are the same bits on every processor.
 
 use bilevel::Element;
 use bilevel::problem::minibatch::Batch;
@@ -18,13 +18,13 @@ pub(crate) enum Design<E> {
 }
 
 impl<E: Lanes> Design<E> {
-    pub(crate) fn new(table: &LabelledData<E>) -> Self {
-        match table.features() {
+    pub(crate) fn new(data: &LabelledData<E>) -> Self {
+        match data.features() {
             Features::Sparse(rows) => Design::Sparse(rows.clone()),
             Features::Dense(values) => {
-                let columns = table.columns();
+                let columns = data.columns();
                 let stride = columns.next_multiple_of(CHUNK);
-                let mut padded = Vec::with_capacity(table.samples() * stride);
+                let mut padded = Vec::with_capacity(data.samples() * stride);
                 for row in values.chunks_exact(columns) {
                     padded.extend_from_slice(row);
                     padded.resize(padded.len() + stride - columns, E::default());
@@ -53,7 +53,7 @@ impl<E: Lanes> Design<E> {
         }
     }
 
-    /// The length of what [`transpose`](Design::transpose) writes.
+    /// The number of entries that [`transpose`](Design::transpose) writes.
     pub(crate) fn back_len(&self, columns: usize, c: usize) -> usize {
         match self {
             Design::Dense { stride, .. } if c == 1 => *stride,
@@ -61,7 +61,7 @@ impl<E: Lanes> Design<E> {
         }
     }
 
-    /// What [`forward`](Design::forward) wants of its inputs, matrices of columns × c.
+    /// Packs inputs, matrices of columns × c, in the order that [`forward`](Design::forward) reads.
     pub(crate) fn pack(&self, inputs: &[&[E]], columns: usize, c: usize, packed: &mut Vec<E>) {
         let Design::Dense { stride, .. } = self else {
             return;

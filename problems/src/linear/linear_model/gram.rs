@@ -1,10 +1,10 @@
-//! The Hessian of the mean loss as a matrix, where there is one score a sample and few features.
+//! The Hessian of the mean loss as a matrix, where there is one score per sample and few features.
 //!
 //! ```text
 //! H = (1/n) Σᵢ s(tᵢ) aᵢaᵢᵀ,      s = σ(1 − σ) at the scores tᵢ = aᵢᵀx
 //! ```
 //!
-//! All is computed in `f64` from the features as they are stored, whatever the storage: rows √s(tᵢ) aᵢ of a block, then the products of
+//! Everything is computed in `f64` from the features as they are stored, whatever the storage: rows √s(tᵢ) aᵢ of a block, then the products of
 //! their columns with each other, eight by four at a time, which stay in registers over the block. Sparse rows add the products of their
 //! entries. Parts of the samples are summed in parallel and added in order.
 
@@ -24,18 +24,18 @@ const BLOCK: usize = 128;
 /// Scores beyond this count as infinite: their s would be lost below the smallest numbers.
 const LARGEST_SCORE: f64 = 700.0;
 
-/// What one part of the samples uses.
+/// The buffers of one part of the samples.
 #[derive(Default)]
-struct Room {
+struct Buffers {
     /// √s a, for the rows of a block.
     rows: Vec<f64>,
     sum: Vec<f64>,
 }
 
-/// What forming H uses, and H.
+/// H and the buffers that it is formed in.
 #[derive(Default)]
 pub(crate) struct Gram {
-    rooms: Vec<Room>,
+    buffers: Vec<Buffers>,
     x: Vec<f64>,
     stride: usize,
     /// κ with |H − computed H|ⱼₖ ≤ κ √(HⱼⱼHₖₖ).
@@ -45,12 +45,12 @@ pub(crate) struct Gram {
 impl Gram {
     /// Row j of H, up to its diagonal.
     pub(crate) fn row(&self, j: usize) -> &[f64] {
-        &self.rooms[0].sum[j * self.stride..][..=j]
+        &self.buffers[0].sum[j * self.stride..][..=j]
     }
 }
 
 impl<E: Lanes> Model<E> {
-    /// H at x. To be given back by [`done_with`](Model::done_with).
+    /// H at x, which [`done_with`](Model::done_with) takes back.
     pub(crate) fn gram(&self, x: &[E]) -> Gram {
         debug_assert_eq!(self.outputs, 1);
         let mut gram = self.grams.take_or(Gram::default);
@@ -64,35 +64,35 @@ impl<E: Lanes> Model<E> {
         let parts = self.parts(n).min(MOST_SUMS / (stride * stride)).max(1);
         let size = n.div_ceil(parts);
         let parts = n.div_ceil(size);
-        gram.rooms.resize_with(parts, Room::default);
-        let Gram { rooms, x, .. } = &mut gram;
-        parallel::for_each(rooms, |part, room| {
-            room.sum.resize(stride * stride, 0.0);
-            room.sum.fill(0.0);
+        gram.buffers.resize_with(parts, Buffers::default);
+        let Gram { buffers, x, .. } = &mut gram;
+        parallel::for_each(buffers, |part, buffers| {
+            buffers.sum.resize(stride * stride, 0.0);
+            buffers.sum.fill(0.0);
             let samples = part * size..((part + 1) * size).min(n);
             match &self.design {
                 Design::Sparse(rows) => {
                     for i in samples {
-                        add_sparse(rows, i, x, stride, &mut room.sum);
+                        add_sparse(rows, i, x, stride, &mut buffers.sum);
                     }
                 }
                 Design::Dense { values, .. } => {
-                    room.rows.resize(BLOCK * stride, 0.0);
+                    buffers.rows.resize(BLOCK * stride, 0.0);
                     let values = &values[samples.start * stride..samples.end * stride];
                     for block in values.chunks(BLOCK * stride) {
-                        let rows = &mut room.rows[..block.len()];
+                        let rows = &mut buffers.rows[..block.len()];
                         dispatch(
                             #[inline(always)]
                             || {
                                 weigh(block, x, rows);
-                                add_products(rows, stride, &mut room.sum);
+                                add_products(rows, stride, &mut buffers.sum);
                             },
                         );
                     }
                 }
             }
         });
-        if let Some((total, others)) = gram.rooms.split_first_mut() {
+        if let Some((total, others)) = gram.buffers.split_first_mut() {
             for other in others {
                 super::add(&mut total.sum, &other.sum);
             }
@@ -112,13 +112,13 @@ impl<E: Lanes> Model<E> {
         gram
     }
 
-    /// Takes the room of a Hessian back.
+    /// Takes back a Hessian and its buffers.
     pub(crate) fn done_with(&self, gram: Gram) {
         self.grams.put(gram);
     }
 
-    /// What [`gram`](Model::gram) costs in multiplications, as Hessian products: half a square of the entries of a sample, against two
-    /// passes over them with two operands each.
+    /// The cost of [`gram`](Model::gram) in Hessian products: half the square of the entries of a sample, against two passes over them
+    /// with two operands each.
     pub(crate) fn gram_products(&self) -> u64 {
         let entries = self.design.entries().len() / self.samples();
         (entries / 4 + 1) as u64

@@ -1,11 +1,11 @@
 //! From scores to losses, probabilities, residuals and curvatures, sample by sample.
 //!
 //! ```text
-//! one score z a sample, sign s = ±1    ℓ = log(1 + e^{−sz}),   q = σ(−sz),   r = −s q,      H t = q(1 − q) t
-//! c scores a sample, class y           ℓ = log Σₖ e^{zₖ} − z_y,  p = softmax(z),  r = p − e_y,  H t = p∘t − p⟨p, t⟩
+//! one score z per sample, s = ±1       ℓ = log(1 + e^{−sz}),   q = σ(−sz),   r = −s q,      H t = q(1 − q) t
+//! c scores per sample, class y         ℓ = log Σₖ e^{zₖ} − z_y,  p = softmax(z),  r = p − e_y,  H t = p∘t − p⟨p, t⟩
 //! ```
 //!
-//! q is the probability of the wrong class: what is kept of a sample is q or p, and both have the letter p in the code.
+//! q is the probability of the wrong class. The code stores q or p per sample and calls both p.
 
 use bilevel::Element;
 use bilevel::simd::dispatch;
@@ -60,7 +60,8 @@ fn sign(label: u32) -> f64 {
     f64::from(2 * label as i32 - 1)
 }
 
-/// scores ← p; losses ← ℓ where there is room for them. `c` scores a sample, one where there are two classes of opposite sign.
+/// scores ← p, and losses ← ℓ for as many samples as `losses` has entries. A sample has `c` scores: one stands for two classes of opposite
+/// sign.
 pub(crate) fn activate<E: Element>(c: usize, scores: &mut [E], labels: &[u32], losses: &mut [f64]) {
     if c == 1 {
         for ((loss, z), &label) in losses.iter_mut().zip(&*scores).zip(labels) {

@@ -1,11 +1,11 @@
-//! Products of dense rows with one or two single columns, where there is one score a sample.
+//! Products of dense rows with one or two columns, for models with one score per sample.
 //!
 //! ```text
 //! scores_k[i] = ⟨row_i, input_k⟩,    out_j = Σ_i factors_j[i] row_i
 //! ```
 //!
-//! A chunk of a row is one register or several. Forwards its lanes are added in halves, ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)), which
-//! is the order of registers of any width; for the transpose the sums of a few chunks stay in registers. So the bits do not depend on the
+//! A chunk of a row is one register or several. The eight partial sums of a forward product are added in halves,
+//! ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)), the order of registers of any width; for the transpose the sums of a few chunks stay in registers. So the bits do not depend on the
 //! processor.
 
 use pulp::{Arch, Simd, WithSimd};
@@ -22,6 +22,11 @@ fn dispatch<E: Lanes>(kernel: impl WithSimd<Output = ()>) {
         return Simd::vectorize(simd, kernel);
     }
     Arch::new().dispatch(kernel);
+}
+
+/// Registers of a chunk; a constant, so that only the branch of this register width is compiled.
+const fn registers<E: Lanes, S: Simd>() -> usize {
+    size_of::<[E; CHUNK]>() / size_of::<E::V<S>>()
 }
 
 /// scoresₖ ← rows · inputₖ. In `inputs` the first chunks of all inputs stand before the second ones, and so on.
@@ -48,7 +53,7 @@ impl<E: Lanes, const K: usize> WithSimd for Forward<'_, E, K> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match CHUNK / E::lanes::<S>() {
+        match const { registers::<E, S>() } {
             1 => self.run::<S, 1>(simd),
             2 => self.run::<S, 2>(simd),
             4 => self.run::<S, 4>(simd),
@@ -108,7 +113,7 @@ impl<E: Lanes, const J: usize> WithSimd for Transpose<'_, E, J> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match CHUNK / E::lanes::<S>() {
+        match const { registers::<E, S>() } {
             1 => self.run::<S, 1, 4>(simd),
             2 => self.run::<S, 2, 2>(simd),
             4 => self.run::<S, 4, 1>(simd),

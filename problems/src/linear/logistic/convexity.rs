@@ -1,7 +1,7 @@
-//! The modulus of strong convexity between a point and the solution, which the data give where the penalties are small.
+//! The modulus of strong convexity between a point and the solution, from the data where the penalties are small.
 //!
 //! # Self-concordance
-//! With one score a sample, A(x) = (1/n) Σᵢ s(aᵢᵀx) aᵢaᵢᵀ + diag(e^θ), where s = σ(1 − σ). Let R = max‖aᵢ‖, m the smallest eigenvalue of
+//! With one score per sample, A(x) = (1/n) Σᵢ s(aᵢᵀx) aᵢaᵢᵀ + diag(e^θ), where s = σ(1 − σ). Let R = max‖aᵢ‖, m the smallest eigenvalue of
 //! A(x), G ≥ ‖∇ₓg(x, θ)‖ and r = ‖x − x*‖. **If RG < m, then A ⪰ (m − RG) I on the segment from x to x*.**
 //!
 //! 1. s'/s = 1 − 2σ lies in (−1, 1), so s(t + d) ≥ e^{−|d|} s(t). With |aᵢᵀh| ≤ R‖h‖, and the penalties as they are,
@@ -14,10 +14,10 @@
 //!
 //! 3. So e^{−Rr} ≥ 1 − RG/m, and by 1 A ⪰ e^{−Rr} m I ⪰ (m − RG) I at every point of the segment. ∎
 //!
-//! Nothing of this holds for several scores: the Hessian of their loss vanishes where all classes shift alike, and what is left of m is the
-//! smallest mean of the penalties of a feature.
+//! None of this holds for several scores: the Hessian of their loss vanishes where all classes shift alike, and m falls to the smallest mean of
+//! the penalties of a feature.
 //!
-//! m comes from the Hessian as a matrix, with a proof that rounding does not break ([`hessian`](super::hessian)).
+//! m is computed from the Hessian as a matrix, with a proof that includes rounding errors ([`hessian`](super::hessian)).
 //!
 //! # Reference
 //! F. Bach: Self-concordant analysis for logistic regression. Electron. J. Statist. 4 (2010),
@@ -28,7 +28,7 @@ use bilevel::{LocalConvexity, LowerLevel, Work};
 use super::LogisticRegression;
 use crate::support::lanes::Lanes;
 
-/// A local modulus is worth its name from this multiple of the global one on.
+/// A local modulus is returned where it is at least this multiple of the global one.
 const GAIN: f64 = 2.0;
 
 impl<E: Lanes> LogisticRegression<E> {

@@ -1,8 +1,8 @@
-//! The Hessian as a matrix, for one score a sample and few features: its smallest eigenvalue, and its factor as a preconditioner.
+//! The Hessian as a matrix, for one score per sample and few features: its smallest eigenvalue, and its factor as a preconditioner.
 //!
 //! # The smallest eigenvalue, in spite of rounding
-//! It is found by bisection on its exponent, between a number that lies below and the smallest diagonal entry, which lies above. A ⪰ m I
-//! is proved by a Cholesky factorisation of A − m I that runs to its end. The factor is that of a matrix which differs from A − m I by
+//! Bisection on the exponent starts from a lower bound and the smallest diagonal entry, an upper bound. A Cholesky factorisation of A − m I
+//! that runs to its end proves A ⪰ m I. The factor is that of a matrix which differs from A − m I by
 //! γ √(aⱼⱼaₖₖ) at most in entry (j, k), with γ = (d + 1)u/(1 − 2(d + 1)u) for d features, whatever the order of its sums; the entries of A
 //! are off by κ √(aⱼⱼaₖₖ). As quadratic forms both are at most d times as much on the diagonal, and that is taken off the diagonal first.
 //! The result is the same on every processor.
@@ -18,17 +18,18 @@ use bilevel::simd::dispatch;
 
 use super::LogisticRegression;
 use crate::support::lanes::Lanes;
+use crate::support::sums::dot;
 
-/// More features than this are not worth a Hessian, which costs as much as a quarter as many products.
+/// The most features for which a Hessian pays: it costs about a quarter as many products.
 const MOST_COLUMNS: usize = 256;
-/// A lower level whose penalties alone keep its condition number below this is solved as fast as a Hessian is formed.
+/// Below this condition number, from the penalties alone, the lower level is solved as fast as a Hessian is formed.
 const GOOD_CONDITION: f64 = 100.0;
 /// The smallest eigenvalue is found up to this factor.
 const RESOLUTION: f64 = 1.1;
 /// Relative rounding errors above this are no longer of first order.
 const LARGEST_ERROR: f64 = 1e-3;
 
-/// A, less what it may be off by, and room for a factor.
+/// A less its error bound, and a buffer for the factor.
 pub(super) struct Hessian {
     /// Row after row; what is above the diagonal is unspecified.
     matrix: Vec<f64>,
@@ -39,7 +40,7 @@ pub(super) struct Hessian {
 }
 
 impl<E: Lanes> LogisticRegression<E> {
-    /// Whether a Hessian can be had at a price that pays.
+    /// Whether forming a Hessian pays.
     pub(super) fn forms_hessian(&self, theta: &Vec<f64>) -> bool {
         let model = &self.model;
         // With fewer samples than features there are directions that no sample tells of.
@@ -51,7 +52,7 @@ impl<E: Lanes> LogisticRegression<E> {
         bounds.is_some_and(|(largest, smallest)| largest > GOOD_CONDITION * smallest)
     }
 
-    /// A(x, θ), to be given back by [`done_with`](Self::done_with).
+    /// A(x, θ), which [`done_with`](Self::done_with) takes back.
     pub(super) fn hessian(&self, x: &[E], theta: &[f64]) -> Hessian {
         let model = &self.model;
         let columns = model.columns();
@@ -59,7 +60,7 @@ impl<E: Lanes> LogisticRegression<E> {
         let mut penalties = model.numbers.take(columns);
         self.groups.weights(theta, &mut penalties);
         let mut matrix = model.numbers.take(columns * columns);
-        // Those of the storage are rounded.
+        // Penalties in storage precision are rounded.
         let kept = 1.0 - 4.0 * E::UNIT_ROUNDOFF;
         let d = columns as f64;
         let of_factor = 2.0 * d * (d + 4.0) * f64::EPSILON;
@@ -87,7 +88,8 @@ impl<E: Lanes> LogisticRegression<E> {
 }
 
 impl Hessian {
-    /// A lower bound of the smallest eigenvalue, up to [`RESOLUTION`], given another one; `None` where none but that is seen.
+    /// A lower bound of the smallest eigenvalue, sharp to the factor [`RESOLUTION`], from a given lower bound; `None` where it finds no
+    /// better one.
     pub(super) fn smallest_eigenvalue(&mut self, low: f64) -> Option<f64> {
         let n = self.columns;
         let diagonal = (0..n).map(|j| self.matrix[j * n + j]);
@@ -148,21 +150,6 @@ impl Hessian {
             }
         }
     }
-}
-
-/// In eight lanes, which a processor adds at once.
-#[inline(always)]
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a, a_rest) = a.as_chunks::<8>();
-    let (b, b_rest) = b.as_chunks::<8>();
-    let mut lanes = [0.0; 8];
-    for (a, b) in a.iter().zip(b) {
-        for l in 0..8 {
-            lanes[l] += a[l] * b[l];
-        }
-    }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    lanes.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::LogisticRegression;
 use super::hessian::Hessian;
-use crate::linear::linear_model::link_functions;
+use crate::linear::linear_model::{link_functions, regularise};
 use crate::support::lanes::Lanes;
 
 /// Holds the probabilities of all samples and the penalties of all weights.
@@ -15,7 +15,7 @@ pub(super) struct LogisticLinearization<'a, E: Lanes> {
     theta: &'a Vec<f64>,
     probabilities: Vec<E>,
     weights: Vec<E>,
-    /// A and its factor, once a preconditioner is asked for; `None` in it where it has none.
+    /// A with its factor, computed once a preconditioner is asked for; `None` inside where A has no factor.
     hessian: OnceLock<Option<Hessian>>,
 }
 
@@ -71,13 +71,13 @@ impl<E: Lanes> Linearization for LogisticLinearization<'_, E> {
 
     fn hvp(&self, v: &Vec<E>, out: &mut Vec<E>) {
         let model = &self.problem.model;
-        let pass = model.pass::<1, 1>(self.problem.all(), [v], |part, room| {
+        let pass = model.pass::<1, 1>(self.problem.all(), [v], |part, buffers| {
             let p = model.of_part(part, &self.probabilities);
-            link_functions::curve(model.outputs(), p, &mut room.scores[0]);
+            link_functions::curve(model.outputs(), p, &mut buffers.scores[0]);
             0.0
         });
         let share = 1.0 / model.samples() as f64;
-        crate::linear::linear_model::regularise(share, pass.sum(0), &self.weights, v, out);
+        regularise(share, pass.sum(0), &self.weights, v, out);
         model.done(pass);
     }
 
@@ -106,15 +106,15 @@ impl<E: Lanes> Linearization for LogisticLinearization<'_, E> {
             return out.copy_from_slice(r);
         };
         let numbers = &self.problem.model.numbers;
-        let mut room = numbers.take(r.len());
-        for (to, from) in room.iter_mut().zip(r) {
+        let mut buffer = numbers.take(r.len());
+        for (to, from) in buffer.iter_mut().zip(r) {
             *to = from.to_f64();
         }
-        hessian.solve(&mut room);
-        for (to, from) in out.iter_mut().zip(&room) {
+        hessian.solve(&mut buffer);
+        for (to, from) in out.iter_mut().zip(&buffer) {
             *to = E::from_f64(*from);
         }
-        numbers.put(room);
+        numbers.put(buffer);
     }
 
     fn preparation(&self) -> u64 {
@@ -136,7 +136,7 @@ impl<E: Lanes> Linearization for LogisticLinearization<'_, E> {
         Some(radius * self.largest_group(q))
     }
 
-    fn cross_norm(&self, _room: &mut Vec<E>) -> Option<f64> {
+    fn cross_norm(&self, _buffer: &mut Vec<E>) -> Option<f64> {
         Some(self.largest_group(self.x))
     }
 }

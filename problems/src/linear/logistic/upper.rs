@@ -13,7 +13,7 @@ pub struct CrossEntropy<E> {
 }
 
 impl<E: Lanes> CrossEntropy<E> {
-    /// On these samples, binary where there are two classes.
+    /// The cross-entropy on these samples, binary for two classes.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for features whose squares overflow.
@@ -31,19 +31,19 @@ impl<E: Lanes> CrossEntropy<E> {
         Ok(CrossEntropy { model })
     }
 
-    /// The share of the samples whose class x predicts.
+    /// The accuracy of x: the share of samples whose class it predicts.
     pub fn accuracy(&self, x: &[E]) -> f64 {
         let c = self.model.outputs();
         let all = Batch::all(self.model.samples());
-        let pass = self.model.pass::<1, 0>(all, [x], |_, room| {
-            let rows = room.scores[0].chunks_exact(c).zip(&room.labels);
+        let pass = self.model.pass::<1, 0>(all, [x], |_, buffers| {
+            let rows = buffers.scores[0].chunks_exact(c).zip(&buffers.labels);
             let right = rows.filter(|(row, label)| {
                 let zero = E::default();
                 let label = **label as usize;
                 if c == 1 {
                     (row[0] > zero) == (label == 1)
                 } else {
-                    // A draw counts as wrong.
+                    // A tie counts as wrong.
                     let others = row.iter().enumerate().filter(|(k, _)| *k != label);
                     others.fold(true, |best, (_, z)| best && row[label] > *z)
                 }
@@ -57,9 +57,9 @@ impl<E: Lanes> CrossEntropy<E> {
 
     fn gradient(&self, batch: Batch<'_>, x: &[E], out: &mut Vec<E>) {
         let c = self.model.outputs();
-        let pass = self.model.pass::<1, 1>(batch, [x], |_, room| {
-            self.model.activate(room, false);
-            link_functions::residual(c, &mut room.scores[0], &room.labels);
+        let pass = self.model.pass::<1, 1>(batch, [x], |_, buffers| {
+            self.model.activate(buffers, false);
+            link_functions::residual(c, &mut buffers.scores[0], &buffers.labels);
             0.0
         });
         scaled(1.0 / batch.len() as f64, pass.sum(0), out);

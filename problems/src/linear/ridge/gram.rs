@@ -16,7 +16,7 @@ pub(super) struct Gram {
 }
 
 impl Gram {
-    /// That of samples from which these means are taken.
+    /// Half the mean squared error on samples centred by these means.
     pub(super) fn new(samples: &RegressionData, means: &[f64], mean: f64) -> Result<Self, Error> {
         let (n, d) = (samples.samples(), samples.columns());
         let mut centred = samples.features().to_vec();
@@ -97,7 +97,7 @@ impl Gram {
         value
     }
 
-    /// A bound of what rounding does to the value at w.
+    /// A bound of the rounding error of the value at w.
     pub(super) fn value_rounding(&self, w: &[f64]) -> f64 {
         let square: f64 = w.iter().map(|w| w * w).sum();
         let linear = self.c.iter().zip(w).map(|(c, w)| (c * w).abs());
@@ -106,7 +106,7 @@ impl Gram {
     }
 }
 
-/// The smallest and the largest eigenvalue, less and more what rounding can do to them.
+/// Bounds of the smallest and the largest eigenvalue that include their rounding errors.
 fn bounds(matrix: &Mat<f64>) -> Result<[f64; 2], Error> {
     let d = matrix.nrows();
     let finite = (0..d).all(|j| matrix.col(j).iter().all(|v| v.is_finite()));
@@ -116,7 +116,7 @@ fn bounds(matrix: &Mat<f64>) -> Result<[f64; 2], Error> {
         return Err(Error::invalid("features", "an overflow", expected));
     };
     let largest = values.last().copied().unwrap_or(0.0).abs();
-    // The computed ones are exact for a matrix that is off by a small multiple of d roundings of its norm.
+    // The computed eigenvalues are exact for a matrix that differs by a small multiple of d roundings of its norm.
     let margin = 16.0 * d as f64 * f64::EPSILON * largest;
     let smallest = values.first().copied().unwrap_or(0.0) - margin;
     Ok([smallest.max(0.0), largest + margin])

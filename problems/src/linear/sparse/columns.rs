@@ -4,7 +4,7 @@ use bilevel::Error;
 
 use crate::data::{Features, LabelledData, RegressionData};
 
-/// The columns of n samples, dense or sparse. Their means are taken off in thought: a sparse matrix stays sparse.
+/// The columns of n samples, dense or sparse. Their means are kept beside them instead of being subtracted: a sparse matrix stays sparse.
 pub(crate) struct Columns {
     store: Store,
     samples: usize,
@@ -31,11 +31,15 @@ impl Columns {
         Self::new(Store::Dense(columns.collect()), n, d)
     }
 
-    pub(crate) fn of_table(samples: &LabelledData<f64>) -> Result<Self, Error> {
+    pub(crate) fn of_classes(samples: &LabelledData<f64>) -> Result<Self, Error> {
         let (n, d) = (samples.samples(), samples.columns());
         let sparse = samples.to_sparse();
         let Features::Sparse(csr) = sparse.features() else {
-            return Err(Error::invalid("table", "dense", "one that can be sparse"));
+            return Err(Error::invalid(
+                "data",
+                "dense",
+                "samples that can be sparse",
+            ));
         };
         let mut starts = vec![0; d + 1];
         csr.columns
@@ -72,7 +76,7 @@ impl Columns {
         let n = samples as f64;
         let mean = |j| columns.fold(j, |sum, _, v| sum + v) / n;
         columns.means = (0..d).map(mean).collect();
-        // Squares of what differs from the mean: those of the features themselves would cancel. What is not stored is 0.
+        // Squares of the differences from the mean: with those of the features themselves the variance would cancel. Entries not stored are 0.
         let variance = |j: usize| {
             let m = columns.means[j];
             let mut stored = 0.0;
@@ -98,7 +102,7 @@ impl Columns {
         self.samples
     }
 
-    /// The numbers that are stored.
+    /// The number of stored entries.
     pub(super) fn entries(&self) -> usize {
         match &self.store {
             Store::Dense(values) | Store::Sparse { values, .. } => values.len(),
@@ -134,12 +138,12 @@ impl Columns {
         }
     }
 
-    /// ⟨aⱼ, r⟩, means not taken off.
+    /// ⟨aⱼ, r⟩ of the column as it is, not centred.
     pub(crate) fn dot(&self, j: usize, r: &[f64]) -> f64 {
         self.fold(j, |sum, i, v| sum + v * r[i])
     }
 
-    /// r ← r + s aⱼ, likewise.
+    /// r ← r + s aⱼ, of the column as it is, not centred.
     pub(crate) fn add(&self, j: usize, s: f64, r: &mut [f64]) {
         self.fold(j, |_, i, v| {
             r[i] += s * v;

@@ -1,13 +1,13 @@
-//! The training samples of a linear model, and what a fit leaves of their targets.
+//! The training samples of a linear model, and the residual of a fit.
 
 use bilevel::{Error, Vector};
 
 use super::columns::Columns;
 
-/// Features, at most, whose products with each other are kept: a matrix of 8 MB.
+/// The most features with a Gram matrix, which then has 8 MB.
 const MOST_IN_GRAM: usize = 1024;
 
-/// Entries of a column for one of the Gram matrix that pay for forming it.
+/// The Gram matrix pays where a column of the samples has this many times as many entries as one of its own.
 const SHARE_OF_GRAM: usize = 4;
 
 /// Ã and ỹ: features and targets less their means.
@@ -20,21 +20,21 @@ pub(crate) struct Samples {
     gram: Option<Gram>,
 }
 
-/// ÃᵀÃ/n, row after row, and Ãᵀỹ/n: with them the cost of a step does not depend on the number of samples.
+/// ÃᵀÃ/n, row after row, and Ãᵀỹ/n: with them a step costs the same for any number of samples.
 struct Gram {
     matrix: Vec<f64>,
     linear: Vec<f64>,
 }
 
 impl Gram {
-    /// That of columns with their centred targets.
+    /// The Gram matrix of columns with their centred targets.
     fn new(columns: &Columns, targets: &[f64]) -> Self {
         let (n, d) = (columns.samples(), columns.len());
         let share = 1.0 / n as f64;
         let mut matrix = vec![0.0; d * d];
         let mut centred = vec![0.0; n];
         for j in 0..d {
-            // One factor without its mean is enough, and this one is not summed up first and taken off then.
+            // Centring one factor is enough, and the mean is subtracted before the products are summed, not after.
             centred.fill(-columns.means()[j]);
             columns.add(j, 1.0, &mut centred);
             for k in 0..=j {
@@ -77,7 +77,7 @@ impl Samples {
         })
     }
 
-    /// Features.
+    /// The number of features.
     pub(crate) fn len(&self) -> usize {
         self.columns.len()
     }
@@ -99,7 +99,7 @@ impl Samples {
         self.square
     }
 
-    /// What w leaves of the targets.
+    /// The residual of w.
     pub(crate) fn residual(&self, w: &[f64]) -> Residual<'_> {
         let mut residual = Residual {
             samples: self,
@@ -147,7 +147,7 @@ pub(crate) struct Residual<'a> {
 }
 
 impl Residual<'_> {
-    /// ⟨ãⱼ, r⟩/n: means need not be taken off, since r sums to 0.
+    /// ⟨ãⱼ, r⟩/n, which equals ⟨aⱼ, r⟩/n since r sums to 0.
     pub(crate) fn correlation(&self, j: usize) -> f64 {
         if self.samples.gram.is_some() {
             return self.left[j];

@@ -5,7 +5,7 @@ use bilevel::linear::{Cg, LinearReport, LinearSolver, System};
 
 use super::Samples;
 
-/// Products of a solution that has to be accurate, at most.
+/// The most products of an accurate solve.
 pub(super) const MOST_PRODUCTS: u64 = 10_000;
 
 /// A = ÃₛᵀÃₛ/n + D − Σ uuᵀ, with the features of a support S, as a product.
@@ -17,7 +17,7 @@ pub(crate) struct Support<'a> {
     rays: Vec<Ray>,
 }
 
-/// A direction u in which the penalty has less curvature than D: nothing but `entries` from the place `start` of the support on.
+/// A direction u in which the penalty curves less than D: zero except for `entries` from position `start` of the support on.
 pub(crate) struct Ray {
     pub(crate) start: usize,
     pub(crate) entries: Vec<f64>,
@@ -63,7 +63,7 @@ impl<'a> Support<'a> {
         }
     }
 
-    /// Improves q until ‖A q − b‖ ≤ `relative` ‖b‖ or that many products are spent, with the diagonal as a preconditioner.
+    /// Improves q until ‖A q − b‖ ≤ `relative` ‖b‖, with at most `products` products; the diagonal is the preconditioner.
     pub(crate) fn solve(
         &self,
         b: &Vec<f64>,

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::linfa::{EstimatorError, rows};
 
-/// Whose labels count as right.
+/// The samples whose labels count as right.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Trusted<L> {
-    /// Samples of their own, sample after sample.
+    /// Separate samples, sample after sample.
     Samples {
         columns: usize,
         features: Vec<f64>,
@@ -22,11 +22,12 @@ pub(super) enum Trusted<L> {
     HoldOut(f64),
 }
 
-/// The parameters of [`Cleaning`](super::Cleaning), to be checked.
+/// The parameters of [`Cleaning`](super::Cleaning); `fit` checks them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CleaningParams<L>(CleaningValidParams<L>);
 
-/// The parameters of [`Cleaning`](super::Cleaning).
+/// The checked parameters of [`Cleaning`](super::Cleaning).
+#[doc(hidden)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CleaningValidParams<L> {
@@ -55,7 +56,7 @@ impl<L> Default for CleaningParams<L> {
 }
 
 impl<L: Label> CleaningParams<L> {
-    /// Judges by these samples, whose labels are right. None of them need be in the dataset that is cleaned.
+    /// Validates on these samples, whose labels are right. They need not be in the dataset that is cleaned.
     pub fn clean<F: Float, D: Data<Elem = F>, T: AsSingleTargets<Elem = L>>(
         mut self,
         samples: &DatasetBase<ArrayBase<D, Ix2>, T>,
@@ -70,8 +71,8 @@ impl<L: Label> CleaningParams<L> {
 }
 
 impl<L> CleaningParams<L> {
-    /// Judges by a share of the dataset, chosen by the seed, whose labels then count as right (default 0.2): for want of clean samples. Its samples
-    /// keep the weight 1 and are no suspects.
+    /// Without clean samples: validates on a share of the dataset, chosen by the seed, whose labels then count as right (default 0.2). These samples
+    /// keep the weight 1 and are never suspects.
     pub fn hold_out(mut self, share: f64) -> Self {
         self.0.trusted = Trusted::HoldOut(share);
         self
@@ -81,12 +82,12 @@ impl<L> CleaningParams<L> {
         self.0.penalty = penalty;
         self
     }
-    /// Samples of less weight, whose label the model does not share, are suspects (default ½, where the weights begin).
+    /// Samples below this weight are suspects where the model predicts another label (default ½, the initial weight).
     pub fn threshold(mut self, weight: f64) -> Self {
         self.0.threshold = weight;
         self
     }
-    /// Whether features are brought to mean 0 and variance 1 first (default true).
+    /// Whether features are standardised to mean 0 and variance 1 first (default true).
     pub fn standardise(mut self, yes: bool) -> Self {
         self.0.standardise = yes;
         self
@@ -96,12 +97,12 @@ impl<L> CleaningParams<L> {
         self.0.seed = seed;
         self
     }
-    /// Ends where the hypergradient is below this share of the criterion at the start (default 1e-4).
+    /// Stops where the hypergradient is below this share of the criterion at the start (default 1e-4).
     pub fn tolerance(mut self, tolerance: f64) -> Self {
         self.0.tolerance = tolerance;
         self
     }
-    /// Steps of θ, at most (default 50).
+    /// The most steps of θ (default 50).
     pub fn max_iterations(mut self, count: u64) -> Self {
         self.0.max_iterations = count;
         self

@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 use super::support::MOST_PRODUCTS;
 use super::{Samples, Split, Support};
 
-/// The last w, and the adjoint at it.
+/// The last solution w of a sparse regression and the adjoint there: the warm starts of lasso and group lasso.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LassoState {
+pub struct SparseState {
     pub(crate) w: Vec<f64>,
     pub(crate) adjoint: Vec<f64>,
 }
 
-impl LassoState {
+impl SparseState {
     pub(crate) fn new(features: usize) -> Self {
-        LassoState {
+        SparseState {
             w: vec![0.0; features],
             adjoint: vec![0.0; features],
         }
     }
 
-    /// w: zero, but on the support.
+    /// The weights w; those outside the support are zero.
     pub fn w(&self) -> &[f64] {
         &self.w
     }
@@ -41,7 +41,7 @@ impl LassoState {
     }
 }
 
-/// How near a solution of the lower level is.
+/// The outcome of a solve of the lower level.
 pub(crate) struct Solved {
     /// √(2G).
     epsilon: f64,
@@ -50,7 +50,7 @@ pub(crate) struct Solved {
 }
 
 impl Solved {
-    /// What a solve has left of the gap, where predictions within `epsilon` were wanted.
+    /// The outcome of a solve that ended with this duality gap, where predictions within `epsilon` were asked for.
     pub(crate) fn new(samples: &Samples, gap: f64, epsilon: f64, mut work: Work) -> Self {
         work.lower_solves += 1;
         let attained = (2.0 * gap).sqrt();
@@ -70,10 +70,10 @@ impl Solved {
     }
 }
 
-/// What a penalty has to do with θ at a solution: B = ∂²g/∂θ∂w on the support.
+/// The mixed derivative at a solution, B = ∂²g/∂θ∂w on the support.
 pub(crate) struct Cross<'a> {
     /// q ↦ B q.
-    pub(crate) product: &'a dyn Fn(&[f64]) -> Vec<f64>,
+    pub(crate) product: Box<dyn Fn(&[f64]) -> Vec<f64> + 'a>,
     /// A bound of ‖B‖.
     pub(crate) norm: f64,
 }
@@ -96,7 +96,7 @@ impl Split {
         support: &Support<'_>,
         cross: &Cross<'_>,
         delta: f64,
-        state: &mut LassoState,
+        state: &mut SparseState,
     ) -> Hypergradient<Vec<f64>> {
         let residual = self.validation_residual(&state.w);
         let value = self.bounded(&residual, solved.epsilon);
@@ -116,13 +116,14 @@ impl Split {
         }
         let mut z = (cross.product)(&q);
         z.scale(-1.0);
-        // ‖B‖/μ times what is wrong in the right-hand side, with the curvature along q for μ, and predictions of either kind of sample alike.
+        // ‖B‖/μ times the error of the right-hand side, with the curvature along q for μ; validation samples are taken to be like the
+        // training samples.
         let mut image = q.clone();
         support.product(&q, &mut image);
         let mu = image.dot(&q) / q.dot(&q).max(f64::MIN_POSITIVE);
         let wrong = support.spread() * solved.epsilon + report.residual;
         let bound = cross.norm / mu * wrong;
-        // Where no feature is in the model F is flat, and nothing tells what lies beyond: that is no stationary point to be trusted.
+        // With an empty support F is flat, but nothing is known about what lies beyond: that is not a stationary point to be trusted.
         let known = !q.is_empty() && bound.is_finite();
         Hypergradient {
             error_bound: if known { bound } else { f64::INFINITY },

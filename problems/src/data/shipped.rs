@@ -1,4 +1,4 @@
-//! The tables that come with the crate (see the `NOTICE.md` beside each in `assets`).
+//! The labelled data that come with the crate (see the `NOTICE.md` beside each in `assets`).
 
 use std::path::Path;
 
@@ -28,12 +28,12 @@ pub fn digits() -> Result<LabelledData<f64>, DataError> {
         count: 10,
     };
     let path = Path::new("digits.csv.gz");
-    let table = csv::parse(path, DIGITS, CsvFormat::new(labels))?;
-    let Features::Dense(values) = table.features() else {
-        return Ok(table);
+    let read = csv::parse(path, DIGITS, CsvFormat::new(labels))?;
+    let Features::Dense(values) = read.features() else {
+        return Ok(read);
     };
     let scaled = values.iter().map(|v| v / 16.0).collect();
-    LabelledData::dense(table.columns(), scaled, table.labels().to_vec(), 10).map_err(|e| {
+    LabelledData::dense(read.columns(), scaled, read.labels().to_vec(), 10).map_err(|e| {
         DataError::Format {
             path: path.to_owned(),
             format: "CSV",
@@ -64,14 +64,14 @@ pub fn fashion_mnist() -> Result<(LabelledData<f64>, LabelledData<f64>), DataErr
 mod tests {
     use super::*;
 
-    fn of_each_class(table: &LabelledData<f64>) -> [usize; 10] {
+    fn of_each_class(data: &LabelledData<f64>) -> [usize; 10] {
         let mut counts = [0; 10];
-        table.labels().iter().for_each(|&l| counts[l as usize] += 1);
+        data.labels().iter().for_each(|&l| counts[l as usize] += 1);
         counts
     }
 
     #[test]
-    fn the_shipped_tables_are_what_they_are_said_to_be() {
+    fn the_shipped_data_are_what_they_are_said_to_be() {
         let digits = digits().unwrap();
         assert_eq!((digits.samples(), digits.columns()), (1797, 64));
         assert_eq!(digits.labels()[..4], [0, 1, 2, 3]);
