@@ -17,14 +17,14 @@ const BAND_PIXELS: usize = 1 << 15;
 const BAND_ROWS: usize = 16;
 
 /// Room for the forward differences of one row.
-pub(super) struct Differences<E> {
+pub(super) struct RowDifferences<E> {
     h: Vec<E>,
     v: Vec<E>,
 }
 
-impl<E: Element> Differences<E> {
+impl<E: Element> RowDifferences<E> {
     fn new(cols: usize) -> Self {
-        Differences {
+        RowDifferences {
             h: vec![E::default(); cols],
             v: vec![E::default(); cols],
         }
@@ -55,8 +55,8 @@ impl<E: Element> Differences<E> {
 
 /// The rows that a thread works on.
 pub(super) struct Rows<E> {
-    first: Differences<E>,
-    second: Differences<E>,
+    first: RowDifferences<E>,
+    second: RowDifferences<E>,
     /// The horizontal flux of the current row, after a zero for the left border.
     h: Vec<E>,
     /// The vertical flux of the current row, and of the row above.
@@ -87,7 +87,7 @@ pub(super) fn larger(a: f64, b: f64) -> f64 {
 pub(super) type Totals = [f64; 3];
 
 /// The division of an image into bands.
-pub(super) struct Bands<E> {
+pub(super) struct FiniteDifferences<E> {
     rows: usize,
     cols: usize,
     /// Rows in a band.
@@ -96,9 +96,9 @@ pub(super) struct Bands<E> {
     partial: Pool<Vec<Totals>>,
 }
 
-impl<E: Element> Bands<E> {
+impl<E: Element> FiniteDifferences<E> {
     pub(super) fn new(rows: usize, cols: usize) -> Self {
-        Bands {
+        FiniteDifferences {
             rows,
             cols,
             height: (BAND_PIXELS / cols).clamp(BAND_ROWS, rows.max(BAND_ROWS)),
@@ -127,8 +127,8 @@ impl<E: Element> Bands<E> {
             let cols = self.cols;
             let mut rows = self.pool.take_or(|| {
                 Box::new(Rows {
-                    first: Differences::new(cols),
-                    second: Differences::new(cols),
+                    first: RowDifferences::new(cols),
+                    second: RowDifferences::new(cols),
                     h: vec![E::default(); cols + 1],
                     v: vec![E::default(); cols],
                     above: vec![E::default(); cols],
@@ -255,7 +255,7 @@ impl<E: Element> Bands<E> {
         &self,
         out: &mut [T],
         stride: usize,
-        f: impl Fn(usize, &mut Differences<E>, &mut Differences<E>, &mut [T]) -> f64 + Sync,
+        f: impl Fn(usize, &mut RowDifferences<E>, &mut RowDifferences<E>, &mut [T]) -> f64 + Sync,
     ) -> f64 {
         let [sum, ..] = self.each(
             out,

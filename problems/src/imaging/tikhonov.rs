@@ -20,7 +20,7 @@ use bilevel::{Curvature, Element, Error, Linearization, LowerLevel, Vector};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Col, Mat, Side};
 
-use super::finite_differences::{Bands, Base};
+use super::finite_differences::{Base, FiniteDifferences};
 use super::{Denoiser, Image, Restoration};
 use crate::support::checks::{check_logarithms, check_pixels};
 use crate::support::fingerprint::fingerprint;
@@ -36,7 +36,7 @@ pub struct Tikhonov<E> {
     noisy: Vec<E>,
     rows: usize,
     cols: usize,
-    bands: Bands<E>,
+    differences: FiniteDifferences<E>,
     arrays: Pool<Vec<E>>,
 }
 
@@ -52,7 +52,7 @@ impl<E: Element> Tikhonov<E> {
             noisy: noisy.pixels().to_vec(),
             rows,
             cols,
-            bands: Bands::new(rows, cols),
+            differences: FiniteDifferences::new(rows, cols),
             arrays: Pool::default(),
         })
     }
@@ -98,7 +98,7 @@ impl<E: Element> Tikhonov<E> {
     /// out ← base + [w₁I + w₂ D_hᵀD_h + w₃ D_vᵀD_v] v.
     fn product(&self, [w, across, down]: [f64; 3], base: Base<'_, E>, v: &[E], out: &mut [E]) {
         let (across, down) = (E::from_f64(across), E::from_f64(down));
-        self.bands.divergence::<false, _>(
+        self.differences.divergence::<false, _>(
             v,
             base,
             out,
@@ -117,7 +117,7 @@ impl<E: Element> Tikhonov<E> {
 
     /// ⟨x, z⟩, ⟨D_h x, D_h z⟩, ⟨D_v x, D_v z⟩.
     fn inner(&self, x: &Vec<E>, z: &Vec<E>) -> [f64; 3] {
-        let [h, v, _] = self.bands.totals(
+        let [h, v, _] = self.differences.totals(
             x,
             z,
             #[inline(always)]

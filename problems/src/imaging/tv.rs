@@ -34,14 +34,14 @@ use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
-use super::finite_differences::{Bands, Base};
+use super::finite_differences::FiniteDifferences;
 use super::{Denoiser, Image, Restoration};
 use crate::support::checks::{check_logarithms, check_pixels};
 use crate::support::fingerprint::fingerprint;
 use crate::support::pool::Pool;
-use crate::support::sums::lane_sum;
 use linearization::TvLinearization;
-use patches::Patches;
+use parameters::{PixelWeights, largest_weight};
+use precondition::Laplacian;
 
 /// Calls a method that is compiled for each kind of problem, so that no choice is left inside its loops.
 macro_rules! by_kind {
@@ -55,13 +55,16 @@ macro_rules! by_kind {
     };
 }
 
+mod blocks;
 mod bounds;
+mod energy;
 mod linearization;
+mod parameters;
 mod patches;
 mod precondition;
 mod sparse;
 
-use precondition::Laplacian;
+pub use parameters::Weights;
 pub use precondition::Preconditioner;
 
 /// How the two differences at a pixel are combined.
@@ -73,26 +76,6 @@ pub enum Norm {
     Anisotropic,
     /// √(t_h² + t_v² + ν²): treats all directions alike.
     Isotropic,
-}
-
-/// "1 number", "2 numbers".
-fn count(n: usize) -> String {
-    format!("{n} number{}", if n == 1 { "" } else { "s" })
-}
-
-/// What θ holds beside the logarithm of the smoothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weights {
-    /// The logarithm of one weight: θ ∈ ℝ².
-    Global,
-    /// The logarithm of a weight for every pixel, row after row: θ ∈ ℝⁿ⁺¹.
-    PerPixel,
-    /// The logarithm of a weight for every patch of `size`×`size` pixels, row after row; smaller ones at the right and the lower
-    /// border. A size of 0 counts as 1.
-    PerPatch {
-        /// The side of a patch in pixels.
-        size: usize,
-    },
 }
 
 /// The largest |φ'''| is this over ν².
@@ -114,7 +97,7 @@ pub struct TvDenoising<E> {
     laplacian: Option<Laplacian>,
     /// Where the Hessian has entries, once it is asked for as a matrix.
     pattern: OnceLock<Arc<Pattern>>,
-    bands: Bands<E>,
+    differences: FiniteDifferences<E>,
     /// Arrays lent to linearisations, so that a loop over them allocates once.
     arrays: Pool<Vec<E>>,
     /// Numbers for each pixel, lent likewise.
@@ -122,46 +105,6 @@ pub struct TvDenoising<E> {
     /// The last weights per pixel, beside the θ that they were computed from.
     pixel_weights: Pool<PixelWeights<E>>,
     identity: String,
-}
-
-#[derive(Default)]
-struct PixelWeights<E> {
-    theta: Vec<f64>,
-    of_patches: Vec<E>,
-    weights: Vec<E>,
-}
-
-/// θ, as the kernels use it.
-struct Parameters<'a, E> {
-    /// w for [`Weights::Global`]; the largest of several.
-    weight: f64,
-    /// Empty for [`Weights::Global`].
-    weights: &'a [E],
-    nu: f64,
-}
-
-/// The largest weight that θ stands for.
-fn largest_weight(theta: &[f64]) -> f64 {
-    let logs = &theta[..theta.len() - 1];
-    logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).exp()
-}
-
-impl<E: Element> Parameters<'_, E> {
-    /// The weight of pixel i.
-    #[inline(always)]
-    fn at<const PER_PIXEL: bool>(&self, i: usize) -> f64 {
-        if PER_PIXEL {
-            self.weights[i].to_f64()
-        } else {
-            self.weight
-        }
-    }
-
-    /// The weights of row i, or `None` for a global weight.
-    #[inline(always)]
-    fn row(&self, i: usize, cols: usize) -> Option<&[E]> {
-        (!self.weights.is_empty()).then(|| &self.weights[i * cols..(i + 1) * cols])
-    }
 }
 
 impl<E: Element> TvDenoising<E> {
@@ -190,7 +133,7 @@ impl<E: Element> TvDenoising<E> {
             cols,
             norm,
             weights: Weights::Global,
-            bands: Bands::new(rows, cols),
+            differences: FiniteDifferences::new(rows, cols),
             arrays: Pool::default(),
             numbers: Pool::default(),
             preconditioner: Preconditioner::default(),
@@ -212,23 +155,6 @@ impl<E: Element> TvDenoising<E> {
         self.laplacian = (preconditioner == Preconditioner::Cosine)
             .then(|| Laplacian::new(self.rows, self.cols));
         self
-    }
-
-    /// The length of θ.
-    pub fn theta_len(&self) -> usize {
-        match self.weights {
-            Weights::Global => 2,
-            _ => self.patches().len() + 1,
-        }
-    }
-
-    /// The division of the image by weights; a pixel is a patch of size 1.
-    fn patches(&self) -> Patches {
-        let size = match self.weights {
-            Weights::PerPatch { size } => size,
-            _ => 1,
-        };
-        Patches::new(self.rows, self.cols, size)
     }
 
     /// N ≥ ‖D‖².
@@ -265,128 +191,6 @@ impl<E: Element> TvDenoising<E> {
             _ => 2f64.sqrt(),
         }
     }
-
-    /// Calls `f` with the parameters that θ stands for. Weights per pixel are kept from call to call while θ is the same.
-    fn with_parameters<R>(&self, theta: &[f64], f: impl FnOnce(&Parameters<'_, E>) -> R) -> R {
-        let nu = theta[theta.len() - 1].exp();
-        match self.weights {
-            Weights::Global => f(&Parameters {
-                weight: theta[0].exp(),
-                weights: &[],
-                nu,
-            }),
-            _ => {
-                let logs = &theta[..theta.len() - 1];
-                let mut kept = self.pixel_weights.take_or(PixelWeights::default);
-                if kept.theta != logs {
-                    kept.theta.clear();
-                    kept.theta.extend_from_slice(logs);
-                    let patches = self.patches();
-                    kept.of_patches.clear();
-                    kept.of_patches
-                        .extend(logs.iter().map(|t| E::from_f64(t.exp())));
-                    kept.weights.clear();
-                    kept.weights.extend(patches.spread(&kept.of_patches));
-                }
-                let result = f(&Parameters {
-                    weight: largest_weight(theta),
-                    weights: &kept.weights,
-                    nu,
-                });
-                self.pixel_weights.put(kept);
-                result
-            }
-        }
-    }
-
-    /// out ← ∇ₓg; returns g.
-    fn value_pass<const ISOTROPIC: bool, const PER_PIXEL: bool>(
-        &self,
-        x: &[E],
-        theta: &[f64],
-        out: &mut [E],
-    ) -> f64 {
-        let variation = self.pass::<ISOTROPIC, PER_PIXEL, true>(x, theta, out);
-        variation + 0.5 * self.squared_distance(x)
-    }
-
-    /// out ← ∇ₓg.
-    fn gradient_pass<const ISOTROPIC: bool, const PER_PIXEL: bool>(
-        &self,
-        x: &[E],
-        theta: &[f64],
-        out: &mut [E],
-    ) {
-        self.pass::<ISOTROPIC, PER_PIXEL, false>(x, theta, out);
-    }
-
-    /// out ← ∇ₓg; returns Σ wᵢ Φ((Dx)ᵢ) where `VALUE`.
-    fn pass<const ISOTROPIC: bool, const PER_PIXEL: bool, const VALUE: bool>(
-        &self,
-        x: &[E],
-        theta: &[f64],
-        out: &mut [E],
-    ) -> f64 {
-        self.with_parameters(theta, |p| {
-            let cols = self.cols;
-            let nu2 = E::from_f64(p.nu * p.nu);
-            let weight = E::from_f64(p.weight);
-            self.bands.divergence::<VALUE, _>(
-                x,
-                Base::Difference(x, &self.noisy),
-                out,
-                #[inline(always)]
-                |i| {
-                    let weights = if PER_PIXEL {
-                        &p.weights[i * cols..(i + 1) * cols]
-                    } else {
-                        &[]
-                    };
-                    #[inline(always)]
-                    move |j: usize, th: E, tv: E| {
-                        let weight = if PER_PIXEL { weights[j] } else { weight };
-                        if ISOTROPIC {
-                            let phi = (th * th + (tv * tv + nu2)).sqrt();
-                            let scale = weight / phi;
-                            (scale * th, scale * tv, phi)
-                        } else {
-                            // One division for both: 1/φ_h = φ_v/(φ_h φ_v).
-                            let phi_h = (th * th + nu2).sqrt();
-                            let phi_v = (tv * tv + nu2).sqrt();
-                            let scale = weight / (phi_h * phi_v);
-                            (scale * phi_v * th, scale * phi_h * tv, phi_h + phi_v)
-                        }
-                    }
-                },
-                #[inline(always)]
-                |i, j, phi| match p.row(i, cols) {
-                    Some(w) => w[j].to_f64() * phi,
-                    None => p.weight * phi,
-                },
-            )
-        })
-    }
-
-    /// ‖x − y‖².
-    fn squared_distance(&self, x: &[E]) -> f64 {
-        let cols = self.cols;
-        self.bands.rows(
-            &mut [] as &mut [E],
-            0,
-            #[inline(always)]
-            |i, _, _, _| {
-                let y = &self.noisy[i * cols..(i + 1) * cols];
-                lane_sum(
-                    &x[i * cols..(i + 1) * cols],
-                    #[inline(always)]
-                    |j, x| {
-                        let d = x - y[j].to_f64();
-                        d * d
-                    },
-                )
-            },
-        )
-    }
 }
 
 impl<E: Element> LowerLevel for TvDenoising<E> {
@@ -398,23 +202,7 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
     }
 
     fn check(&self, theta: &Vec<f64>) -> Result<(), Error> {
-        if theta.len() != self.theta_len() {
-            return Err(Error::invalid(
-                "theta",
-                count(theta.len()),
-                match self.weights {
-                    Weights::Global => "2 numbers: log weight, log smoothing".to_owned(),
-                    Weights::PerPixel => format!(
-                        "{} numbers: a log weight for each pixel, then the log smoothing",
-                        self.theta_len()
-                    ),
-                    Weights::PerPatch { size } => format!(
-                        "{} numbers: a log weight for each patch of {size}×{size} pixels, then the log smoothing",
-                        self.theta_len()
-                    ),
-                },
-            ));
-        }
+        self.check_length(theta)?;
         check_logarithms::<E>(theta)
     }
 

@@ -2,7 +2,7 @@
 
 use bilevel::Element;
 
-use super::super::finite_differences::{Differences, larger};
+use super::super::finite_differences::{RowDifferences, larger};
 use super::Weights;
 use super::linearization::TvLinearization;
 
@@ -58,7 +58,7 @@ impl<E: Element> TvLinearization<'_, E> {
         let n = self.problem.difference_norm();
         let reach = self.problem.spread() * radius;
         self.problem.with_parameters(self.theta, |p| {
-            let [_, _, largest] = self.problem.bands.totals(
+            let [_, _, largest] = self.problem.differences.totals(
                 self.x,
                 q,
                 #[inline(always)]
@@ -89,11 +89,14 @@ impl<E: Element> TvLinearization<'_, E> {
             let columns = if let Weights::PerPatch { .. } = self.problem.weights {
                 let mut of_pixels = self.problem.numbers.take(self.x.len());
                 let cols = self.problem.cols;
-                let smoothing = self.problem.bands.rows(
+                let smoothing = self.problem.differences.rows(
                     &mut of_pixels,
                     cols,
                     #[inline(always)]
-                    |i, of_x: &mut Differences<E>, of_q: &mut Differences<E>, out: &mut [f64]| {
+                    |i,
+                     of_x: &mut RowDifferences<E>,
+                     of_q: &mut RowDifferences<E>,
+                     out: &mut [f64]| {
                         let (th, tv) = of_x.of(self.x, i);
                         let (qh, qv) = of_q.of(q, i);
                         let mut total = 0.0;
@@ -115,7 +118,7 @@ impl<E: Element> TvLinearization<'_, E> {
                 self.problem.numbers.put(sums);
                 smoothing + largest
             } else {
-                let [first, smoothing, largest] = self.problem.bands.totals(
+                let [first, smoothing, largest] = self.problem.differences.totals(
                     self.x,
                     q,
                     #[inline(always)]

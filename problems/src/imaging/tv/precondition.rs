@@ -14,7 +14,7 @@ use std::f64::consts::PI;
 
 use super::super::transform::{Cosine, Transform};
 use super::TvDenoising;
-use super::linearization::{TvLinearization, block};
+use super::blocks::block;
 
 /// How the linear systems of TV denoising are preconditioned. See [`tv`](crate::imaging::tv).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -109,11 +109,10 @@ impl<E: Element> Prepared<E> {
             }
         }
     }
-}
 
-impl<E: Element> TvLinearization<'_, E> {
-    pub(super) fn apply_preconditioner(&self, r: &[E], out: &mut [E]) {
-        match (&self.preconditioner, &self.problem.laplacian) {
+    /// out ← M⁻¹ r; `laplacian` is that of the problem, which planned it for [`Preconditioner::Cosine`].
+    pub(super) fn apply(&self, laplacian: Option<&Laplacian>, r: &[E], out: &mut [E]) {
+        match (self, laplacian) {
             (Prepared::Diagonal(inverse), _) => {
                 for ((out, &r), &d) in out.iter_mut().zip(r).zip(inverse) {
                     *out = r * d;

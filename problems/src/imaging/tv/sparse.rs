@@ -12,7 +12,8 @@ use bilevel::Element;
 use bilevel::linear::{Pattern, SparseMatrix};
 use std::sync::Arc;
 
-use super::linearization::{TvLinearization, block};
+use super::blocks::block;
+use super::linearization::TvLinearization;
 use super::{Norm, TvDenoising};
 
 impl<E: Element> TvDenoising<E> {
