@@ -37,8 +37,10 @@ mod experts;
 mod field;
 mod linearization;
 mod model;
+mod parameters;
 mod picture;
 mod potential;
+mod prepared;
 mod spectrum;
 
 pub use crate::support::lanes::Lanes;
@@ -50,17 +52,15 @@ use bilevel::{
     Curvature, Error, ErrorEstimator, Implicit, Linearization, LowerLevel, Mean, Trust, Vector,
 };
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::{Denoiser, Image, Restoration, SquaredError, pairs};
 use crate::support::checks::check_pixels;
 use crate::support::fingerprint::fingerprint;
 use crate::support::sums::lane_sum;
-use experts::Parameters;
-use field::{Bank, Field};
+use field::Field;
 use linearization::FoeLinearization;
-use potential::{Expert, MAX_THIRD};
-use spectrum::Spectrum;
+use prepared::{Model, Prepared};
 
 /// ‖x̄‖ ≤ 2‖x‖ for the extension x̄ by reflection: a pixel near one border stands there twice, near two of them four times.
 const EXTENSION: f64 = 2.0;
@@ -71,70 +71,6 @@ const MAX_LOG_F32: f64 = 12.0;
 const MAX_COEFFICIENT: f64 = 1e4;
 /// Pixels beyond this size make the squares of their responses leave them.
 const MAX_PIXEL: f64 = 1e9;
-/// Values of θ whose preparation is kept: those of a line search, of its start, and one to spare.
-const KEPT: usize = 4;
-
-/// What all images share: the experts, and what was prepared for the last values of θ.
-struct Model<E> {
-    experts: Experts,
-    kept: Mutex<Vec<Arc<Prepared<E>>>>,
-}
-
-/// θ, as the kernels use it.
-struct Prepared<E> {
-    theta: Vec<f64>,
-    parameters: Parameters,
-    bank: Bank<E>,
-    experts: Vec<Expert<E>>,
-    curvature: Curvature,
-    /// ‖cₖ‖
-    norms: Vec<f64>,
-}
-
-impl<E: Lanes> Prepared<E> {
-    fn new(experts: &Experts, theta: &[f64]) -> Self {
-        let p = Parameters::new(experts, theta);
-        let k = experts.count();
-        let expert = |i: usize| {
-            let kappa = p.kappa.get(i).copied().unwrap_or(1.0);
-            Expert {
-                weight: E::from_f64(p.weights[i]),
-                nu2: E::from_f64(p.nu[i] * p.nu[i]),
-                concave: E::from_f64(p.weights[i] * p.concavity),
-                kappa2: E::from_f64(kappa * kappa),
-            }
-        };
-        let extended = EXTENSION * EXTENSION;
-        let joint = |weight: &dyn Fn(usize) -> f64| {
-            Spectrum::new(&p.filters, experts.size(), (0..k).map(weight)).bound()
-        };
-        let norms: Vec<f64> = p
-            .filters
-            .chunks_exact(experts.size() * experts.size())
-            .map(|c| c.iter().map(|c| c * c).sum::<f64>().sqrt())
-            .collect();
-        let third = |i: usize| {
-            let concave = p.kappa.get(i).map_or(0.0, |k| p.concavity / (k * k));
-            let sup = MAX_THIRD * (1.0 / (p.nu[i] * p.nu[i]) + concave);
-            p.weights[i] * sup * EXTENSION * norms[i]
-        };
-        let curvature = Curvature {
-            strong_convexity: Some(1.0 - p.concave).filter(|mu| *mu > 0.0),
-            smoothness: Some(1.0 + extended * joint(&|i| p.weights[i] / p.nu[i])),
-            hessian_lipschitz: Some(extended * joint(&third)),
-            cross_norm: None,
-            cross_lipschitz: None,
-        };
-        Prepared {
-            theta: theta.to_vec(),
-            bank: Bank::new(&p.filters, experts.size()),
-            experts: (0..k).map(expert).collect(),
-            curvature,
-            norms,
-            parameters: p,
-        }
-    }
-}
 
 /// The lower level of denoising one image by a field of experts. See the [module](self).
 pub struct FoeDenoising<E> {
@@ -150,11 +86,7 @@ impl<E: Lanes> FoeDenoising<E> {
     /// # Errors
     /// [`Error::InvalidArgument`] for an image no larger than the filters, or with entries that are not finite.
     pub fn new(noisy: &Image<E>, experts: &Experts) -> Result<Self, Error> {
-        let model = Model {
-            experts: experts.clone(),
-            kept: Mutex::new(Vec::new()),
-        };
-        Self::with_model(noisy, Arc::new(model))
+        Self::with_model(noisy, Arc::new(Model::new(experts)))
     }
 
     /// The same problem for another image: what is computed from θ alone is computed once for both.
@@ -194,24 +126,9 @@ impl<E: Lanes> FoeDenoising<E> {
         &self.model.experts
     }
 
-    /// What θ stands for, kept for the last few values of it.
+    /// θ as the kernels use it.
     fn prepared(&self, theta: &[f64]) -> Arc<Prepared<E>> {
-        let mut kept = self
-            .model
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = kept.iter().position(|p| p.theta == theta) {
-            let found = kept.remove(at);
-            kept.push(Arc::clone(&found));
-            return found;
-        }
-        let made = Arc::new(Prepared::new(&self.model.experts, theta));
-        if kept.len() == KEPT {
-            kept.remove(0);
-        }
-        kept.push(Arc::clone(&made));
-        made
+        self.model.prepared(theta)
     }
 
     /// The columns of row i at which the concave part counts.

@@ -30,12 +30,12 @@
 //! [doi:10.1016/0167-2789(92)90242-F](https://doi.org/10.1016/0167-2789(92)90242-F).
 
 use bilevel::linear::Pattern;
-use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
+use bilevel::{Curvature, Element, Error, Linearization, LowerLevel, Trust};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
 use super::finite_differences::FiniteDifferences;
-use super::{Denoiser, Image, Restoration};
+use super::{Denoiser, Image, PairsOracle, Restoration, pairs};
 use crate::support::checks::{check_logarithms, check_pixels};
 use crate::support::fingerprint::fingerprint;
 use crate::support::pool::Pool;
@@ -278,4 +278,24 @@ impl<E: Element> Denoiser for TvDenoising<E> {
     fn noisy(&self) -> &Vec<E> {
         &self.noisy
     }
+}
+
+/// The oracle of TV denoising: the mean over pairs of images.
+pub type TvOracle<E> = PairsOracle<TvDenoising<E>, E>;
+
+/// The oracle that learns the weight and the smoothing of total variation from pairs of clean and noisy images: the mean over
+/// the pairs of ½‖x*ᵢ(θ) − cleanᵢ‖².
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when there are no pairs, their shapes differ, or an entry is not finite.
+pub fn tv_denoising<E: Element>(
+    clean: &[Image<E>],
+    noisy: &[Image<E>],
+    norm: Norm,
+    weights: Weights,
+    trust: Trust,
+) -> Result<TvOracle<E>, Error> {
+    let lower = |noisy| Ok(TvDenoising::new(noisy, norm)?.with_weights(weights));
+    let lowers = noisy.iter().map(lower).collect::<Result<Vec<_>, Error>>()?;
+    pairs(lowers, clean, trust)
 }

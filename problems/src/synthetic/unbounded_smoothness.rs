@@ -17,6 +17,8 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 use std::sync::Arc;
 
+use super::dot;
+
 /// The two levels. See the [module](self).
 #[derive(Debug, Clone)]
 pub struct UnboundedSmoothness {
@@ -37,10 +39,6 @@ struct Data {
     n: usize,
     rho: f64,
     name: String,
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 impl UnboundedSmoothness {

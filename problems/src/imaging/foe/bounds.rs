@@ -24,11 +24,13 @@
 
 use bilevel::simd::dispatch;
 
-use super::experts::Parameters;
+use super::super::finite_differences::larger;
 use super::field::Geometry;
+use super::parameters::Parameters;
 use super::potential::{Expert, local_suprema};
+use super::prepared::Prepared;
 use super::spectrum::Spectrum;
-use super::{EXTENSION, FoeDenoising, Prepared};
+use super::{EXTENSION, FoeDenoising};
 use crate::support::lanes::Lanes;
 
 /// Sums of squares over the positions, for each expert.
@@ -67,11 +69,6 @@ struct Gathered {
 
 fn root_of_squares(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|v| v * v).sum::<f64>().sqrt()
-}
-
-/// The larger of two numbers, or NaN when one is.
-fn larger(a: f64, b: f64) -> f64 {
-    if b <= a || a.is_nan() { a } else { b }
 }
 
 impl<'a, E: Lanes> Bounds<'a, E> {

@@ -14,11 +14,12 @@ use bilevel::simd::dispatch;
 use bilevel::{Element, Linearization};
 use std::sync::Arc;
 
+use super::FoeDenoising;
 use super::bounds::Bounds;
-use super::experts::Effective;
 use super::field::Bank;
+use super::parameters::Effective;
 use super::potential::Expert;
-use super::{FoeDenoising, Prepared};
+use super::prepared::Prepared;
 use crate::support::lanes::Lanes;
 use crate::support::sums::lane_sum;
 
