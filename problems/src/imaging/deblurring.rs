@@ -220,8 +220,8 @@ where
         self.of_denoiser.cross_change_norm(radius)
     }
 
-    fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
-        self.of_denoiser.cross_norm(room)
+    fn cross_norm(&self, buffer: &mut Vec<E>) -> Option<f64> {
+        self.of_denoiser.cross_norm(buffer)
     }
 }
 

@@ -16,7 +16,7 @@ const BAND_PIXELS: usize = 1 << 15;
 /// Rows in a band, at least: each band computes one row of its neighbour again.
 const BAND_ROWS: usize = 16;
 
-/// Room for the forward differences of one row.
+/// Buffers for the forward differences of one row.
 pub(super) struct RowDifferences<E> {
     h: Vec<E>,
     v: Vec<E>,
@@ -289,7 +289,7 @@ impl<E: Element> FiniteDifferences<E> {
             0,
             #[inline(always)]
             |range, _, rows| {
-                let mut lanes = [[0.0f64; LANES]; 3];
+                let mut partial = [[0.0f64; LANES]; 3];
                 for i in range {
                     let (xh, xv) = rows.first.of(x, i);
                     let (qh, qv) = rows.second.of(q, i);
@@ -304,17 +304,17 @@ impl<E: Element> FiniteDifferences<E> {
                         for k in 0..LANES {
                             let pixel = i * cols + (start + k).min(cols - 1);
                             let [a, b, c] = f(pixel, [d[0][k], d[1][k], d[2][k], d[3][k]]);
-                            lanes[0][k] += a;
-                            lanes[1][k] += b;
+                            partial[0][k] += a;
+                            partial[1][k] += b;
                             // A NaN stays: no bound may come out of it.
-                            lanes[2][k] = larger(lanes[2][k], c);
+                            partial[2][k] = larger(partial[2][k], c);
                         }
                     }
                 }
                 [
-                    lanes[0].iter().sum(),
-                    lanes[1].iter().sum(),
-                    lanes[2].iter().copied().fold(0.0, larger),
+                    partial[0].iter().sum(),
+                    partial[1].iter().sum(),
+                    partial[2].iter().copied().fold(0.0, larger),
                 ]
             },
         )

@@ -238,9 +238,9 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
     }
 
     fn value(&self, x: &Vec<E>, theta: &Vec<f64>) -> f64 {
-        let mut room = self.field.arrays.take(x.len());
-        let value = self.pass::<true>(x, theta, &mut room);
-        self.field.arrays.put(room);
+        let mut buffer = self.field.arrays.take(x.len());
+        let value = self.pass::<true>(x, theta, &mut buffer);
+        self.field.arrays.put(buffer);
         value
     }
 

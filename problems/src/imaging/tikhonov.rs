@@ -169,14 +169,14 @@ impl<E: Element> Linearization for TikhonovLinearization<'_, E> {
     }
 
     /// The Frobenius norm, column by column.
-    fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
+    fn cross_norm(&self, buffer: &mut Vec<E>) -> Option<f64> {
         let mut squares = 0.0;
         for (k, n) in NORMS.iter().enumerate() {
             let mut unit = [0.0; 3];
             unit[k] = self.weights[k];
-            self.problem.product(unit, Base::Zero, self.x, room);
+            self.problem.product(unit, Base::Zero, self.x, buffer);
             let rounding = 8.0 * E::UNIT_ROUNDOFF * self.weights[k] * n * self.x.norm();
-            squares += (room.norm() + rounding).powi(2);
+            squares += (buffer.norm() + rounding).powi(2);
         }
         Some(squares.sqrt())
     }

@@ -11,7 +11,7 @@
 //! beyond any use, are refused, and an α of the mixup outside [0.02, 100]. A [`Recipe`] is any set of
 //! them. Where targets are kept, they change while a model trains, and there are two honest ways to a hypergradient:
 //! [`Training`](crate::networks::training::Training) is differentiated through all of its steps, targets included;
-//! [`Frozen`](crate::networks::training::Frozen) holds them still, so that the implicit function theorem applies.
+//! [`FixedTargets`](crate::networks::training::FixedTargets) holds them still, so that the implicit function theorem applies.
 
 mod compander;
 mod elr;

@@ -7,7 +7,7 @@
 //! θ are the strengths of the regularisers of a [`Recipe`]. [`Training`] implements [`Dynamics`], so that
 //! [`Unrolled`](bilevel::Unrolled) makes an oracle of it; everything that a step does is differentiated: the gradient, and with it the
 //! Hessian of the loss, the momentum, and the targets, which are numbers to the gradient of a step and a function of earlier weights to
-//! the hypergradient. [`Frozen`] holds the targets still instead, and is a lower level: its hypergradient is that of the implicit function
+//! the hypergradient. [`FixedTargets`] holds the targets still instead, and is a lower level: its hypergradient is that of the implicit function
 //! theorem at given targets, and knows nothing of how θ shaped them.
 //!
 //! [`Training::train`] is the plain run, with early stopping. Batches, the order of the samples and the random numbers of mixup are functions of the seed and of t.
@@ -15,7 +15,7 @@
 mod calibrated;
 mod criterion;
 mod early_stopping;
-mod frozen;
+mod fixed_targets;
 mod optimizer;
 mod pass;
 mod settings;
@@ -23,7 +23,7 @@ mod state;
 
 pub use criterion::{Criterion, Judged, Measure};
 pub use early_stopping::Trained;
-pub use frozen::Frozen;
+pub use fixed_targets::FixedTargets;
 pub use optimizer::{Optimizer, Schedule};
 pub use settings::Settings;
 

@@ -228,14 +228,14 @@ impl<'a, E: Lanes> Bounds<'a, E> {
             &mut maxima,
             count * MAXIMA,
             &mut sums,
-            |range, maxima, room, sums| {
-                room.second.resize(room.first.len(), E::default());
+            |range, maxima, buffers, sums| {
+                buffers.second.resize(buffers.first.len(), E::default());
                 for i in range {
                     let bank = &self.prepared.bank;
-                    bank.respond(&g, &extended, i, &mut room.first);
+                    bank.respond(&g, &extended, i, &mut buffers.first);
                     match &along {
-                        Some(along) => bank.respond(&g, along, i, &mut room.second),
-                        None => room.second.fill(E::default()),
+                        Some(along) => bank.respond(&g, along, i, &mut buffers.second),
+                        None => buffers.second.fill(E::default()),
                     }
                     let inside = self.problem.inside(i);
                     let row = i * g.cols..(i + 1) * g.cols;
@@ -244,8 +244,8 @@ impl<'a, E: Lanes> Bounds<'a, E> {
                     for k in 0..count {
                         let at = k * g.response_stride + g.offset;
                         let row = ExpertRow {
-                            r: &room.first[at..at + g.cols],
-                            s: &room.second[at..at + g.cols],
+                            r: &buffers.first[at..at + g.cols],
+                            s: &buffers.second[at..at + g.cols],
                             v,
                             vq,
                             norm: norms[k][0] * radius,

@@ -6,8 +6,6 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use super::parameters::{Parameters, subtract_mean};
-
 /// The function of a filter's response that is summed up. φ_ν(t) = √(t² + ν²).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -198,29 +196,6 @@ impl Experts {
         self.with_filters(filters)
     }
 
-    /// The filters that θ stands for, each row after row.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for a θ of another length.
-    pub fn filters(&self, theta: &[f64]) -> Result<Vec<Vec<f64>>, Error> {
-        self.check_length(theta)?;
-        let parameters = Parameters::new(self, theta);
-        Ok(parameters
-            .filters
-            .chunks_exact(self.size * self.size)
-            .map(<[f64]>::to_vec)
-            .collect())
-    }
-
-    /// The weights wₖ that θ stands for.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for a θ of another length.
-    pub fn weights(&self, theta: &[f64]) -> Result<Vec<f64>, Error> {
-        self.check_length(theta)?;
-        Ok(Parameters::new(self, theta).weights)
-    }
-
     pub(super) fn check_length(&self, theta: &[f64]) -> Result<(), Error> {
         if theta.len() == self.theta_len() {
             return Ok(());
@@ -236,4 +211,9 @@ impl Experts {
             ),
         ))
     }
+}
+
+pub(super) fn subtract_mean(filter: &mut [f64]) {
+    let mean = filter.iter().sum::<f64>() / filter.len() as f64;
+    filter.iter_mut().for_each(|c| *c -= mean);
 }

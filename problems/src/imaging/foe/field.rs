@@ -82,7 +82,7 @@ impl Geometry {
 }
 
 /// The rows that a thread works on.
-pub(super) struct Room<E> {
+pub(super) struct Buffers<E> {
     /// Responses of one row, filter after filter.
     pub(super) first: Vec<E>,
     /// The same of a second bank or image; empty until used.
@@ -91,7 +91,7 @@ pub(super) struct Room<E> {
     pub(super) row: Vec<E>,
 }
 
-impl<E: Lanes> Room<E> {
+impl<E: Lanes> Buffers<E> {
     fn fit(&mut self, responses: usize, cols: usize) {
         self.first.resize(responses, E::default());
         self.row.resize(cols, E::default());
@@ -212,7 +212,7 @@ impl<E: Lanes> Bank<E> {
 pub(super) struct Field<E> {
     pub(super) geometry: Geometry,
     pub(super) arrays: Pool<Vec<E>>,
-    rooms: Pool<Box<Room<E>>>,
+    buffers: Pool<Box<Buffers<E>>>,
     sums: Pool<Vec<f64>>,
 }
 
@@ -221,7 +221,7 @@ impl<E: Lanes> Field<E> {
         Field {
             geometry: Geometry::new(rows, cols, size),
             arrays: Pool::default(),
-            rooms: Pool::default(),
+            buffers: Pool::default(),
             sums: Pool::default(),
         }
     }
@@ -260,7 +260,7 @@ impl<E: Lanes> Field<E> {
         out: &mut [T],
         share: usize,
         sums: &mut [f64],
-        f: impl Fn(Range<usize>, &mut [T], &mut Room<E>, &mut [f64]) + Sync,
+        f: impl Fn(Range<usize>, &mut [T], &mut Buffers<E>, &mut [f64]) + Sync,
     ) {
         let g = &self.geometry;
         let width = sums.len();
@@ -268,16 +268,16 @@ impl<E: Lanes> Field<E> {
         partial.clear();
         partial.resize(g.bands() * width, 0.0);
         let run = |band: usize, out: &mut [T], sums: &mut [f64]| {
-            let mut room = self.rooms.take_or(|| {
-                Box::new(Room {
+            let mut buffers = self.buffers.take_or(|| {
+                Box::new(Buffers {
                     first: Vec::new(),
                     second: Vec::new(),
                     row: Vec::new(),
                 })
             });
-            room.fit(responses * g.response_stride, g.cols);
-            f(g.band(band), out, &mut room, sums);
-            self.rooms.put(room);
+            buffers.fit(responses * g.response_stride, g.cols);
+            f(g.band(band), out, &mut buffers, sums);
+            self.buffers.put(buffers);
         };
         if out.is_empty() {
             parallel::for_each_piece(&mut partial, width, |band, sums| run(band, &mut [], sums));
@@ -290,7 +290,7 @@ impl<E: Lanes> Field<E> {
         self.sums.put(partial);
     }
 
-    /// out ← base + Σₖ Cₖᵀ pₖ, with p made row by row: `change(i, responses, room row)` turns the responses of the extended image
+    /// out ← base + Σₖ Cₖᵀ pₖ, with p made row by row: `change(i, responses, buffer row)` turns the responses of the extended image
     /// `source` at row i into p and returns a number, of which the sum is returned.
     pub(super) fn project(
         &self,
@@ -322,22 +322,22 @@ impl<E: Lanes> Field<E> {
             &mut accumulators,
             g.share(),
             &mut sum,
-            |range, out, room, sum| {
+            |range, out, buffers, sum| {
                 out.fill(E::default());
                 let start = range.start;
                 if N == 2 {
-                    room.second.resize(room.first.len(), E::default());
+                    buffers.second.resize(buffers.first.len(), E::default());
                 }
                 for i in range {
-                    banks[0].respond(g, source, i, &mut room.first);
+                    banks[0].respond(g, source, i, &mut buffers.first);
                     if N == 2 {
-                        banks[1].respond(g, source, i, &mut room.second);
+                        banks[1].respond(g, source, i, &mut buffers.second);
                     }
-                    sum[0] += change(i, &mut room.first, &mut room.second, &mut room.row);
+                    sum[0] += change(i, &mut buffers.first, &mut buffers.second, &mut buffers.row);
                     let out = &mut out[(i - start) * g.spread..];
-                    banks[0].spread(g, &room.first, out);
+                    banks[0].spread(g, &buffers.first, out);
                     if N == 2 {
-                        banks[1].spread(g, &room.second, out);
+                        banks[1].spread(g, &buffers.second, out);
                     }
                 }
             },

@@ -1,12 +1,9 @@
 //! The effective parameters of a field of experts as functions of θ, and the derivatives of these functions.
 
-use super::experts::{Experts, Potential};
-use super::spectrum::{Spectrum, quadratic_form};
+use bilevel::Error;
 
-pub(super) fn subtract_mean(filter: &mut [f64]) {
-    let mean = filter.iter().sum::<f64>() / filter.len() as f64;
-    filter.iter_mut().for_each(|c| *c -= mean);
-}
+use super::experts::{Experts, Potential, subtract_mean};
+use super::spectrum::{Spectrum, quadratic_form};
 
 /// Numbers for the weights, the smoothings ν and κ, and the filters: their values, or derivatives by them.
 #[derive(Debug, Clone)]
@@ -87,6 +84,31 @@ impl Scaling {
             gradient,
         };
         (scaling, h * spectrum.bound())
+    }
+}
+
+impl Experts {
+    /// The filters that θ stands for, each row after row.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a θ of another length.
+    pub fn filters(&self, theta: &[f64]) -> Result<Vec<Vec<f64>>, Error> {
+        self.check_length(theta)?;
+        let parameters = Parameters::new(self, theta);
+        Ok(parameters
+            .filters
+            .chunks_exact(self.size() * self.size())
+            .map(<[f64]>::to_vec)
+            .collect())
+    }
+
+    /// The weights wₖ that θ stands for.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a θ of another length.
+    pub fn weights(&self, theta: &[f64]) -> Result<Vec<f64>, Error> {
+        self.check_length(theta)?;
+        Ok(Parameters::new(self, theta).weights)
     }
 }
 

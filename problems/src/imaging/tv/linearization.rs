@@ -286,7 +286,7 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
 
     /// The spectral norm of the n×2 matrix, from its Gram matrix; for several weights the norm of their columns is bounded by the
     /// constant of the problem, and that of the last column computed.
-    fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
+    fn cross_norm(&self, buffer: &mut Vec<E>) -> Option<f64> {
         // An entry of a column is a difference of four terms of at most w, which may cancel.
         let weight = largest_weight(self.theta);
         let rounding = 80.0 * E::UNIT_ROUNDOFF * weight * (self.x.len() as f64).sqrt();
@@ -294,15 +294,15 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
             let mut last = self.problem.numbers.take(self.problem.theta_len());
             last.fill(0.0);
             last[self.problem.theta_len() - 1] = 1.0;
-            self.cross_jvp(&last, room);
+            self.cross_jvp(&last, buffer);
             self.problem.numbers.put(last);
             let weights = weight * self.problem.weight_columns().sqrt();
-            return Some(weights.hypot(room.norm() + rounding));
+            return Some(weights.hypot(buffer.norm() + rounding));
         }
         let mut gram = [vec![1.0, 0.0], vec![0.0, 1.0]];
         for column in &mut gram {
-            self.cross_jvp(column, room);
-            self.cross_vjp(room, column);
+            self.cross_jvp(column, buffer);
+            self.cross_vjp(buffer, column);
         }
         let (aa, ab, bb) = (gram[0][0], gram[0][1], gram[1][1]);
         let largest = 0.5 * (aa + bb) + (0.5 * (aa - bb)).hypot(ab);

@@ -116,8 +116,8 @@ impl Classifier for Recurrent {
         let [embeddings, of_token, of_state, last] = self.places();
         let (d, zero) = (self.hidden, S::constant(0.0));
         let [mut h, mut total, mut n, mut products] = [const { Vec::new() }; 4];
-        for room in [&mut h, &mut total, &mut n, &mut products] {
-            room.resize(d, zero);
+        for buffer in [&mut h, &mut total, &mut n, &mut products] {
+            buffer.resize(d, zero);
         }
         let [mut a, mut b] = [vec![zero; 3 * d], vec![zero; 3 * d]];
         let mut gates = vec![zero; 2 * d];

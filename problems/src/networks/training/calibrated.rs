@@ -56,14 +56,14 @@ pub(super) fn scale<S: Number>(scores: &[Vec<S>], labels: &[usize]) -> S {
 /// h' and h''.
 fn slopes<S: Number>(scores: &[Vec<S>], labels: &[usize], kappa: S) -> (S, S) {
     let (mut slope, mut curvature) = (S::default(), S::default());
-    let mut room: Vec<S> = Vec::new();
+    let mut probabilities: Vec<S> = Vec::new();
     for (z, &label) in scores.iter().zip(labels) {
         let scaled: Vec<S> = z.iter().map(|&z| z * kappa).collect();
-        room.resize(z.len(), S::default());
-        S::softmax(&scaled, &mut room);
-        let mean = S::dot(&room, z);
+        probabilities.resize(z.len(), S::default());
+        S::softmax(&scaled, &mut probabilities);
+        let mean = S::dot(&probabilities, z);
         let mut variance = S::default();
-        for (&p, &z) in room.iter().zip(z) {
+        for (&p, &z) in probabilities.iter().zip(z) {
             variance += p * (z - mean).squared();
         }
         slope += mean - z[label];

@@ -176,7 +176,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     }
 
     /// Records a sample with targets that stay where they are, and adds its share of the gradients to the adjoints.
-    pub(super) fn frozen<S: Number>(
+    pub(super) fn with_fixed_targets<S: Number>(
         &self,
         sheet: &mut Sheet<S>,
         member: &Member<'_, S>,

@@ -18,10 +18,10 @@ use crate::support::random::uniform;
 /// g(w, θ) = (1/n) Σ ℓᵢ(w; targets, θ) + (C/2)‖w‖², with the losses of the last epoch of a [`Training`] and targets that are held still.
 ///
 /// Its hypergradient by the implicit function theorem is that at these targets: it knows what θ makes of the minimiser, and nothing of how
-/// θ shaped the targets. β of ELR, which acts by the targets alone, has the derivative 0 and does not move. [`refreshed`](Frozen::refreshed)
+/// θ shaped the targets. β of ELR, which acts by the targets alone, has the derivative 0 and does not move. [`refreshed`](FixedTargets::refreshed)
 /// makes the objective with the targets that the minimiser found predicts; the usual scheme does so after every few steps of θ. With mixup
 /// every sample is mixed with the next one, with a λ of its own.
-pub struct Frozen<M, D> {
+pub struct FixedTargets<M, D> {
     model: M,
     data: D,
     recipe: Recipe,
@@ -36,11 +36,11 @@ pub struct Frozen<M, D> {
 
 impl<M: Classifier + Clone, D: Samples, E: Real> Training<M, D, E> {
     /// The objective of the last epoch, with the targets of a state of this run.
-    pub fn freeze(&self, state: &[E]) -> Frozen<M, D> {
+    pub fn freeze(&self, state: &[E]) -> FixedTargets<M, D> {
         let layout = self.layout();
         let part = |range: Range<usize>| state[range].iter().map(|t| t.value()).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
-        Frozen {
+        FixedTargets {
             model: self.model.clone(),
             recipe: self.recipe,
             layers: self.layers.clone(),
@@ -57,7 +57,7 @@ impl<M: Classifier + Clone, D: Samples, E: Real> Training<M, D, E> {
     }
 }
 
-impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
+impl<M: Classifier + Clone, D: Samples> FixedTargets<M, D> {
     /// The objective with the targets that the model with the weights w predicts.
     pub fn refreshed(mut self, w: &[f64], theta: &[f64]) -> Self {
         let mut weights = w.to_vec();
@@ -88,7 +88,7 @@ impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
     }
 }
 
-impl<M: Classifier, D: Samples> Frozen<M, D> {
+impl<M: Classifier, D: Samples> FixedTargets<M, D> {
     fn pass<S: Number>(&self, batch: &[usize], theta: &[S]) -> Pass<'_, M, D> {
         let next = |i: usize| (i + 1) % self.data.len();
         let place = |&i: &usize| Place {
@@ -109,7 +109,7 @@ impl<M: Classifier, D: Samples> Frozen<M, D> {
     }
 }
 
-impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
+impl<M: Classifier, D: Samples> Gradients for FixedTargets<M, D> {
     fn parameters(&self) -> usize {
         self.model.parameters()
     }
@@ -168,7 +168,7 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
             theta,
             |sheet: &mut Sheet<S>, part| {
                 pass.each(sheet, part, |sheet, member| {
-                    pass.frozen(sheet, member, &targets);
+                    pass.with_fixed_targets(sheet, member, &targets);
                 });
             },
             |sheets| {
@@ -195,7 +195,7 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
         let at = all.into_iter().find(|&k| {
             sheet.open(&weights, theta);
             pass.each(&mut sheet, k..k + 1, |sheet, member| {
-                pass.frozen(sheet, member, &self.targets);
+                pass.with_fixed_targets(sheet, member, &self.targets);
             });
             !(sheet.value.is_finite() && sheet.adjoints()[0].iter().all(|a| a.is_finite()))
         })?;
