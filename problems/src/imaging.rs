@@ -1,4 +1,5 @@
-//! Image denoising as a bilevel problem: the lower level denoises an image, the upper level compares it with a clean one.
+//! Image restoration as a bilevel problem: the lower level denoises or deblurs an image, the upper level compares the result with a clean
+//! image, or estimates its risk without one.
 
 pub mod blur;
 pub mod deblurring;

@@ -1,8 +1,8 @@
-//! Passes over an image by bands of rows: vectorised within a row, parallel over the bands, and the same bits on any number
-//! of threads, because the bands depend on the size of the image alone.
+//! Finite differences of an image, and passes that use them row by row.
 //!
-//! A kernel is plain Rust over the columns of one row. It is compiled for the instruction sets of the machine and chosen at
-//! run time by pulp. The rows that it works on stay in the first-level cache.
+//! A pass divides the image into bands of rows: it is vectorised within a row and parallel over the bands. The bands depend on the size of
+//! the image alone, so the result has the same bits on any number of threads. A kernel is a plain loop over the columns of one row,
+//! compiled for several instruction sets, of which pulp chooses one at run time. The rows that it works on stay in the first-level cache.
 
 use bilevel::simd::dispatch;
 use bilevel::{Element, parallel};
@@ -11,9 +11,9 @@ use std::ops::Range;
 use crate::support::pool::Pool;
 use crate::support::sums::{LANES, lane_sum};
 
-/// Pixels in a band, about: what a pass reads and writes of a band stays within a second-level cache.
+/// Approximate number of pixels in a band: a pass over it stays within a second-level cache.
 const BAND_PIXELS: usize = 1 << 15;
-/// Rows in a band, at least: each band computes one row of its neighbour again.
+/// Least number of rows in a band; each band recomputes one row of its neighbour.
 const BAND_ROWS: usize = 16;
 
 /// Buffers for the forward differences of one row.
@@ -53,7 +53,7 @@ impl<E: Element> RowDifferences<E> {
     }
 }
 
-/// The rows that a thread works on.
+/// Buffers for the rows that one thread works on.
 pub(super) struct Rows<E> {
     first: RowDifferences<E>,
     second: RowDifferences<E>,
@@ -67,7 +67,7 @@ pub(super) struct Rows<E> {
     right: Vec<E>,
 }
 
-/// What the divergence of a flux is added to, row by row.
+/// The image to which the divergence of a flux is added.
 pub(super) enum Base<'a, E> {
     /// Nothing.
     Zero,
@@ -86,7 +86,7 @@ pub(super) fn larger(a: f64, b: f64) -> f64 {
 /// Two sums and a largest value, over pixels.
 pub(super) type Totals = [f64; 3];
 
-/// The division of an image into bands.
+/// The finite differences of images of one shape: the division into bands, and buffers for the passes.
 pub(super) struct FiniteDifferences<E> {
     rows: usize,
     cols: usize,
@@ -111,7 +111,7 @@ impl<E: Element> FiniteDifferences<E> {
         band * self.height..((band + 1) * self.height).min(self.rows)
     }
 
-    /// Calls `f` for every band with its share of `out` and rows to work on, and joins what it returns in their order.
+    /// Calls `f` for every band with its part of `out` and row buffers, and combines the results in the order of the bands.
     fn each<T: Send>(
         &self,
         out: &mut [T],
@@ -250,7 +250,7 @@ impl<E: Element> FiniteDifferences<E> {
         sum
     }
 
-    /// Calls `f` for every row with its `stride` numbers of `out`; returns the sum of what it returns.
+    /// Calls `f` for every row with its `stride` numbers of `out`; returns the sum of the results.
     pub(super) fn rows<T: Send>(
         &self,
         out: &mut [T],

@@ -8,20 +8,20 @@
 //! ```
 //!
 //! The image is reflected at its borders without repeating the border pixels: x₋₁ = x₁. Filters, weights and smoothings are all
-//! learned; [`Experts`] says where they stand in θ ∈ ℝ^{1 + 2K + K size²}.
+//! learned; [`Experts`] defines their order in θ ∈ ℝ^{1 + 2K + K size²}.
 //!
 //! # Curvature
 //! Let s_b = max_ω Σₖ bₖ|ĉₖ(ω)|², the maximum of the joint spectrum of the filters with weights bₖ. Reflection extends an image of
-//! norm ‖x‖ to one of norm at most 2‖x‖, hence Σₖ bₖ‖cₖ ∗ x‖² ≤ 4 s_b‖x‖², and without the 4 where only positions are counted whose
-//! support lies within the image. With ψ'' between −ρ/κ and 1/ν this gives
+//! norm ‖x‖ to one of norm at most 2‖x‖, hence Σₖ bₖ‖cₖ ∗ x‖² ≤ 4 s_b‖x‖². The factor 4 disappears if only positions whose support lies
+//! within the image are counted. With ψ'' between −ρ/κ and 1/ν this gives
 //!
 //! ```text
 //! L = 1 + 4 s_b for bₖ = wₖ/νₖ;     μ = 1 for the convex potential
 //! ```
 //!
 //! For the weakly convex potential the concave part −ρφ_κ counts only at positions whose support lies within the image, so that
-//! μ = 1 − s_b for bₖ = wₖρ/κₖ, exactly the worst case that the parametrisation of [`Experts`] keeps above the modulus that was
-//! asked for. The energy is then strongly convex though its regulariser is not convex, and every certificate holds.
+//! μ = 1 − s_b for bₖ = wₖρ/κₖ, which the parametrisation of [`Experts`] keeps above the modulus of the potential. The energy is then
+//! strongly convex although its regulariser is not convex, and every certificate holds.
 //!
 //! # References
 //! S. Roth, M. J. Black: Fields of Experts. Int. J. Comput. Vis. 82 (2009),
@@ -43,6 +43,7 @@ mod potential;
 mod prepared;
 mod spectrum;
 
+#[doc(hidden)]
 pub use crate::support::lanes::Lanes;
 pub use experts::{Experts, Potential};
 pub use model::FoeModel;
@@ -62,14 +63,14 @@ use field::Field;
 use linearization::FoeLinearization;
 use prepared::{Model, Prepared};
 
-/// ‖x̄‖ ≤ 2‖x‖ for the extension x̄ by reflection: a pixel near one border stands there twice, near two of them four times.
+/// ‖x̄‖ ≤ 2‖x‖ for the extension x̄ by reflection: a pixel near one border occurs twice in it, near two borders four times.
 const EXTENSION: f64 = 2.0;
-/// Logarithms in θ beyond this size make what is computed from them leave the normal numbers of the type.
+/// Logarithms in θ beyond this size lead to results outside the normal numbers of the type.
 const MAX_LOG_F64: f64 = 60.0;
 const MAX_LOG_F32: f64 = 12.0;
-/// Larger coefficients do the same.
+/// Coefficients of filters beyond this size do the same.
 const MAX_COEFFICIENT: f64 = 1e4;
-/// Pixels beyond this size make the squares of their responses leave them.
+/// Pixels beyond this size make the squares of their responses do the same.
 const MAX_PIXEL: f64 = 1e9;
 
 /// The lower level of denoising one image by a field of experts. See the [module](self).
@@ -89,7 +90,7 @@ impl<E: Lanes> FoeDenoising<E> {
         Self::with_model(noisy, Arc::new(Model::new(experts)))
     }
 
-    /// The same problem for another image: what is computed from θ alone is computed once for both.
+    /// The same problem for another image. Both share everything that is computed from θ alone.
     ///
     /// # Errors
     /// As those of [`new`](FoeDenoising::new).
@@ -265,9 +266,9 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
     }
 
     /// A response is a sum of size² products, whose roundings leave an error of about size u ‖cₖ‖ max|x|. The curvature hₖ = wₖψₖ'' at x
-    /// carries it on: large where the response is near its kink, and nearly zero along edges. As errors of different responses are
-    /// independent, their spread adds up in squares, ‖Σₖ Cₖᵀ(hₖ∘δₖ)‖² ≈ Σₖ ‖cₖ‖²‖hₖ∘δₖ‖². The bound is twice that, and was seen
-    /// to be twenty times the true error or more; 8u L‖x‖, with the worst case L of the curvature, is thousands of times that.
+    /// multiplies it: hₖ is large where the response is near the kink of ψₖ, and nearly zero along edges. Errors of different responses are
+    /// independent, so their squares add up, ‖Σₖ Cₖᵀ(hₖ∘δₖ)‖² ≈ Σₖ ‖cₖ‖²‖hₖ∘δₖ‖². The bound is twice that; measured, it is at least twenty
+    /// times the true error. The worst case 8u L‖x‖ would be thousands of times larger.
     fn gradient_rounding(&self, x: &Vec<E>, theta: &Vec<f64>, gradient_norm: f64) -> f64 {
         let prepared = self.prepared(theta);
         let largest = x.iter().fold(0.0f64, |m, x| m.max(x.to_f64().abs()));
@@ -290,7 +291,7 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
 
 /// The oracle of denoising by a field of experts: the mean over pairs of images.
 ///
-/// The lower solver is L-BFGS: on fields of experts it takes a third of the gradients that FISTA takes.
+/// The lower solver is L-BFGS, which needs a third of the gradients of FISTA on fields of experts.
 pub type FoeOracle<E> = Mean<Implicit<FoeDenoising<E>, SquaredError<E>, Lbfgs>>;
 
 /// The oracle that learns a field of experts from pairs of clean and noisy images (or patches): the mean over the pairs of

@@ -7,7 +7,7 @@ use crate::support::checks::check_pixels;
 use crate::support::fingerprint::fingerprint;
 use crate::support::sums::lane_sum;
 
-/// f(x) = ½‖x − x_clean‖²: the error of a denoised image.
+/// f(x) = ½‖x − x_clean‖²: the squared error of a restored image.
 #[derive(Debug, Clone)]
 pub struct SquaredError<E> {
     clean: Vec<E>,
@@ -62,7 +62,7 @@ impl<E: Element> UpperLevel for SquaredError<E> {
     }
 }
 
-/// The oracle of a lower level for each of several images, compared with clean ones.
+/// The oracle of [`pairs`]: a mean over images, each with a lower level P and its squared error.
 pub type PairsOracle<P, E> = Mean<Implicit<P, SquaredError<E>>>;
 
 /// The mean over pairs of ½‖x*ᵢ(θ) − cleanᵢ‖²: `lowers` are the problems that restore the images, in the order of the `clean`

@@ -1,4 +1,4 @@
-//! What the lower levels of imaging have in common, so that any of them fits into deblurring, pairs and risk estimates.
+//! The traits of the lower levels of imaging: deblurring, pairs and risk estimates take any implementor.
 
 use bilevel::LowerLevel;
 
@@ -8,10 +8,10 @@ pub trait Restoration: LowerLevel {
     fn shape(&self) -> (usize, usize);
 }
 
-/// A lower level that denoises one image: g(x, θ) = ½‖x − y‖² + R(x, θ) with the image y that it was made from.
+/// A lower level that denoises one image y: g(x, θ) = ½‖x − y‖² + R(x, θ).
 ///
-/// [`Deblurring`](super::Deblurring) replaces the first term of any of them.
+/// [`Deblurring`](super::Deblurring) replaces the data term ½‖x − y‖² of any implementor.
 pub trait Denoiser: Restoration {
-    /// y, the image that is denoised.
+    /// y, the noisy image.
     fn noisy(&self) -> &Self::X;
 }

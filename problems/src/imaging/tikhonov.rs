@@ -8,8 +8,8 @@
 //! D_h and D_v are the forward differences to the right and downwards, zero at the border. Logarithms keep the weights positive.
 //!
 //! # Curvature
-//! With N_k = ‖D_k‖² ≤ 1, 4, 4: μ = 1 + w₁, L = 1 + Σ w_k N_k, L_A = 0. B has the columns w_k D_kᵀD_k x, which are linear in x, so
-//! L_B² = Σ w_k² N_k² and ‖B(x)‖² ≤ Σ w_k² ‖D_kᵀD_k x‖², which the linearisation computes: no bound holds for all x.
+//! With N_k = ‖D_k‖² ≤ 1, 4, 4: μ = 1 + w₁, L = 1 + Σ w_k N_k, L_A = 0. The columns of B, w_k D_kᵀD_k x, are linear in x, so
+//! L_B² = Σ w_k² N_k². No bound of ‖B(x)‖ holds for all x; the linearisation computes ‖B(x)‖² ≤ Σ w_k² ‖D_kᵀD_k x‖².
 //!
 //! # Reference
 //! A. N. Tikhonov, V. Y. Arsenin: Solutions of ill-posed problems. Winston, 1977. As a bilevel problem: E. Haber, L. Tenorio: Learning
@@ -57,7 +57,7 @@ impl<E: Element> Tikhonov<E> {
         })
     }
 
-    /// A⁻¹ r by a dense Cholesky factorisation: for tests of small images. With r = y it is x*(θ); with r = ∇ₓf the adjoint.
+    /// A⁻¹ r by a dense Cholesky factorisation, for small images: x*(θ) for r = y, the adjoint for r = ∇ₓf.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a θ that is refused, an r of another length, or an image of more than 4,096 pixels.

@@ -8,9 +8,9 @@
 //! blurs. The one-dimensional transforms are those of rustdct, realfft and rustfft, planned once. They work in `f64` whatever
 //! the storage of the image: a product of an `f32` image is then rounded once, at its end.
 //!
-//! A product has three passes: rows forward; columns forward, f, columns back; rows back. Each is divided into blocks of
-//! [`BLOCK`] rows or columns, which make the transposition as they go. The result does not depend on the number of threads; it
-//! may differ in its last digits between processors, because the libraries choose their instructions by the processor.
+//! A product has three passes: rows forward; columns forward, f, columns back; rows back. Each pass works on blocks of [`BLOCK`] rows or
+//! columns and transposes them while it copies. The result does not depend on the number of threads; its last digits may differ between
+//! processors, because the libraries choose their instructions by the processor.
 
 mod cosine;
 mod fourier;
@@ -24,7 +24,7 @@ use std::ops::{Add, Mul, Sub};
 
 use crate::support::pool::Pool;
 
-/// Rows or columns that are worked on at once: those of a cache line.
+/// Rows or columns of a block: as many as there are numbers in a cache line.
 const BLOCK: usize = 8;
 
 /// A coefficient of a transform: real or complex.
@@ -68,7 +68,7 @@ pub(super) trait Axes: Send + Sync {
     type Coefficient: Coefficient;
     /// Coefficients in a row.
     fn width(&self) -> usize;
-    /// Coefficients that the one-dimensional transforms need to work with.
+    /// The length of the scratch buffer that the one-dimensional transforms need.
     fn buffer_len(&self) -> usize;
     /// Pixels → coefficients; the pixels may be overwritten.
     fn row(
@@ -86,13 +86,13 @@ pub(super) trait Axes: Send + Sync {
     );
     fn column(&self, column: &mut [Self::Coefficient], scratch: &mut [Self::Coefficient]);
     fn column_back(&self, column: &mut [Self::Coefficient], scratch: &mut [Self::Coefficient]);
-    /// What the transforms forth and back multiply an image by.
+    /// The factor by which a transform followed by its unnormalised inverse multiplies an image.
     fn gain(&self) -> f64;
     /// The share of |coefficient|² of row i and column j in the squared norm of the image.
     fn share(&self, i: usize, j: usize) -> f64;
 }
 
-/// What a block is worked on with.
+/// Buffers for one block.
 struct Buffers<C> {
     pixels: Vec<f64>,
     block: Vec<C>,
@@ -146,7 +146,7 @@ impl<A: Axes> Transform<A> {
             .take_or(|| vec![A::Coefficient::default(); self.len()])
     }
 
-    /// The rows of x forward, then its columns, each of which is given to `edit`; returns the sum of what it returns.
+    /// Transforms the rows of x, then its columns, and passes each transformed column to `edit`; returns the sum of the results of `edit`.
     fn forward<E: Element>(
         &self,
         x: &[E],
@@ -201,8 +201,8 @@ impl<A: Axes> Transform<A> {
         columns
     }
 
-    /// out_i ← merge(i, (T⁻¹ f(T x))_i, out_i), where `edit` makes f of the j-th column of coefficients in place; returns the sum
-    /// of what `edit` returns.
+    /// out_i ← merge(i, (T⁻¹ f(T x))_i, out_i), where `edit(j, column)` applies f to the j-th column of coefficients in place; returns the
+    /// sum of the results of `edit`.
     pub(super) fn apply<E: Element>(
         &self,
         x: &[E],

@@ -67,7 +67,7 @@ mod sparse;
 pub use parameters::Weights;
 pub use precondition::Preconditioner;
 
-/// How the two differences at a pixel are combined.
+/// The combination of the two differences at a pixel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Norm {
@@ -82,7 +82,7 @@ pub enum Norm {
 const MAX_THIRD: f64 = 0.858_650_103_355_036_9; // 48/(25√5)
 /// The largest |∂φ'/∂log ν| = |t| ν²/φ³, at t = ν/√2.
 const MAX_CROSS: f64 = 0.384_900_179_459_750_5; // 2/(3√3)
-/// Pixels beyond this size make the squares of their differences leave them.
+/// Pixels beyond this size make powers of their differences overflow in `f32`.
 const MAX_PIXEL: f64 = 1e15;
 
 /// The lower level of total-variation denoising of one image. See the [module](self).
@@ -93,16 +93,16 @@ pub struct TvDenoising<E> {
     norm: Norm,
     weights: Weights,
     preconditioner: Preconditioner,
-    /// Planned where the preconditioner needs it.
+    /// Present for [`Preconditioner::Cosine`].
     laplacian: Option<Laplacian>,
-    /// Where the Hessian has entries, once it is asked for as a matrix.
+    /// The sparsity pattern of the Hessian, computed on first use.
     pattern: OnceLock<Arc<Pattern>>,
     differences: FiniteDifferences<E>,
-    /// Arrays lent to linearisations, so that a loop over them allocates once.
+    /// Buffers for linearisations, reused from one to the next.
     arrays: Pool<Vec<E>>,
-    /// Numbers for each pixel, lent likewise.
+    /// Buffers of `f64`, reused likewise.
     numbers: Pool<Vec<f64>>,
-    /// The last weights per pixel, beside the θ that they were computed from.
+    /// The latest weights per pixel, with the θ that they were computed from.
     pixel_weights: Pool<PixelWeights<E>>,
     identity: String,
 }
@@ -143,7 +143,7 @@ impl<E: Element> TvDenoising<E> {
         })
     }
 
-    /// The same with one weight a pixel, one a patch, or one for all.
+    /// The same with one weight for all pixels, per pixel, or per patch.
     pub fn with_weights(mut self, weights: Weights) -> Self {
         self.weights = weights;
         self
@@ -174,8 +174,8 @@ impl<E: Element> TvDenoising<E> {
         }
     }
 
-    /// The columns of B for the weights have a norm of at most the root of this times the largest weight: N times what ∇Φ can
-    /// amount to over the pixels that share a weight.
+    /// The columns of B for the weights have norm at most √this times the largest weight: N times the bound of ‖∇Φ‖² over the pixels that
+    /// share a weight.
     fn weight_columns(&self) -> f64 {
         let shared = match self.weights {
             Weights::Global => self.noisy.len(),
@@ -184,7 +184,7 @@ impl<E: Element> TvDenoising<E> {
         self.difference_norm() * self.terms() * shared as f64
     }
 
-    /// How much of ‖e‖ can be in the difference(s) at one pixel that share a Φ: |De|ᵢ ≤ spread · ‖e‖.
+    /// The constant in |De|ᵢ ≤ spread · ‖e‖, for the differences at one pixel that share a Φ.
     fn spread(&self) -> f64 {
         match self.norm {
             Norm::Isotropic if self.rows > 1 && self.cols > 1 => 3f64.sqrt(),

@@ -1,14 +1,14 @@
-//! A quadratic bilevel problem that is a finite sum, with closed forms and a spectrum that is chosen.
+//! A quadratic finite sum with closed forms and a prescribed spectrum.
 //!
 //! ```text
 //! gᵢ(x, θ) = ½(sᵢᵀx − tᵢᵀθ − bᵢ)² + (μ/2)‖x‖²,    fⱼ(x, θ) = ½(uⱼᵀx − cⱼ)² + (ρ/2)‖θ‖²
 //! A = SᵀS/n + μI,   B = −SᵀT/n,   x*(θ) = A⁻¹Sᵀ(Tθ + b)/n
 //! ```
 //!
-//! The columns of S are orthogonal, so the eigenvalues of A are exactly those that are asked for: from 1 to the condition number,
-//! evenly on a logarithmic scale, with μ half of the smallest. A, B and the Hessian of f do not depend on x, F is quadratic, and F, ∇F
-//! and the minimiser come from dense factorisations. It is the ground truth of the tests of stochastic methods, and the simulated
-//! quadratics of the benchmarks of this field in spirit.
+//! The columns of S are orthogonal, so the eigenvalues of A are exactly the prescribed ones: from 1 to the condition number,
+//! evenly spaced on a logarithmic scale, with μ half of the smallest. A, B and the Hessian of f do not depend on x, F is quadratic, and F,
+//! ∇F and the minimiser come from dense factorisations. It is the ground truth of the tests of stochastic methods, similar to the
+//! simulated quadratics of published benchmarks.
 
 mod lower;
 mod upper;
@@ -56,7 +56,7 @@ fn add(out: &mut [f64], scale: f64, row: &[f64]) {
     out.iter_mut().zip(row).for_each(|(o, r)| *o += scale * r);
 }
 
-/// The largest singular value of MᵀN/rows, at most: its Frobenius norm.
+/// A bound of the largest singular value of MᵀN/rows: its Frobenius norm.
 fn product_norm(m: &[f64], n: &[f64], rows: usize) -> f64 {
     let (a, b) = (m.len() / rows, n.len() / rows);
     let mut sum = vec![0.0; a * b];
@@ -73,8 +73,8 @@ fn product_norm(m: &[f64], n: &[f64], rows: usize) -> f64 {
 }
 
 impl FiniteSum {
-    /// A random problem with x of `n` and θ of `p` entries, `samples` of each level (at least n of them are made), and the condition
-    /// number of A. Values below 1 count as 1.
+    /// A random problem with x ∈ ℝⁿ, θ ∈ ℝᵖ, `samples` samples of each level (at least n), and the condition number of A. Values below 1
+    /// count as 1.
     ///
     /// The mixed derivative is small, since S and T are independent: (ρ/2)‖θ‖² is most of F.
     pub fn random(n: usize, p: usize, samples: usize, condition: f64, seed: u64) -> Self {
@@ -82,8 +82,8 @@ impl FiniteSum {
     }
 
     /// The same with T = SK plus noise, for a random K, with longer uⱼ, and with cⱼ = uⱼᵀKθ† plus noise for a random θ†. The mixed derivative
-    /// is then as large as A, x*(θ) is nearly Kθ, and the minimiser is near θ† and not near zero, where (ρ/2)‖θ‖² alone would lead: a
-    /// method whose adjoint is wrong does not find it.
+    /// is then as large as A, x*(θ) ≈ Kθ, and the minimiser is near θ†, away from the minimiser 0 of (ρ/2)‖θ‖²: a method with a wrong adjoint
+    /// does not find it.
     pub fn coupled(n: usize, p: usize, samples: usize, condition: f64, seed: u64) -> Self {
         FiniteSum::build(n, p, samples, condition, seed, 1.0)
     }
@@ -163,14 +163,14 @@ impl FiniteSum {
         }
     }
 
-    /// The lower level.
+    /// The lower level g, with minibatches.
     pub fn lower(&self) -> FiniteSumLower {
         FiniteSumLower {
             data: Arc::clone(&self.data),
         }
     }
 
-    /// The upper level.
+    /// The upper level f, with minibatches.
     pub fn upper(&self) -> FiniteSumUpper {
         FiniteSumUpper {
             data: Arc::clone(&self.data),

@@ -1,4 +1,4 @@
-//! Bounds of the second derivatives of a field of experts near a point x: what its certificates are made of.
+//! Bounds of the second derivatives of a field of experts near a point x, on which its certificates rest.
 //!
 //! For a change e of x, with sₖ = Cₖq, δₖ = Cₖe, p = size/2, and the patch of size² pixels of the extended image at position i:
 //!
@@ -45,7 +45,7 @@ pub(super) struct Bounds<'a, E> {
     x: &'a [E],
 }
 
-/// What the passes gather for one expert; roots of sums of squares, and maxima. `third`, `second`, `mixed` are the suprema of
+/// Norms (roots of sums of squares) and maxima over the positions, for one expert. `third`, `second`, `mixed` are the suprema of
 /// |ψ'''|, |ψ''| and |∂ψ''/∂log ν| within reach, V the energies of the patches of x and Q those of q.
 #[derive(Default, Clone, Copy)]
 struct Gathered {

@@ -7,12 +7,12 @@
 //! One kernel serves both directions. Forwards, `from_t` are the rows of the image under a filter and the outputs are the K
 //! responses of one row. Backwards, `from_t` are the K weighted responses of one row and the outputs are the rows of the image
 //! under the filter. A group of at most eight outputs and two registers of columns stays in sixteen accumulators, so that two loads
-//! of the input and eight of coefficients feed sixteen products: the multipliers bind, not the loads.
+//! of the input and eight of coefficients feed sixteen products: the multipliers are the bottleneck, not the loads.
 
 use crate::support::lanes::Lanes;
 use pulp::Simd;
 
-/// Outputs that are computed together, at most.
+/// Most outputs that are computed together.
 const GROUP: usize = 8;
 /// Columns are padded to a multiple of this: the width of the widest registers.
 pub(super) const GRANULE: usize = 16;

@@ -1,4 +1,4 @@
-//! What θ means to a field of experts: filters, weights and smoothings, and where they start.
+//! The layout of θ for a field of experts (filters, weights, smoothings), and starting points.
 
 use bilevel::Error;
 use rand_chacha::ChaCha8Rng;
@@ -6,14 +6,14 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-/// The function of a filter's response that is summed up. φ_ν(t) = √(t² + ν²).
+/// The potential ψ of a filter's response, with φ_ν(t) = √(t² + ν²).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Potential {
     /// φ_ν: the energy is convex.
     Convex,
-    /// φ_ν − ρ φ_κ with κ > ν, which grows little beyond κ and so spares strong edges. The weights are kept so small that the
-    /// energy as a whole stays strongly convex with modulus μ.
+    /// φ_ν − ρ φ_κ with κ > ν, which grows little beyond κ and so preserves strong edges. The parametrisation keeps the weights so small
+    /// that the energy as a whole is strongly convex with modulus μ.
     WeaklyConvex {
         /// ρ ∈ (0, 1].
         concavity: f64,
@@ -32,14 +32,14 @@ impl Potential {
     }
 }
 
-/// K experts with filters of size × size, and the meaning of θ:
+/// K experts with filters of size × size, and the layout of θ:
 ///
 /// ```text
 /// θ = (θ₀,  θ₁ … θ_K,  log ν₁ … log ν_K,  [τ₁ … τ_K,]  c₁ … c_K row after row)
 /// wₖ = e^{θ₀ + θₖ},   κₖ = νₖ(1 + e^{τₖ})   (τ for the weakly convex potential only)
 /// ```
 ///
-/// Where `zero_mean` is set, the filters are cₖ less their means: a constant image costs nothing, whatever θ is.
+/// With [`zero_mean`](Experts::zero_mean) the filters are cₖ minus their means: a constant image has no energy, for any θ.
 ///
 /// For the weakly convex potential the weights are wₖ = e^{θ₀ + θₖ} (1 − μ)/((1 − μ) + S), where S ≥ max_ω Σₖ
 /// e^{θ₀ + θₖ} (ρ/κₖ) |ĉₖ(ω)|² is a smooth function of θ. Then Σₖ wₖ (ρ/κₖ)‖cₖ ∗ x‖² < (1 − μ)‖x‖² for every x and every θ.
@@ -51,7 +51,7 @@ pub struct Experts {
     zero_mean: bool,
 }
 
-/// The most experts and the largest filters: beyond it a mistake is likelier than a wish.
+/// Most coefficients of one filter and of all filters together; larger arguments are taken for mistakes.
 const MOST_COEFFICIENTS: usize = 1 << 20;
 
 impl Experts {
@@ -102,7 +102,7 @@ impl Experts {
         Ok(self)
     }
 
-    /// The same with the means of the filters taken off.
+    /// The same with the means of the filters subtracted.
     pub fn zero_mean(mut self) -> Self {
         self.zero_mean = true;
         self
@@ -123,7 +123,7 @@ impl Experts {
         self.potential
     }
 
-    /// Whether the means of the filters are taken off.
+    /// Whether the means of the filters are subtracted.
     pub fn is_zero_mean(&self) -> bool {
         self.zero_mean
     }
@@ -132,7 +132,7 @@ impl Experts {
         self.potential == Potential::Convex
     }
 
-    /// Where the filters begin in θ.
+    /// The index in θ of the first filter coefficient.
     pub(super) fn first_filter(&self) -> usize {
         1 + self.count * if self.is_convex() { 2 } else { 3 }
     }
@@ -162,8 +162,8 @@ impl Experts {
         theta
     }
 
-    /// A first θ whose filters are the two-dimensional discrete cosine basis without the constant, by growing frequency. When
-    /// there are as many filters as coefficients, the last one is the constant.
+    /// A starting θ whose filters are the two-dimensional discrete cosine basis in order of increasing frequency, with the constant last,
+    /// so that it is used only when there are as many filters as coefficients.
     pub fn dct(&self) -> Vec<f64> {
         let s = self.size;
         let wave = |f: usize, i: usize| {
@@ -181,7 +181,7 @@ impl Experts {
         self.with_filters(filters)
     }
 
-    /// A first θ whose filters are random: Gaussian, of mean zero and length one.
+    /// A starting θ with random filters: Gaussian, with mean zero and norm one.
     pub fn random(&self, seed: u64) -> Vec<f64> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let filters = (0..self.count).flat_map(|_| {

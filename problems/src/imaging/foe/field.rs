@@ -5,9 +5,9 @@
 //! backwards   x̄ᵀ: each response is spread over the pixels under the filter, and what falls beyond the border is folded back
 //! ```
 //!
-//! A response row of all filters is computed, changed pixel by pixel, and spread at once; no response of the whole image is
-//! ever stored. Bands of rows run in parallel. They spread into accumulators of their own, joined in the order of the bands: the
-//! same bits on any number of threads.
+//! The responses of all filters at one row are computed, changed pixel by pixel, and spread at once; the responses of the whole image are
+//! never stored. Bands of rows run in parallel. Each spreads into an accumulator of its own, and the accumulators are added in the order
+//! of the bands: the same bits on any number of threads.
 
 use bilevel::parallel;
 use pulp::{Arch, Simd, WithSimd};
@@ -69,7 +69,7 @@ impl Geometry {
         (BAND + self.size - 1) * self.spread
     }
 
-    /// The row or column that `at − p` is reflected to.
+    /// The row or column to which `at − p` is reflected.
     fn reflected(&self, at: usize, len: usize) -> usize {
         let at = at.abs_diff(self.pad);
         if at < len { at } else { 2 * (len - 1) - at }
@@ -81,7 +81,7 @@ impl Geometry {
     }
 }
 
-/// The rows that a thread works on.
+/// Buffers for the rows that one thread works on.
 pub(super) struct Buffers<E> {
     /// Responses of one row, filter after filter.
     pub(super) first: Vec<E>,
@@ -98,7 +98,7 @@ impl<E: Lanes> Buffers<E> {
     }
 }
 
-/// Both directions of one bank.
+/// A bank of filters, packed for both directions.
 pub(super) struct Bank<E> {
     forwards: Packed<E>,
     backwards: Packed<E>,
@@ -208,7 +208,7 @@ impl<E: Lanes> Bank<E> {
     }
 }
 
-/// The passes over images of one shape, and the arrays that they use.
+/// The passes over images of one shape, and their buffers.
 pub(super) struct Field<E> {
     pub(super) geometry: Geometry,
     pub(super) arrays: Pool<Vec<E>>,
@@ -226,7 +226,7 @@ impl<E: Lanes> Field<E> {
         }
     }
 
-    /// The image, reflected at its borders: lent by `arrays`.
+    /// The image, reflected at its borders, in a buffer of `arrays`.
     pub(super) fn extend(&self, x: &[E]) -> Vec<E> {
         let g = &self.geometry;
         let mut out = self.arrays.take((g.rows + g.size - 1) * g.source_stride);
@@ -252,7 +252,7 @@ impl<E: Lanes> Field<E> {
         BAND
     }
 
-    /// Calls `f` for every band with its share of `out`, and adds up the `sums` (at least one) that it adds to, in the order of
+    /// Calls `f` for every band with its `share` entries of `out` and partial sums, and adds these to `sums` (at least one) in the order of
     /// the bands.
     pub(super) fn each<T: Send>(
         &self,
@@ -290,8 +290,8 @@ impl<E: Lanes> Field<E> {
         self.sums.put(partial);
     }
 
-    /// out ← base + Σₖ Cₖᵀ pₖ, with p made row by row: `change(i, responses, buffer row)` turns the responses of the extended image
-    /// `source` at row i into p and returns a number, of which the sum is returned.
+    /// out ← base + Σₖ Cₖᵀ pₖ, with p made row by row: `change(i, responses, buffer)` turns the responses of the extended image
+    /// `source` at row i into p and returns a number. Returns the sum of these numbers; `buffer` has one entry per column.
     pub(super) fn project(
         &self,
         bank: &Bank<E>,

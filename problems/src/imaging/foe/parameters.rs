@@ -5,7 +5,7 @@ use bilevel::Error;
 use super::experts::{Experts, Potential, subtract_mean};
 use super::spectrum::{Spectrum, quadratic_form};
 
-/// Numbers for the weights, the smoothings ν and κ, and the filters: their values, or derivatives by them.
+/// A number for every effective parameter (weights, smoothings ν and κ, filters): a value, a change, or a derivative.
 #[derive(Debug, Clone)]
 pub(super) struct Effective {
     pub(super) weights: Vec<f64>,
@@ -15,7 +15,7 @@ pub(super) struct Effective {
     pub(super) filters: Vec<f64>,
 }
 
-/// What θ stands for, and the derivative of it.
+/// The effective parameters at θ, with what their derivatives need.
 pub(super) struct Parameters {
     pub(super) weights: Vec<f64>,
     pub(super) nu: Vec<f64>,
@@ -40,8 +40,8 @@ struct Scaling {
 }
 
 impl Scaling {
-    /// Scales the weights a of filters with the budget B = 1 − μ for Σₖ bₖ|ĉₖ|², bₖ = aₖρ/κₖ. Returns the bound of that sum's maximum
-    /// after scaling, too.
+    /// Scales the weights a so that Σₖ bₖ|ĉₖ|², bₖ = aₖρ/κₖ, stays below the budget B = 1 − μ. Also returns the bound of the maximum of that
+    /// sum after scaling.
     fn new(
         experts: &Experts,
         raw: &[f64],
@@ -88,7 +88,7 @@ impl Scaling {
 }
 
 impl Experts {
-    /// The filters that θ stands for, each row after row.
+    /// The filters at θ, each row after row.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a θ of another length.
@@ -102,7 +102,7 @@ impl Experts {
             .collect())
     }
 
-    /// The weights wₖ that θ stands for.
+    /// The weights wₖ at θ.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a θ of another length.
@@ -201,7 +201,7 @@ impl Parameters {
         }
     }
 
-    /// The derivative of log h by θ: what moves all weights of the weakly convex potential beside θ₀.
+    /// The derivative of log h by θ, which moves all weights of the weakly convex potential together, as θ₀ does.
     fn scaling_functional(&self) -> Option<Vec<f64>> {
         let scaling = self.scaling.as_ref()?;
         let factor = scaling.slope / scaling.h;

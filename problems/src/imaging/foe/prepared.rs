@@ -11,10 +11,10 @@ use super::potential::{Expert, MAX_THIRD};
 use super::spectrum::Spectrum;
 use crate::support::lanes::Lanes;
 
-/// Values of θ whose preparation is kept: those of a line search, of its start, and one to spare.
+/// Number of prepared values of θ that are kept: those of a line search, of its start, and one to spare.
 const KEPT: usize = 4;
 
-/// What all images share: the experts, and what was prepared for the last values of θ.
+/// The experts and the latest prepared values of θ, shared by all images.
 pub(super) struct Model<E> {
     pub(super) experts: Experts,
     kept: Mutex<Vec<Arc<Prepared<E>>>>,
@@ -28,7 +28,7 @@ impl<E: Lanes> Model<E> {
         }
     }
 
-    /// What θ stands for, kept for the last few values of it.
+    /// θ as the kernels use it, computed unless it is among the latest values.
     pub(super) fn prepared(&self, theta: &[f64]) -> Arc<Prepared<E>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = kept.iter().position(|p| p.theta == theta) {

@@ -1,4 +1,4 @@
-//! How much the second derivatives of TV denoising can change near an image.
+//! Bounds of the change of the second derivatives of TV denoising near an image.
 
 use bilevel::Element;
 
@@ -6,7 +6,7 @@ use super::super::finite_differences::{RowDifferences, larger};
 use super::Weights;
 use super::linearization::TvLinearization;
 
-/// What a local bound is made of at one pixel: `third` ≥ |Φ'''|, `first` ≥ the Lipschitz constant of ∇Φ, `smoothing` ≥ that of
+/// The constants of a local bound at one pixel: `third` ≥ |Φ'''|, `first` ≥ the Lipschitz constant of ∇Φ, `smoothing` ≥ that of
 /// ∂∇Φ/∂log ν, all within `reach` of a difference of size `t`.
 #[inline(always)]
 fn local_constants(t: f64, reach: f64, nu: f64, isotropic: bool) -> (f64, f64, f64) {
@@ -34,7 +34,7 @@ fn local_constants(t: f64, reach: f64, nu: f64, isotropic: bool) -> (f64, f64, f
     }
 }
 
-/// Squares of what ∇Φ and ∂∇Φ/∂log ν can change by along the differences of q, at one pixel.
+/// Squares of the bounds of the changes of ∇Φ and ∂∇Φ/∂log ν along the differences of q, at one pixel.
 #[inline(always)]
 fn squares<const ISOTROPIC: bool>([th, tv, qh, qv]: [f64; 4], reach: f64, nu: f64) -> (f64, f64) {
     let (h2, v2) = (qh * qh, qv * qv);

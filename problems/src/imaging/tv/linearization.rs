@@ -9,7 +9,7 @@ use super::parameters::{Parameters, largest_weight};
 use super::precondition::Prepared;
 use super::{Norm, TvDenoising, Weights};
 
-/// A and B at one image: A = I + Dᵀ W D with the 2×2 blocks W = w ∇²Φ(Dx), kept as two or three numbers a pixel.
+/// A and B at one image: A = I + Dᵀ W D with the 2×2 blocks W = w ∇²Φ(Dx), stored as two or three numbers per pixel.
 pub(super) struct TvLinearization<'a, E: Element> {
     pub(super) problem: &'a TvDenoising<E>,
     pub(super) x: &'a [E],
@@ -284,8 +284,8 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
         Some(self)
     }
 
-    /// The spectral norm of the n×2 matrix, from its Gram matrix; for several weights the norm of their columns is bounded by the
-    /// constant of the problem, and that of the last column computed.
+    /// For one weight the spectral norm of the n×2 matrix, from its Gram matrix. For several weights the norm of their columns is bounded by
+    /// the constant of the problem, and only the norm of the last column is computed.
     fn cross_norm(&self, buffer: &mut Vec<E>) -> Option<f64> {
         // An entry of a column is a difference of four terms of at most w, which may cancel.
         let weight = largest_weight(self.theta);

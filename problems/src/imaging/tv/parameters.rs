@@ -1,11 +1,11 @@
-//! θ of TV denoising: what it holds, and the weights and the smoothing that it stands for.
+//! θ of TV denoising, and the weights and the smoothing computed from it.
 
 use bilevel::{Element, Error};
 
 use super::TvDenoising;
 use super::patches::Patches;
 
-/// What θ holds beside the logarithm of the smoothing.
+/// The weights in θ, which precede the logarithm of the smoothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weights {
     /// The logarithm of one weight: θ ∈ ℝ².
@@ -41,7 +41,7 @@ pub(super) struct Parameters<'a, E> {
     pub(super) nu: f64,
 }
 
-/// The largest weight that θ stands for.
+/// The largest weight.
 pub(super) fn largest_weight(theta: &[f64]) -> f64 {
     let logs = &theta[..theta.len() - 1];
     logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).exp()
@@ -104,7 +104,7 @@ impl<E: Element> TvDenoising<E> {
         Ok(())
     }
 
-    /// Calls `f` with the parameters that θ stands for. Weights per pixel are kept from call to call while θ is the same.
+    /// Calls `f` with the parameters computed from θ. Weights per pixel are reused while θ stays the same.
     pub(super) fn with_parameters<R>(
         &self,
         theta: &[f64],

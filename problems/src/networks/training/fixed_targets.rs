@@ -1,4 +1,4 @@
-//! A training objective whose targets stay where they are: a lower level.
+//! The training objective at fixed targets: a lower level.
 
 use bilevel::Error;
 use bilevel::autodiff::sheets::{gather, value};
@@ -15,12 +15,12 @@ use crate::networks::models::Classifier;
 use crate::networks::regularizers::Recipe;
 use crate::support::random::uniform;
 
-/// g(w, θ) = (1/n) Σ ℓᵢ(w; targets, θ) + (C/2)‖w‖², with the losses of the last epoch of a [`Training`] and targets that are held still.
+/// g(w, θ) = (1/n) Σ ℓᵢ(w; targets, θ) + (C/2)‖w‖², with the losses of the last epoch of a [`Training`] and constant targets.
 ///
-/// Its hypergradient by the implicit function theorem is that at these targets: it knows what θ makes of the minimiser, and nothing of how
-/// θ shaped the targets. β of ELR, which acts by the targets alone, has the derivative 0 and does not move. [`refreshed`](FixedTargets::refreshed)
-/// makes the objective with the targets that the minimiser found predicts; the usual scheme does so after every few steps of θ. With mixup
-/// every sample is mixed with the next one, with a λ of its own.
+/// Its hypergradient, by the implicit function theorem, takes the dependence of the minimiser on θ into account, but not that of the targets.
+/// β of ELR acts through the targets alone, so its derivative is 0. [`refreshed`](FixedTargets::refreshed) replaces the targets by the
+/// predictions at given weights, usually the minimiser, after every few steps of θ. With mixup every sample is mixed with the next one,
+/// with a λ of its own.
 pub struct FixedTargets<M, D> {
     model: M,
     data: D,
@@ -58,7 +58,7 @@ impl<M: Classifier + Clone, D: Samples, E: Real> Training<M, D, E> {
 }
 
 impl<M: Classifier + Clone, D: Samples> FixedTargets<M, D> {
-    /// The objective with the targets that the model with the weights w predicts.
+    /// The same objective with the targets updated by the predictions at the weights w.
     pub fn refreshed(mut self, w: &[f64], theta: &[f64]) -> Self {
         let mut weights = w.to_vec();
         self.recipe.weights(w, &self.layers, theta, &mut weights);
@@ -74,7 +74,7 @@ impl<M: Classifier + Clone, D: Samples> FixedTargets<M, D> {
         self
     }
 
-    /// What judges its minimiser: the mean cross-entropy on `data`.
+    /// The criterion for its minimiser: the mean cross-entropy on `data`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for data that the model does not take.

@@ -9,6 +9,7 @@ use super::{Data, add};
 
 /// g of [`FiniteSum`](super::FiniteSum).
 #[derive(Debug, Clone)]
+#[doc(hidden)]
 pub struct FiniteSumLower {
     pub(super) data: Arc<Data>,
 }

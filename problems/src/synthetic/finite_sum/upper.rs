@@ -9,6 +9,7 @@ use super::{Data, add};
 
 /// f of [`FiniteSum`](super::FiniteSum).
 #[derive(Debug, Clone)]
+#[doc(hidden)]
 pub struct FiniteSumUpper {
     pub(super) data: Arc<Data>,
 }
