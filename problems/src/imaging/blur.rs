@@ -1,4 +1,4 @@
-//! Blurs: convolutions with a kernel, and how they continue an image beyond its border.
+//! Blurs: convolutions with a kernel, and the boundary conditions that extend an image beyond its border.
 //!
 //! ```text
 //! (Hx)ᵢⱼ = Σ_ab k_ab x(i − a, j − b)        a, b: counted from the middle of the kernel
@@ -6,8 +6,8 @@
 //!
 //! | [`Boundary`] | x beyond the border | kernels | H is diagonal under the | eigenvalues ĥ |
 //! |---|---|---|---|---|
-//! | `Periodic` | goes on at the other side | all | Fourier transform | Σ k_ab e^{−2πi(au/rows + bv/cols)} |
-//! | `Reflecting` | is mirrored, the border pixel twice | symmetric in rows and in columns | cosine transform DCT-II | Σ k_ab cos(πau/rows) cos(πbv/cols) |
+//! | `Periodic` | repeats periodically | all | Fourier transform | Σ k_ab e^{−2πi(au/rows + bv/cols)} |
+//! | `Reflecting` | is mirrored, with the border pixel repeated | symmetric in rows and in columns | cosine transform DCT-II | Σ k_ab cos(πau/rows) cos(πbv/cols) |
 //!
 //! A product costs two two-dimensional transforms, however large the kernel is.
 //!
@@ -27,12 +27,12 @@ use super::Image;
 use super::transform::{Axes, Coefficient, Cosine, Fourier, Transform};
 use crate::support::fingerprint::fingerprint;
 
-/// How an image goes on beyond its border. See the [module](self).
+/// The boundary condition, which extends an image beyond its border. See the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Boundary {
-    /// At the other side.
+    /// The image repeats periodically.
     Periodic,
-    /// Mirrored, the border pixel twice.
+    /// The image is mirrored, with the border pixel repeated.
     Reflecting,
 }
 
@@ -123,7 +123,7 @@ impl Blur {
     /// The blur of images of `rows`×`cols` pixels.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an image without pixels, a kernel that is longer than the image, and a reflecting border with
+    /// [`Error::InvalidArgument`] for an image without pixels, a kernel larger than the image, and a reflecting border with
     /// a kernel that is not symmetric in rows and in columns.
     pub fn new(
         kernel: &Kernel,
@@ -213,7 +213,7 @@ impl Blur {
         &self.kernel
     }
 
-    /// How images go on beyond their border.
+    /// The boundary condition.
     pub fn boundary(&self) -> Boundary {
         self.boundary
     }

@@ -5,7 +5,7 @@
 //! deblurring   g(x, θ)   = ½‖Hx − y‖² + (γ/2)‖x‖² + R(x, θ)
 //! ```
 //!
-//! y is the blurred and noisy image, H a [`Blur`], γ ≥ 0. R is that of the [`Denoiser`] P, which is made from y as well:
+//! y is the blurred and noisy image, H a [`Blur`], γ ≥ 0. R is the regulariser of the [`Denoiser`] P, which is made from y as well:
 //!
 //! ```text
 //! ∇ₓg = ∇ₓg_P − (x − y) + Hᵀ(Hx − y) + γx        A = A_P − I + HᵀH + γI        B = B_P
@@ -13,12 +13,12 @@
 //!
 //! # Curvature
 //! μ = μ_P − 1 + γ + min|ĥ|², L = L_P − 1 + γ + max|ĥ|², with the eigenvalues ĥ of H. The data term is quadratic and does not
-//! depend on θ, so `L_A`, `L_B`, ‖B‖ and their local forms are those of P. A blur often has an eigenvalue near 0; γ is then what
-//! makes the problem strongly convex, and the condition number grows like 1/γ.
+//! depend on θ, so `L_A`, `L_B`, ‖B‖ and their local forms are those of P. A blur often has an eigenvalue near 0; then γ
+//! alone makes the problem strongly convex, and the condition number grows like 1/γ.
 //!
 //! # Cost
-//! A gradient or a Hessian product is that of P and two two-dimensional transforms. The value of the data term comes with
-//! the gradient from the coefficients, by Parseval's identity.
+//! A gradient or a Hessian product costs one of P and two two-dimensional transforms. The value of the data term is computed from the
+//! coefficients of the gradient by Parseval's identity, without a further transform.
 //!
 //! ```
 //! use bilevel::{Maid, Run, Trust};
@@ -45,7 +45,7 @@ use super::transform::{Axes, Coefficient};
 use super::{Denoiser, Restoration};
 use crate::support::pool::Pool;
 
-/// Roundings of `f64` that an entry goes through in a transform of n entries: this times log₂ n.
+/// An entry of a transform of length n undergoes this times log₂ n roundings of `f64`.
 const ROUNDINGS: f64 = 4.0;
 
 /// The coefficients of y, column after column.
@@ -66,8 +66,7 @@ pub struct Deblurring<P: Denoiser> {
 }
 
 impl<E: Element, P: Denoiser<X = Vec<E>>> Deblurring<P> {
-    /// The problem of restoring the image that `denoiser` was made from, which is taken to be blurred by `blur`, with (γ/2)‖x‖² for
-    /// γ = `ridge`.
+    /// The problem of restoring the image that `denoiser` was made from, assuming that `blur` blurred it, with γ = `ridge`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a blur of another shape, a γ that is negative or not finite, and a γ for which γ + min|ĥ|² is not
@@ -113,7 +112,7 @@ impl<E: Element, P: Denoiser<X = Vec<E>>> Deblurring<P> {
         })
     }
 
-    /// The denoising problem that the regulariser comes from.
+    /// P, the denoising problem whose regulariser is used.
     pub fn denoiser(&self) -> &P {
         &self.denoiser
     }
@@ -220,8 +219,8 @@ where
         self.of_denoiser.cross_change_norm(radius)
     }
 
-    fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
-        self.of_denoiser.cross_norm(room)
+    fn cross_norm(&self, buffer: &mut Vec<E>) -> Option<f64> {
+        self.of_denoiser.cross_norm(buffer)
     }
 }
 
@@ -284,8 +283,8 @@ impl<E: Element, P: Denoiser<X = Vec<E>>> LowerLevel for Deblurring<P> {
         }
     }
 
-    /// The gradient of P is larger than ∇g by what the data terms differ; its rounding errors stay when they are replaced. To them
-    /// comes one rounding of the storage type, and those of the transforms.
+    /// ∇g is ∇g_P with another data term, so the rounding errors of ∇g_P, which may be larger than ∇g, remain. Added to them are one
+    /// rounding of the storage type and those of the transforms.
     fn gradient_rounding(&self, x: &Vec<E>, theta: &P::Theta, gradient_norm: f64) -> f64 {
         let (_, largest) = self.blur.range();
         let norm = x.norm();

@@ -1,8 +1,8 @@
-//! Passes over an image by bands of rows: vectorised within a row, parallel over the bands, and the same bits on any number
-//! of threads, because the bands depend on the size of the image alone.
+//! Finite differences of an image, and passes that use them row by row.
 //!
-//! A kernel is plain Rust over the columns of one row. It is compiled for the instruction sets of the machine and chosen at
-//! run time by pulp. The rows that it works on stay in the first-level cache.
+//! A pass divides the image into bands of rows: it is vectorised within a row and parallel over the bands. The bands depend on the size of
+//! the image alone, so the result has the same bits on any number of threads. A kernel is a plain loop over the columns of one row,
+//! compiled for several instruction sets, of which pulp chooses one at run time. The rows that it works on stay in the first-level cache.
 
 use bilevel::simd::dispatch;
 use bilevel::{Element, parallel};
@@ -11,20 +11,20 @@ use std::ops::Range;
 use crate::support::pool::Pool;
 use crate::support::sums::{LANES, lane_sum};
 
-/// Pixels in a band, about: what a pass reads and writes of a band stays within a second-level cache.
+/// Approximate number of pixels in a band: a pass over it stays within a second-level cache.
 const BAND_PIXELS: usize = 1 << 15;
-/// Rows in a band, at least: each band computes one row of its neighbour again.
+/// Least number of rows in a band; each band recomputes one row of its neighbour.
 const BAND_ROWS: usize = 16;
 
-/// Room for the forward differences of one row.
-pub(super) struct Differences<E> {
+/// Buffers for the forward differences of one row.
+pub(super) struct RowDifferences<E> {
     h: Vec<E>,
     v: Vec<E>,
 }
 
-impl<E: Element> Differences<E> {
+impl<E: Element> RowDifferences<E> {
     fn new(cols: usize) -> Self {
-        Differences {
+        RowDifferences {
             h: vec![E::default(); cols],
             v: vec![E::default(); cols],
         }
@@ -53,10 +53,10 @@ impl<E: Element> Differences<E> {
     }
 }
 
-/// The rows that a thread works on.
+/// Buffers for the rows that one thread works on.
 pub(super) struct Rows<E> {
-    first: Differences<E>,
-    second: Differences<E>,
+    first: RowDifferences<E>,
+    second: RowDifferences<E>,
     /// The horizontal flux of the current row, after a zero for the left border.
     h: Vec<E>,
     /// The vertical flux of the current row, and of the row above.
@@ -67,7 +67,7 @@ pub(super) struct Rows<E> {
     right: Vec<E>,
 }
 
-/// What the divergence of a flux is added to, row by row.
+/// The image to which the divergence of a flux is added.
 pub(super) enum Base<'a, E> {
     /// Nothing.
     Zero,
@@ -86,8 +86,8 @@ pub(super) fn larger(a: f64, b: f64) -> f64 {
 /// Two sums and a largest value, over pixels.
 pub(super) type Totals = [f64; 3];
 
-/// The division of an image into bands.
-pub(super) struct Bands<E> {
+/// The finite differences of images of one shape: the division into bands, and buffers for the passes.
+pub(super) struct FiniteDifferences<E> {
     rows: usize,
     cols: usize,
     /// Rows in a band.
@@ -96,9 +96,9 @@ pub(super) struct Bands<E> {
     partial: Pool<Vec<Totals>>,
 }
 
-impl<E: Element> Bands<E> {
+impl<E: Element> FiniteDifferences<E> {
     pub(super) fn new(rows: usize, cols: usize) -> Self {
-        Bands {
+        FiniteDifferences {
             rows,
             cols,
             height: (BAND_PIXELS / cols).clamp(BAND_ROWS, rows.max(BAND_ROWS)),
@@ -111,7 +111,7 @@ impl<E: Element> Bands<E> {
         band * self.height..((band + 1) * self.height).min(self.rows)
     }
 
-    /// Calls `f` for every band with its share of `out` and rows to work on, and joins what it returns in their order.
+    /// Calls `f` for every band with its part of `out` and row buffers, and combines the results in the order of the bands.
     fn each<T: Send>(
         &self,
         out: &mut [T],
@@ -127,8 +127,8 @@ impl<E: Element> Bands<E> {
             let cols = self.cols;
             let mut rows = self.pool.take_or(|| {
                 Box::new(Rows {
-                    first: Differences::new(cols),
-                    second: Differences::new(cols),
+                    first: RowDifferences::new(cols),
+                    second: RowDifferences::new(cols),
                     h: vec![E::default(); cols + 1],
                     v: vec![E::default(); cols],
                     above: vec![E::default(); cols],
@@ -250,12 +250,12 @@ impl<E: Element> Bands<E> {
         sum
     }
 
-    /// Calls `f` for every row with its `stride` numbers of `out`; returns the sum of what it returns.
+    /// Calls `f` for every row with its `stride` numbers of `out`; returns the sum of the results.
     pub(super) fn rows<T: Send>(
         &self,
         out: &mut [T],
         stride: usize,
-        f: impl Fn(usize, &mut Differences<E>, &mut Differences<E>, &mut [T]) -> f64 + Sync,
+        f: impl Fn(usize, &mut RowDifferences<E>, &mut RowDifferences<E>, &mut [T]) -> f64 + Sync,
     ) -> f64 {
         let [sum, ..] = self.each(
             out,
@@ -289,7 +289,7 @@ impl<E: Element> Bands<E> {
             0,
             #[inline(always)]
             |range, _, rows| {
-                let mut lanes = [[0.0f64; LANES]; 3];
+                let mut partial = [[0.0f64; LANES]; 3];
                 for i in range {
                     let (xh, xv) = rows.first.of(x, i);
                     let (qh, qv) = rows.second.of(q, i);
@@ -304,17 +304,17 @@ impl<E: Element> Bands<E> {
                         for k in 0..LANES {
                             let pixel = i * cols + (start + k).min(cols - 1);
                             let [a, b, c] = f(pixel, [d[0][k], d[1][k], d[2][k], d[3][k]]);
-                            lanes[0][k] += a;
-                            lanes[1][k] += b;
+                            partial[0][k] += a;
+                            partial[1][k] += b;
                             // A NaN stays: no bound may come out of it.
-                            lanes[2][k] = larger(lanes[2][k], c);
+                            partial[2][k] = larger(partial[2][k], c);
                         }
                     }
                 }
                 [
-                    lanes[0].iter().sum(),
-                    lanes[1].iter().sum(),
-                    lanes[2].iter().copied().fold(0.0, larger),
+                    partial[0].iter().sum(),
+                    partial[1].iter().sum(),
+                    partial[2].iter().copied().fold(0.0, larger),
                 ]
             },
         )

@@ -8,20 +8,20 @@
 //! ```
 //!
 //! The image is reflected at its borders without repeating the border pixels: x₋₁ = x₁. Filters, weights and smoothings are all
-//! learned; [`Experts`] says where they stand in θ ∈ ℝ^{1 + 2K + K size²}.
+//! learned; [`Experts`] defines their order in θ ∈ ℝ^{1 + 2K + K size²}.
 //!
 //! # Curvature
 //! Let s_b = max_ω Σₖ bₖ|ĉₖ(ω)|², the maximum of the joint spectrum of the filters with weights bₖ. Reflection extends an image of
-//! norm ‖x‖ to one of norm at most 2‖x‖, hence Σₖ bₖ‖cₖ ∗ x‖² ≤ 4 s_b‖x‖², and without the 4 where only positions are counted whose
-//! support lies within the image. With ψ'' between −ρ/κ and 1/ν this gives
+//! norm ‖x‖ to one of norm at most 2‖x‖, hence Σₖ bₖ‖cₖ ∗ x‖² ≤ 4 s_b‖x‖². The factor 4 disappears if only positions whose support lies
+//! within the image are counted. With ψ'' between −ρ/κ and 1/ν this gives
 //!
 //! ```text
 //! L = 1 + 4 s_b for bₖ = wₖ/νₖ;     μ = 1 for the convex potential
 //! ```
 //!
 //! For the weakly convex potential the concave part −ρφ_κ counts only at positions whose support lies within the image, so that
-//! μ = 1 − s_b for bₖ = wₖρ/κₖ, exactly the worst case that the parametrisation of [`Experts`] keeps above the modulus that was
-//! asked for. The energy is then strongly convex though its regulariser is not convex, and every certificate holds.
+//! μ = 1 − s_b for bₖ = wₖρ/κₖ, which the parametrisation of [`Experts`] keeps above the modulus of the potential. The energy is then
+//! strongly convex although its regulariser is not convex, and every certificate holds.
 //!
 //! # References
 //! S. Roth, M. J. Black: Fields of Experts. Int. J. Comput. Vis. 82 (2009),
@@ -37,10 +37,13 @@ mod experts;
 mod field;
 mod linearization;
 mod model;
+mod parameters;
 mod picture;
 mod potential;
+mod prepared;
 mod spectrum;
 
+#[doc(hidden)]
 pub use crate::support::lanes::Lanes;
 pub use experts::{Experts, Potential};
 pub use model::FoeModel;
@@ -50,91 +53,25 @@ use bilevel::{
     Curvature, Error, ErrorEstimator, Implicit, Linearization, LowerLevel, Mean, Trust, Vector,
 };
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::{Denoiser, Image, Restoration, SquaredError, pairs};
 use crate::support::checks::check_pixels;
 use crate::support::fingerprint::fingerprint;
 use crate::support::sums::lane_sum;
-use experts::Parameters;
-use field::{Bank, Field};
+use field::Field;
 use linearization::FoeLinearization;
-use potential::{Expert, MAX_THIRD};
-use spectrum::Spectrum;
+use prepared::{Model, Prepared};
 
-/// ‖x̄‖ ≤ 2‖x‖ for the extension x̄ by reflection: a pixel near one border stands there twice, near two of them four times.
+/// ‖x̄‖ ≤ 2‖x‖ for the extension x̄ by reflection: a pixel near one border occurs twice in it, near two borders four times.
 const EXTENSION: f64 = 2.0;
-/// Logarithms in θ beyond this size make what is computed from them leave the normal numbers of the type.
+/// Logarithms in θ beyond this size lead to results outside the normal numbers of the type.
 const MAX_LOG_F64: f64 = 60.0;
 const MAX_LOG_F32: f64 = 12.0;
-/// Larger coefficients do the same.
+/// Coefficients of filters beyond this size do the same.
 const MAX_COEFFICIENT: f64 = 1e4;
-/// Pixels beyond this size make the squares of their responses leave them.
+/// Pixels beyond this size make the squares of their responses do the same.
 const MAX_PIXEL: f64 = 1e9;
-/// Values of θ whose preparation is kept: those of a line search, of its start, and one to spare.
-const KEPT: usize = 4;
-
-/// What all images share: the experts, and what was prepared for the last values of θ.
-struct Model<E> {
-    experts: Experts,
-    kept: Mutex<Vec<Arc<Prepared<E>>>>,
-}
-
-/// θ, as the kernels use it.
-struct Prepared<E> {
-    theta: Vec<f64>,
-    parameters: Parameters,
-    bank: Bank<E>,
-    experts: Vec<Expert<E>>,
-    curvature: Curvature,
-    /// ‖cₖ‖
-    norms: Vec<f64>,
-}
-
-impl<E: Lanes> Prepared<E> {
-    fn new(experts: &Experts, theta: &[f64]) -> Self {
-        let p = Parameters::new(experts, theta);
-        let k = experts.count();
-        let expert = |i: usize| {
-            let kappa = p.kappa.get(i).copied().unwrap_or(1.0);
-            Expert {
-                weight: E::from_f64(p.weights[i]),
-                nu2: E::from_f64(p.nu[i] * p.nu[i]),
-                concave: E::from_f64(p.weights[i] * p.concavity),
-                kappa2: E::from_f64(kappa * kappa),
-            }
-        };
-        let extended = EXTENSION * EXTENSION;
-        let joint = |weight: &dyn Fn(usize) -> f64| {
-            Spectrum::new(&p.filters, experts.size(), (0..k).map(weight)).bound()
-        };
-        let norms: Vec<f64> = p
-            .filters
-            .chunks_exact(experts.size() * experts.size())
-            .map(|c| c.iter().map(|c| c * c).sum::<f64>().sqrt())
-            .collect();
-        let third = |i: usize| {
-            let concave = p.kappa.get(i).map_or(0.0, |k| p.concavity / (k * k));
-            let sup = MAX_THIRD * (1.0 / (p.nu[i] * p.nu[i]) + concave);
-            p.weights[i] * sup * EXTENSION * norms[i]
-        };
-        let curvature = Curvature {
-            strong_convexity: Some(1.0 - p.concave).filter(|mu| *mu > 0.0),
-            smoothness: Some(1.0 + extended * joint(&|i| p.weights[i] / p.nu[i])),
-            hessian_lipschitz: Some(extended * joint(&third)),
-            cross_norm: None,
-            cross_lipschitz: None,
-        };
-        Prepared {
-            theta: theta.to_vec(),
-            bank: Bank::new(&p.filters, experts.size()),
-            experts: (0..k).map(expert).collect(),
-            curvature,
-            norms,
-            parameters: p,
-        }
-    }
-}
 
 /// The lower level of denoising one image by a field of experts. See the [module](self).
 pub struct FoeDenoising<E> {
@@ -150,14 +87,10 @@ impl<E: Lanes> FoeDenoising<E> {
     /// # Errors
     /// [`Error::InvalidArgument`] for an image no larger than the filters, or with entries that are not finite.
     pub fn new(noisy: &Image<E>, experts: &Experts) -> Result<Self, Error> {
-        let model = Model {
-            experts: experts.clone(),
-            kept: Mutex::new(Vec::new()),
-        };
-        Self::with_model(noisy, Arc::new(model))
+        Self::with_model(noisy, Arc::new(Model::new(experts)))
     }
 
-    /// The same problem for another image: what is computed from θ alone is computed once for both.
+    /// The same problem for another image. Both share everything that is computed from θ alone.
     ///
     /// # Errors
     /// As those of [`new`](FoeDenoising::new).
@@ -194,24 +127,9 @@ impl<E: Lanes> FoeDenoising<E> {
         &self.model.experts
     }
 
-    /// What θ stands for, kept for the last few values of it.
+    /// θ as the kernels use it.
     fn prepared(&self, theta: &[f64]) -> Arc<Prepared<E>> {
-        let mut kept = self
-            .model
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = kept.iter().position(|p| p.theta == theta) {
-            let found = kept.remove(at);
-            kept.push(Arc::clone(&found));
-            return found;
-        }
-        let made = Arc::new(Prepared::new(&self.model.experts, theta));
-        if kept.len() == KEPT {
-            kept.remove(0);
-        }
-        kept.push(Arc::clone(&made));
-        made
+        self.model.prepared(theta)
     }
 
     /// The columns of row i at which the concave part counts.
@@ -321,9 +239,9 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
     }
 
     fn value(&self, x: &Vec<E>, theta: &Vec<f64>) -> f64 {
-        let mut room = self.field.arrays.take(x.len());
-        let value = self.pass::<true>(x, theta, &mut room);
-        self.field.arrays.put(room);
+        let mut buffer = self.field.arrays.take(x.len());
+        let value = self.pass::<true>(x, theta, &mut buffer);
+        self.field.arrays.put(buffer);
         value
     }
 
@@ -348,9 +266,9 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
     }
 
     /// A response is a sum of size² products, whose roundings leave an error of about size u ‖cₖ‖ max|x|. The curvature hₖ = wₖψₖ'' at x
-    /// carries it on: large where the response is near its kink, and nearly zero along edges. As errors of different responses are
-    /// independent, their spread adds up in squares, ‖Σₖ Cₖᵀ(hₖ∘δₖ)‖² ≈ Σₖ ‖cₖ‖²‖hₖ∘δₖ‖². The bound is twice that, and was seen
-    /// to be twenty times the true error or more; 8u L‖x‖, with the worst case L of the curvature, is thousands of times that.
+    /// multiplies it: hₖ is large where the response is near the kink of ψₖ, and nearly zero along edges. Errors of different responses are
+    /// independent, so their squares add up, ‖Σₖ Cₖᵀ(hₖ∘δₖ)‖² ≈ Σₖ ‖cₖ‖²‖hₖ∘δₖ‖². The bound is twice that; measured, it is at least twenty
+    /// times the true error. The worst case 8u L‖x‖ would be thousands of times larger.
     fn gradient_rounding(&self, x: &Vec<E>, theta: &Vec<f64>, gradient_norm: f64) -> f64 {
         let prepared = self.prepared(theta);
         let largest = x.iter().fold(0.0f64, |m, x| m.max(x.to_f64().abs()));
@@ -373,7 +291,7 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
 
 /// The oracle of denoising by a field of experts: the mean over pairs of images.
 ///
-/// The lower solver is L-BFGS: on fields of experts it takes a third of the gradients that FISTA takes.
+/// The lower solver is L-BFGS, which needs a third of the gradients of FISTA on fields of experts.
 pub type FoeOracle<E> = Mean<Implicit<FoeDenoising<E>, SquaredError<E>, Lbfgs>>;
 
 /// The oracle that learns a field of experts from pairs of clean and noisy images (or patches): the mean over the pairs of

@@ -1,7 +1,7 @@
 //! Learning to denoise without clean images: Stein's unbiased risk estimate, with the divergence by Monte Carlo.
 //!
-//! It is [`crate::sure`] with images for data: [`PerturbedPair`] denoises y and y + τb with the same θ, and [`Sure`] is the upper level. Its
-//! formula, guarantee and references are there.
+//! This is [`crate::sure`] with images as data; see there for the formula, the guarantee and the references. [`PerturbedPair`], the lower
+//! level, denoises y and y + τb with the same θ; [`Sure`] is the upper level.
 
 use bilevel::{Element, Error, Implicit, Mean, Trust};
 
@@ -10,8 +10,8 @@ pub use crate::sure::{Pair, PerturbedPair, Sure};
 use super::{Denoiser, Image};
 
 impl<E: Element> Sure<E> {
-    /// The risk estimate of images denoised from `noisy`, whose noise has the standard deviation `sigma`, and the image y + τb that is
-    /// to be denoised beside it. b is drawn from the seed and its stream.
+    /// The risk estimate of images denoised from `noisy`, whose noise has the standard deviation `sigma`, and the perturbed image
+    /// y + τb, which must be denoised with the same θ. b is drawn from the stream `stream` of the generator seeded with `seed`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a `sigma` that is not positive and finite.

@@ -8,8 +8,8 @@
 //! D_h and D_v are the forward differences to the right and downwards, zero at the border. Logarithms keep the weights positive.
 //!
 //! # Curvature
-//! With N_k = ‖D_k‖² ≤ 1, 4, 4: μ = 1 + w₁, L = 1 + Σ w_k N_k, L_A = 0. B has the columns w_k D_kᵀD_k x, which are linear in x, so
-//! L_B² = Σ w_k² N_k² and ‖B(x)‖² ≤ Σ w_k² ‖D_kᵀD_k x‖², which the linearisation computes: no bound holds for all x.
+//! With N_k = ‖D_k‖² ≤ 1, 4, 4: μ = 1 + w₁, L = 1 + Σ w_k N_k, L_A = 0. The columns of B, w_k D_kᵀD_k x, are linear in x, so
+//! L_B² = Σ w_k² N_k². No bound of ‖B(x)‖ holds for all x; the linearisation computes ‖B(x)‖² ≤ Σ w_k² ‖D_kᵀD_k x‖².
 //!
 //! # Reference
 //! A. N. Tikhonov, V. Y. Arsenin: Solutions of ill-posed problems. Winston, 1977. As a bilevel problem: E. Haber, L. Tenorio: Learning
@@ -20,7 +20,7 @@ use bilevel::{Curvature, Element, Error, Linearization, LowerLevel, Vector};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Col, Mat, Side};
 
-use super::finite_differences::{Bands, Base};
+use super::finite_differences::{Base, FiniteDifferences};
 use super::{Denoiser, Image, Restoration};
 use crate::support::checks::{check_logarithms, check_pixels};
 use crate::support::fingerprint::fingerprint;
@@ -36,7 +36,7 @@ pub struct Tikhonov<E> {
     noisy: Vec<E>,
     rows: usize,
     cols: usize,
-    bands: Bands<E>,
+    differences: FiniteDifferences<E>,
     arrays: Pool<Vec<E>>,
 }
 
@@ -52,12 +52,12 @@ impl<E: Element> Tikhonov<E> {
             noisy: noisy.pixels().to_vec(),
             rows,
             cols,
-            bands: Bands::new(rows, cols),
+            differences: FiniteDifferences::new(rows, cols),
             arrays: Pool::default(),
         })
     }
 
-    /// A⁻¹ r by a dense Cholesky factorisation: for tests of small images. With r = y it is x*(θ); with r = ∇ₓf the adjoint.
+    /// A⁻¹ r by a dense Cholesky factorisation, for small images: x*(θ) for r = y, the adjoint for r = ∇ₓf.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a θ that is refused, an r of another length, or an image of more than 4,096 pixels.
@@ -98,7 +98,7 @@ impl<E: Element> Tikhonov<E> {
     /// out ← base + [w₁I + w₂ D_hᵀD_h + w₃ D_vᵀD_v] v.
     fn product(&self, [w, across, down]: [f64; 3], base: Base<'_, E>, v: &[E], out: &mut [E]) {
         let (across, down) = (E::from_f64(across), E::from_f64(down));
-        self.bands.divergence::<false, _>(
+        self.differences.divergence::<false, _>(
             v,
             base,
             out,
@@ -117,7 +117,7 @@ impl<E: Element> Tikhonov<E> {
 
     /// ⟨x, z⟩, ⟨D_h x, D_h z⟩, ⟨D_v x, D_v z⟩.
     fn inner(&self, x: &Vec<E>, z: &Vec<E>) -> [f64; 3] {
-        let [h, v, _] = self.bands.totals(
+        let [h, v, _] = self.differences.totals(
             x,
             z,
             #[inline(always)]
@@ -169,14 +169,14 @@ impl<E: Element> Linearization for TikhonovLinearization<'_, E> {
     }
 
     /// The Frobenius norm, column by column.
-    fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
+    fn cross_norm(&self, buffer: &mut Vec<E>) -> Option<f64> {
         let mut squares = 0.0;
         for (k, n) in NORMS.iter().enumerate() {
             let mut unit = [0.0; 3];
             unit[k] = self.weights[k];
-            self.problem.product(unit, Base::Zero, self.x, room);
+            self.problem.product(unit, Base::Zero, self.x, buffer);
             let rounding = 8.0 * E::UNIT_ROUNDOFF * self.weights[k] * n * self.x.norm();
-            squares += (room.norm() + rounding).powi(2);
+            squares += (buffer.norm() + rounding).powi(2);
         }
         Some(squares.sqrt())
     }

@@ -8,9 +8,9 @@
 //! blurs. The one-dimensional transforms are those of rustdct, realfft and rustfft, planned once. They work in `f64` whatever
 //! the storage of the image: a product of an `f32` image is then rounded once, at its end.
 //!
-//! A product has three passes: rows forward; columns forward, f, columns back; rows back. Each is divided into blocks of
-//! [`BLOCK`] rows or columns, which make the transposition as they go. The result does not depend on the number of threads; it
-//! may differ in its last digits between processors, because the libraries choose their instructions by the processor.
+//! A product has three passes: rows forward; columns forward, f, columns back; rows back. Each pass works on blocks of [`BLOCK`] rows or
+//! columns and transposes them while it copies. The result does not depend on the number of threads; its last digits may differ between
+//! processors, because the libraries choose their instructions by the processor.
 
 mod cosine;
 mod fourier;
@@ -24,7 +24,7 @@ use std::ops::{Add, Mul, Sub};
 
 use crate::support::pool::Pool;
 
-/// Rows or columns that are worked on at once: those of a cache line.
+/// Rows or columns of a block: as many as there are numbers in a cache line.
 const BLOCK: usize = 8;
 
 /// A coefficient of a transform: real or complex.
@@ -68,32 +68,32 @@ pub(super) trait Axes: Send + Sync {
     type Coefficient: Coefficient;
     /// Coefficients in a row.
     fn width(&self) -> usize;
-    /// Coefficients that the one-dimensional transforms need to work with.
-    fn room(&self) -> usize;
+    /// The length of the scratch buffer that the one-dimensional transforms need.
+    fn buffer_len(&self) -> usize;
     /// Pixels → coefficients; the pixels may be overwritten.
     fn row(
         &self,
         pixels: &mut [f64],
         out: &mut [Self::Coefficient],
-        room: &mut [Self::Coefficient],
+        scratch: &mut [Self::Coefficient],
     );
     /// Coefficients → pixels; the coefficients may be overwritten.
     fn row_back(
         &self,
         from: &mut [Self::Coefficient],
         pixels: &mut [f64],
-        room: &mut [Self::Coefficient],
+        scratch: &mut [Self::Coefficient],
     );
-    fn column(&self, column: &mut [Self::Coefficient], room: &mut [Self::Coefficient]);
-    fn column_back(&self, column: &mut [Self::Coefficient], room: &mut [Self::Coefficient]);
-    /// What the transforms forth and back multiply an image by.
+    fn column(&self, column: &mut [Self::Coefficient], scratch: &mut [Self::Coefficient]);
+    fn column_back(&self, column: &mut [Self::Coefficient], scratch: &mut [Self::Coefficient]);
+    /// The factor by which a transform followed by its unnormalised inverse multiplies an image.
     fn gain(&self) -> f64;
     /// The share of |coefficient|² of row i and column j in the squared norm of the image.
     fn share(&self, i: usize, j: usize) -> f64;
 }
 
-/// What a block is worked on with.
-struct Room<C> {
+/// Buffers for one block.
+struct Buffers<C> {
     pixels: Vec<f64>,
     block: Vec<C>,
     work: Vec<C>,
@@ -104,7 +104,7 @@ pub(super) struct Transform<A: Axes> {
     axes: A,
     rows: usize,
     cols: usize,
-    rooms: Pool<Room<A::Coefficient>>,
+    buffers: Pool<Buffers<A::Coefficient>>,
     /// Coefficients row after row, and column after column.
     planes: Pool<Vec<A::Coefficient>>,
     sums: Pool<Vec<f64>>,
@@ -116,7 +116,7 @@ impl<A: Axes> Transform<A> {
             axes,
             rows,
             cols,
-            rooms: Pool::default(),
+            buffers: Pool::default(),
             planes: Pool::default(),
             sums: Pool::default(),
         }
@@ -131,14 +131,14 @@ impl<A: Axes> Transform<A> {
         self.rows * self.axes.width()
     }
 
-    fn with_room(&self, f: impl FnOnce(&mut Room<A::Coefficient>)) {
-        let mut room = self.rooms.take_or(|| Room {
+    fn with_buffers(&self, f: impl FnOnce(&mut Buffers<A::Coefficient>)) {
+        let mut buffers = self.buffers.take_or(|| Buffers {
             pixels: vec![0.0; self.cols],
             block: vec![A::Coefficient::default(); BLOCK * self.axes.width()],
-            work: vec![A::Coefficient::default(); self.axes.room()],
+            work: vec![A::Coefficient::default(); self.axes.buffer_len()],
         });
-        f(&mut room);
-        self.rooms.put(room);
+        f(&mut buffers);
+        self.buffers.put(buffers);
     }
 
     fn take_plane(&self) -> Vec<A::Coefficient> {
@@ -146,7 +146,7 @@ impl<A: Axes> Transform<A> {
             .take_or(|| vec![A::Coefficient::default(); self.len()])
     }
 
-    /// The rows of x forward, then its columns, each of which is given to `edit`; returns the sum of what it returns.
+    /// Transforms the rows of x, then its columns, and passes each transformed column to `edit`; returns the sum of the results of `edit`.
     fn forward<E: Element>(
         &self,
         x: &[E],
@@ -156,13 +156,13 @@ impl<A: Axes> Transform<A> {
         let (rows, cols, width) = (self.rows, self.cols, self.axes.width());
         let mut plane = self.take_plane();
         parallel::for_each_piece(&mut plane, BLOCK * width, |block, plane| {
-            self.with_room(|room| {
+            self.with_buffers(|buffers| {
                 for (k, out) in plane.chunks_exact_mut(width).enumerate() {
                     let row = &x[(block * BLOCK + k) * cols..][..cols];
-                    for (p, x) in room.pixels.iter_mut().zip(row) {
+                    for (p, x) in buffers.pixels.iter_mut().zip(row) {
                         *p = x.to_f64();
                     }
-                    self.axes.row(&mut room.pixels, out, &mut room.work);
+                    self.axes.row(&mut buffers.pixels, out, &mut buffers.work);
                 }
             });
         });
@@ -170,7 +170,7 @@ impl<A: Axes> Transform<A> {
         {
             // A column with its sum, so that both are written by the thread that works on them.
             let work = |block: usize, columns: &mut [A::Coefficient], sums: &mut [f64]| {
-                self.with_room(|room| {
+                self.with_buffers(|buffers| {
                     let first = block * BLOCK;
                     let count = sums.len();
                     for i in 0..rows {
@@ -181,8 +181,8 @@ impl<A: Axes> Transform<A> {
                     }
                     let each = columns.chunks_exact_mut(rows).zip(sums);
                     for (k, (column, sum)) in each.enumerate() {
-                        self.axes.column(column, &mut room.work);
-                        *sum = edit(first + k, column, &mut room.work);
+                        self.axes.column(column, &mut buffers.work);
+                        *sum = edit(first + k, column, &mut buffers.work);
                     }
                 });
             };
@@ -201,8 +201,8 @@ impl<A: Axes> Transform<A> {
         columns
     }
 
-    /// out_i ← merge(i, (T⁻¹ f(T x))_i, out_i), where `edit` makes f of the j-th column of coefficients in place; returns the sum
-    /// of what `edit` returns.
+    /// out_i ← merge(i, (T⁻¹ f(T x))_i, out_i), where `edit(j, column)` applies f to the j-th column of coefficients in place; returns the
+    /// sum of the results of `edit`.
     pub(super) fn apply<E: Element>(
         &self,
         x: &[E],
@@ -212,27 +212,29 @@ impl<A: Axes> Transform<A> {
     ) -> f64 {
         let (rows, cols, width) = (self.rows, self.cols, self.axes.width());
         let mut columns = self.take_plane();
-        let total = self.forward(x, &mut columns, |j, column, room| {
+        let total = self.forward(x, &mut columns, |j, column, scratch| {
             let sum = edit(j, column);
-            self.axes.column_back(column, room);
+            self.axes.column_back(column, scratch);
             sum
         });
         let normalise = 1.0 / self.axes.gain();
         parallel::for_each_piece(out, BLOCK * cols, |block, out| {
-            self.with_room(|room| {
+            self.with_buffers(|buffers| {
                 let first = block * BLOCK;
                 let count = out.len() / cols;
                 for j in 0..width {
                     let from = &columns[j * rows + first..][..count];
                     for (k, &c) in from.iter().enumerate() {
-                        room.block[k * width + j] = c;
+                        buffers.block[k * width + j] = c;
                     }
                 }
                 let each = out.chunks_exact_mut(cols);
-                for (k, (out, from)) in each.zip(room.block.chunks_exact_mut(width)).enumerate() {
-                    self.axes.row_back(from, &mut room.pixels, &mut room.work);
+                for (k, (out, from)) in each.zip(buffers.block.chunks_exact_mut(width)).enumerate()
+                {
+                    self.axes
+                        .row_back(from, &mut buffers.pixels, &mut buffers.work);
                     let start = (first + k) * cols;
-                    for (j, (out, p)) in out.iter_mut().zip(&room.pixels).enumerate() {
+                    for (j, (out, p)) in out.iter_mut().zip(&buffers.pixels).enumerate() {
                         *out = merge(start + j, normalise * p, *out);
                     }
                 }

@@ -30,18 +30,18 @@
 //! [doi:10.1016/0167-2789(92)90242-F](https://doi.org/10.1016/0167-2789(92)90242-F).
 
 use bilevel::linear::Pattern;
-use bilevel::{Curvature, Element, Error, Linearization, LowerLevel};
+use bilevel::{Curvature, Element, Error, Linearization, LowerLevel, Trust};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
-use super::finite_differences::{Bands, Base};
-use super::{Denoiser, Image, Restoration};
+use super::finite_differences::FiniteDifferences;
+use super::{Denoiser, Image, PairsOracle, Restoration, pairs};
 use crate::support::checks::{check_logarithms, check_pixels};
 use crate::support::fingerprint::fingerprint;
 use crate::support::pool::Pool;
-use crate::support::sums::lane_sum;
 use linearization::TvLinearization;
-use patches::Patches;
+use parameters::{PixelWeights, largest_weight};
+use precondition::Laplacian;
 
 /// Calls a method that is compiled for each kind of problem, so that no choice is left inside its loops.
 macro_rules! by_kind {
@@ -55,16 +55,19 @@ macro_rules! by_kind {
     };
 }
 
+mod blocks;
 mod bounds;
+mod energy;
 mod linearization;
+mod parameters;
 mod patches;
 mod precondition;
 mod sparse;
 
-use precondition::Laplacian;
+pub use parameters::Weights;
 pub use precondition::Preconditioner;
 
-/// How the two differences at a pixel are combined.
+/// The combination of the two differences at a pixel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Norm {
@@ -75,31 +78,11 @@ pub enum Norm {
     Isotropic,
 }
 
-/// "1 number", "2 numbers".
-fn count(n: usize) -> String {
-    format!("{n} number{}", if n == 1 { "" } else { "s" })
-}
-
-/// What θ holds beside the logarithm of the smoothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weights {
-    /// The logarithm of one weight: θ ∈ ℝ².
-    Global,
-    /// The logarithm of a weight for every pixel, row after row: θ ∈ ℝⁿ⁺¹.
-    PerPixel,
-    /// The logarithm of a weight for every patch of `size`×`size` pixels, row after row; smaller ones at the right and the lower
-    /// border. A size of 0 counts as 1.
-    PerPatch {
-        /// The side of a patch in pixels.
-        size: usize,
-    },
-}
-
 /// The largest |φ'''| is this over ν².
 const MAX_THIRD: f64 = 0.858_650_103_355_036_9; // 48/(25√5)
 /// The largest |∂φ'/∂log ν| = |t| ν²/φ³, at t = ν/√2.
 const MAX_CROSS: f64 = 0.384_900_179_459_750_5; // 2/(3√3)
-/// Pixels beyond this size make the squares of their differences leave them.
+/// Pixels beyond this size make powers of their differences overflow in `f32`.
 const MAX_PIXEL: f64 = 1e15;
 
 /// The lower level of total-variation denoising of one image. See the [module](self).
@@ -110,58 +93,18 @@ pub struct TvDenoising<E> {
     norm: Norm,
     weights: Weights,
     preconditioner: Preconditioner,
-    /// Planned where the preconditioner needs it.
+    /// Present for [`Preconditioner::Cosine`].
     laplacian: Option<Laplacian>,
-    /// Where the Hessian has entries, once it is asked for as a matrix.
+    /// The sparsity pattern of the Hessian, computed on first use.
     pattern: OnceLock<Arc<Pattern>>,
-    bands: Bands<E>,
-    /// Arrays lent to linearisations, so that a loop over them allocates once.
+    differences: FiniteDifferences<E>,
+    /// Buffers for linearisations, reused from one to the next.
     arrays: Pool<Vec<E>>,
-    /// Numbers for each pixel, lent likewise.
+    /// Buffers of `f64`, reused likewise.
     numbers: Pool<Vec<f64>>,
-    /// The last weights per pixel, beside the θ that they were computed from.
+    /// The latest weights per pixel, with the θ that they were computed from.
     pixel_weights: Pool<PixelWeights<E>>,
     identity: String,
-}
-
-#[derive(Default)]
-struct PixelWeights<E> {
-    theta: Vec<f64>,
-    of_patches: Vec<E>,
-    weights: Vec<E>,
-}
-
-/// θ, as the kernels use it.
-struct Parameters<'a, E> {
-    /// w for [`Weights::Global`]; the largest of several.
-    weight: f64,
-    /// Empty for [`Weights::Global`].
-    weights: &'a [E],
-    nu: f64,
-}
-
-/// The largest weight that θ stands for.
-fn largest_weight(theta: &[f64]) -> f64 {
-    let logs = &theta[..theta.len() - 1];
-    logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).exp()
-}
-
-impl<E: Element> Parameters<'_, E> {
-    /// The weight of pixel i.
-    #[inline(always)]
-    fn at<const PER_PIXEL: bool>(&self, i: usize) -> f64 {
-        if PER_PIXEL {
-            self.weights[i].to_f64()
-        } else {
-            self.weight
-        }
-    }
-
-    /// The weights of row i, or `None` for a global weight.
-    #[inline(always)]
-    fn row(&self, i: usize, cols: usize) -> Option<&[E]> {
-        (!self.weights.is_empty()).then(|| &self.weights[i * cols..(i + 1) * cols])
-    }
 }
 
 impl<E: Element> TvDenoising<E> {
@@ -190,7 +133,7 @@ impl<E: Element> TvDenoising<E> {
             cols,
             norm,
             weights: Weights::Global,
-            bands: Bands::new(rows, cols),
+            differences: FiniteDifferences::new(rows, cols),
             arrays: Pool::default(),
             numbers: Pool::default(),
             preconditioner: Preconditioner::default(),
@@ -200,7 +143,7 @@ impl<E: Element> TvDenoising<E> {
         })
     }
 
-    /// The same with one weight a pixel, one a patch, or one for all.
+    /// The same with one weight for all pixels, per pixel, or per patch.
     pub fn with_weights(mut self, weights: Weights) -> Self {
         self.weights = weights;
         self
@@ -212,23 +155,6 @@ impl<E: Element> TvDenoising<E> {
         self.laplacian = (preconditioner == Preconditioner::Cosine)
             .then(|| Laplacian::new(self.rows, self.cols));
         self
-    }
-
-    /// The length of θ.
-    pub fn theta_len(&self) -> usize {
-        match self.weights {
-            Weights::Global => 2,
-            _ => self.patches().len() + 1,
-        }
-    }
-
-    /// The division of the image by weights; a pixel is a patch of size 1.
-    fn patches(&self) -> Patches {
-        let size = match self.weights {
-            Weights::PerPatch { size } => size,
-            _ => 1,
-        };
-        Patches::new(self.rows, self.cols, size)
     }
 
     /// N ≥ ‖D‖².
@@ -248,8 +174,8 @@ impl<E: Element> TvDenoising<E> {
         }
     }
 
-    /// The columns of B for the weights have a norm of at most the root of this times the largest weight: N times what ∇Φ can
-    /// amount to over the pixels that share a weight.
+    /// The columns of B for the weights have norm at most √this times the largest weight: N times the bound of ‖∇Φ‖² over the pixels that
+    /// share a weight.
     fn weight_columns(&self) -> f64 {
         let shared = match self.weights {
             Weights::Global => self.noisy.len(),
@@ -258,134 +184,12 @@ impl<E: Element> TvDenoising<E> {
         self.difference_norm() * self.terms() * shared as f64
     }
 
-    /// How much of ‖e‖ can be in the difference(s) at one pixel that share a Φ: |De|ᵢ ≤ spread · ‖e‖.
+    /// The constant in |De|ᵢ ≤ spread · ‖e‖, for the differences at one pixel that share a Φ.
     fn spread(&self) -> f64 {
         match self.norm {
             Norm::Isotropic if self.rows > 1 && self.cols > 1 => 3f64.sqrt(),
             _ => 2f64.sqrt(),
         }
-    }
-
-    /// Calls `f` with the parameters that θ stands for. Weights per pixel are kept from call to call while θ is the same.
-    fn with_parameters<R>(&self, theta: &[f64], f: impl FnOnce(&Parameters<'_, E>) -> R) -> R {
-        let nu = theta[theta.len() - 1].exp();
-        match self.weights {
-            Weights::Global => f(&Parameters {
-                weight: theta[0].exp(),
-                weights: &[],
-                nu,
-            }),
-            _ => {
-                let logs = &theta[..theta.len() - 1];
-                let mut kept = self.pixel_weights.take_or(PixelWeights::default);
-                if kept.theta != logs {
-                    kept.theta.clear();
-                    kept.theta.extend_from_slice(logs);
-                    let patches = self.patches();
-                    kept.of_patches.clear();
-                    kept.of_patches
-                        .extend(logs.iter().map(|t| E::from_f64(t.exp())));
-                    kept.weights.clear();
-                    kept.weights.extend(patches.spread(&kept.of_patches));
-                }
-                let result = f(&Parameters {
-                    weight: largest_weight(theta),
-                    weights: &kept.weights,
-                    nu,
-                });
-                self.pixel_weights.put(kept);
-                result
-            }
-        }
-    }
-
-    /// out ← ∇ₓg; returns g.
-    fn value_pass<const ISOTROPIC: bool, const PER_PIXEL: bool>(
-        &self,
-        x: &[E],
-        theta: &[f64],
-        out: &mut [E],
-    ) -> f64 {
-        let variation = self.pass::<ISOTROPIC, PER_PIXEL, true>(x, theta, out);
-        variation + 0.5 * self.squared_distance(x)
-    }
-
-    /// out ← ∇ₓg.
-    fn gradient_pass<const ISOTROPIC: bool, const PER_PIXEL: bool>(
-        &self,
-        x: &[E],
-        theta: &[f64],
-        out: &mut [E],
-    ) {
-        self.pass::<ISOTROPIC, PER_PIXEL, false>(x, theta, out);
-    }
-
-    /// out ← ∇ₓg; returns Σ wᵢ Φ((Dx)ᵢ) where `VALUE`.
-    fn pass<const ISOTROPIC: bool, const PER_PIXEL: bool, const VALUE: bool>(
-        &self,
-        x: &[E],
-        theta: &[f64],
-        out: &mut [E],
-    ) -> f64 {
-        self.with_parameters(theta, |p| {
-            let cols = self.cols;
-            let nu2 = E::from_f64(p.nu * p.nu);
-            let weight = E::from_f64(p.weight);
-            self.bands.divergence::<VALUE, _>(
-                x,
-                Base::Difference(x, &self.noisy),
-                out,
-                #[inline(always)]
-                |i| {
-                    let weights = if PER_PIXEL {
-                        &p.weights[i * cols..(i + 1) * cols]
-                    } else {
-                        &[]
-                    };
-                    #[inline(always)]
-                    move |j: usize, th: E, tv: E| {
-                        let weight = if PER_PIXEL { weights[j] } else { weight };
-                        if ISOTROPIC {
-                            let phi = (th * th + (tv * tv + nu2)).sqrt();
-                            let scale = weight / phi;
-                            (scale * th, scale * tv, phi)
-                        } else {
-                            // One division for both: 1/φ_h = φ_v/(φ_h φ_v).
-                            let phi_h = (th * th + nu2).sqrt();
-                            let phi_v = (tv * tv + nu2).sqrt();
-                            let scale = weight / (phi_h * phi_v);
-                            (scale * phi_v * th, scale * phi_h * tv, phi_h + phi_v)
-                        }
-                    }
-                },
-                #[inline(always)]
-                |i, j, phi| match p.row(i, cols) {
-                    Some(w) => w[j].to_f64() * phi,
-                    None => p.weight * phi,
-                },
-            )
-        })
-    }
-
-    /// ‖x − y‖².
-    fn squared_distance(&self, x: &[E]) -> f64 {
-        let cols = self.cols;
-        self.bands.rows(
-            &mut [] as &mut [E],
-            0,
-            #[inline(always)]
-            |i, _, _, _| {
-                let y = &self.noisy[i * cols..(i + 1) * cols];
-                lane_sum(
-                    &x[i * cols..(i + 1) * cols],
-                    #[inline(always)]
-                    |j, x| {
-                        let d = x - y[j].to_f64();
-                        d * d
-                    },
-                )
-            },
-        )
     }
 }
 
@@ -398,23 +202,7 @@ impl<E: Element> LowerLevel for TvDenoising<E> {
     }
 
     fn check(&self, theta: &Vec<f64>) -> Result<(), Error> {
-        if theta.len() != self.theta_len() {
-            return Err(Error::invalid(
-                "theta",
-                count(theta.len()),
-                match self.weights {
-                    Weights::Global => "2 numbers: log weight, log smoothing".to_owned(),
-                    Weights::PerPixel => format!(
-                        "{} numbers: a log weight for each pixel, then the log smoothing",
-                        self.theta_len()
-                    ),
-                    Weights::PerPatch { size } => format!(
-                        "{} numbers: a log weight for each patch of {size}×{size} pixels, then the log smoothing",
-                        self.theta_len()
-                    ),
-                },
-            ));
-        }
+        self.check_length(theta)?;
         check_logarithms::<E>(theta)
     }
 
@@ -490,4 +278,24 @@ impl<E: Element> Denoiser for TvDenoising<E> {
     fn noisy(&self) -> &Vec<E> {
         &self.noisy
     }
+}
+
+/// The oracle of TV denoising: the mean over pairs of images.
+pub type TvOracle<E> = PairsOracle<TvDenoising<E>, E>;
+
+/// The oracle that learns the weight and the smoothing of total variation from pairs of clean and noisy images: the mean over
+/// the pairs of ½‖x*ᵢ(θ) − cleanᵢ‖².
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when there are no pairs, their shapes differ, or an entry is not finite.
+pub fn tv_denoising<E: Element>(
+    clean: &[Image<E>],
+    noisy: &[Image<E>],
+    norm: Norm,
+    weights: Weights,
+    trust: Trust,
+) -> Result<TvOracle<E>, Error> {
+    let lower = |noisy| Ok(TvDenoising::new(noisy, norm)?.with_weights(weights));
+    let lowers = noisy.iter().map(lower).collect::<Result<Vec<_>, Error>>()?;
+    pairs(lowers, clean, trust)
 }

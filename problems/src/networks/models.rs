@@ -7,7 +7,7 @@
 //! | [`Convolutional`] | square images | two convolutions of stride 2, and a linear layer |
 //! | [`Recurrent`] | tokens: characters or words | an embedding, a gated recurrent unit, and a linear layer |
 //!
-//! The parameters are one vector, layer after layer: a matrix, row after row, then the shifts of its rows.
+//! The parameters form one vector, layer after layer: the weight matrix, row after row, then the biases.
 
 mod convolutional;
 mod linear;
@@ -29,12 +29,12 @@ use std::ops::Range;
 
 use crate::data::{Kind, Sample, Samples};
 
-/// What a model looks at.
+/// The input of a model.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a, S> {
     /// The features of a sample.
     Features(&'a [f64]),
-    /// share · first + (1 − share) · second: two samples mixed. The first layer is linear, and mixes what it makes of each.
+    /// Two mixed samples, share · first + (1 − share) · second. The first layer, which is linear, is applied to both and mixes the results.
     Mixed {
         /// The features of one sample.
         first: &'a [f64],
@@ -43,9 +43,9 @@ pub enum Input<'a, S> {
         /// The share of the first.
         share: S,
     },
-    /// What the [`first_matrix`](Classifier::first_matrix) makes of the features of a sample, or of two mixed ones.
+    /// The product of the [`first_matrix`](Classifier::first_matrix) with the features of a sample or of two mixed samples.
     Products(&'a [S]),
-    /// Places in a vocabulary.
+    /// Indices into a vocabulary.
     Tokens(&'a [u32]),
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn mix<S: Scalar>(first: &[S], second: &[S], share: S, out: &mut [S])
     S::added(&own, &other, out);
 }
 
-/// Refuses no data, and such that the model does not take.
+/// Refuses empty data and data of a kind or a number of classes that the model does not take.
 pub(crate) fn fits<D: Samples>(name: &str, model: &impl Classifier, data: &D) -> Result<(), Error> {
     model.check(data.kind())?;
     if data.is_empty() {
@@ -104,22 +104,22 @@ pub(crate) fn fits<D: Samples>(name: &str, model: &impl Classifier, data: &D) ->
     Ok(())
 }
 
-/// A model with scores of classes.
+/// A model that computes a score for each class.
 pub trait Classifier: Send + Sync {
     /// The number of parameters.
     fn parameters(&self) -> usize;
     /// The number of classes C.
     fn classes(&self) -> usize;
-    /// The matrices among the parameters, without the shifts: what a weight compander acts on.
+    /// The ranges of the weight matrices among the parameters, without the biases. A weight compander acts on these.
     fn layers(&self) -> Vec<Range<usize>>;
-    /// The place among the parameters of a matrix that the features of a sample are multiplied with before anything else, where the model begins
-    /// with one. Such a model takes [`Input::Products`], which batches of samples are faster with.
+    /// The range of the matrix by which the model first multiplies the features, or `None` if it begins otherwise. A model with such a matrix
+    /// must take [`Input::Products`], which speeds up batches.
     fn first_matrix(&self) -> Option<Range<usize>> {
         None
     }
-    /// First parameters, random where hidden units must differ.
+    /// Initial parameters, random where hidden units must differ.
     fn start(&self, seed: u64) -> Vec<f64>;
-    /// out ← the scores of the classes. An input of a kind that the model does not take gives NaN.
+    /// out ← the scores of the classes; NaN for an input of a kind that the model does not take.
     fn scores<S: Scalar>(&self, w: &[S], input: Input<'_, S>, out: &mut [S]);
     /// Refuses data that the model does not take: features of another number, tokens beyond the vocabulary.
     ///
@@ -130,7 +130,7 @@ pub trait Classifier: Send + Sync {
     fn name(&self) -> String;
 }
 
-/// A smooth function between layers.
+/// A smooth activation function.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
@@ -186,7 +186,7 @@ fn add<S: Scalar>(x: &[S], out: &mut [S]) {
     S::added(&before, x, out);
 }
 
-/// Entries with which a layer keeps the size of what goes through it: normal, of variance 1/`inputs`.
+/// Normal entries of variance 1/`inputs`, with which a layer preserves the size of its input.
 fn random(rng: &mut ChaCha8Rng, entries: usize, inputs: usize) -> impl Iterator<Item = f64> + '_ {
     let scale = 1.0 / (inputs.max(1) as f64).sqrt();
     (0..entries).map(move |_| {
@@ -207,7 +207,7 @@ fn positive(name: &str, value: usize) -> Result<usize, Error> {
     }
 }
 
-/// Refuses models whose number of parameters, that of all parts together, could not be counted or held.
+/// Refuses models whose total number of parameters overflows or is above 2 billion.
 fn held(sizes: impl IntoIterator<Item = Option<usize>>) -> Result<(), Error> {
     const MOST: usize = 1 << 31;
     let total = sizes

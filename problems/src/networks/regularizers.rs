@@ -1,17 +1,17 @@
-//! Regularisers of the training of a classifier whose strengths are tuned by hypergradient, and any combination of them.
+//! Regularisers for the training of a classifier, whose strengths are tuned by hypergradients; they can be combined.
 //!
 //! | regulariser | what it adds | θ | published default |
 //! |---|---|---|---|
 //! | [`Elr`], early-learning regularisation | λ log(1 − ⟨p, t⟩), t a moving average of earlier predictions | ln λ, logit β | λ = 3, β = 0.7 |
 //! | [`PsKd`], self-knowledge distillation | labels mixed with the predictions of the epoch before | logit `α_T` | `α_T` = 0.8 |
-//! | [`DecoupledMixup`] | mixed samples, and a term in which neither class stands in the other's way | ln η, ln α | η = 0.1, α = 1 |
-//! | [`WeightCompander`] | every weight goes through an odd bounded function | ln(slope − 1), ln(bound), a layer | none |
+//! | [`DecoupledMixup`] | mixed samples, and a term in which the two classes do not compete | ln η, ln α | η = 0.1, α = 1 |
+//! | [`WeightCompander`] | an odd bounded function of every weight | ln(slope − 1), ln(bound), per layer | none |
 //!
-//! A positive number enters θ by its logarithm, one between 0 and 1 by its logit, so no value is out of reach; entries beyond ±30, which are
-//! beyond any use, are refused, and an α of the mixup outside [0.02, 100]. A [`Recipe`] is any set of
-//! them. Where targets are kept, they change while a model trains, and there are two honest ways to a hypergradient:
+//! θ holds the logarithm of a positive number and the logit of one between 0 and 1, so every value can be reached. Entries beyond ±30 are
+//! refused, and so is an α of the mixup outside [0.02, 100]. A [`Recipe`] is any set of regularisers. Targets, where a regulariser keeps
+//! them, change while a model trains, and there are two correct ways to a hypergradient:
 //! [`Training`](crate::networks::training::Training) is differentiated through all of its steps, targets included;
-//! [`Frozen`](crate::networks::training::Frozen) holds them still, so that the implicit function theorem applies.
+//! [`FixedTargets`](crate::networks::training::FixedTargets) fixes them, so that the implicit function theorem applies.
 
 mod compander;
 mod elr;
@@ -111,7 +111,7 @@ impl Recipe {
         ]
     }
 
-    /// The length of θ for a model of so many layers.
+    /// The length of θ for a model with `layers` layers.
     pub fn hyperparameters(&self, layers: usize) -> usize {
         self.lengths(layers).iter().sum()
     }
@@ -171,7 +171,7 @@ impl Recipe {
         }
     }
 
-    /// λ of the mixup at a random number, with its derivatives in α, at the α of θ.
+    /// λ of the mixup at the random number `chance`, with its first two derivatives in α, at the α of θ.
     pub(crate) fn share<S: Number>(&self, theta: &[S], layers: usize, chance: f64) -> [f64; 3] {
         if self.mixup.is_none() {
             return [1.0, 0.0, 0.0];
@@ -184,7 +184,7 @@ impl Recipe {
         self.elr.is_some() || self.pskd.is_some()
     }
 
-    /// Refuses a θ of another length, entries that are not finite, and such that a regulariser cannot be computed with.
+    /// Refuses a θ of another length, and entries that are not finite or outside the range of a regulariser.
     pub(crate) fn check(&self, theta: &[f64], layers: usize) -> Result<(), Error> {
         let expected = self.hyperparameters(layers);
         if theta.len() != expected {
@@ -208,7 +208,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// out ← the weights that the model computes with: those of `w`, or what the compander makes of them.
+    /// out ← the weights that the model computes with: `w`, or ψ(w) with a compander.
     pub(crate) fn weights<S: Scalar>(
         &self,
         w: &[S],
@@ -225,7 +225,7 @@ impl Recipe {
         }
     }
 
-    /// Takes derivatives in the weights that the model computes with to such in `w`, in place, and adds those in θ.
+    /// Turns derivatives by the weights that the model computes with into derivatives by `w`, in place, and adds those by θ.
     pub(crate) fn pull_back<S: Number>(
         &self,
         (w, weights): (&[S], &[S]),

@@ -1,21 +1,21 @@
-//! The training of a classifier as an iteration that can be differentiated, and what judges the trained model.
+//! The training of a classifier as an iteration that can be differentiated, and the criterion for the trained model.
 //!
 //! ```text
 //! s = (w, moments, targets),    s ← Φ_t(s, θ): a batch ξ_t, the new targets of its samples, the gradient of its mean loss, a step
 //! ```
 //!
 //! θ are the strengths of the regularisers of a [`Recipe`]. [`Training`] implements [`Dynamics`], so that
-//! [`Unrolled`](bilevel::Unrolled) makes an oracle of it; everything that a step does is differentiated: the gradient, and with it the
-//! Hessian of the loss, the momentum, and the targets, which are numbers to the gradient of a step and a function of earlier weights to
-//! the hypergradient. [`Frozen`] holds the targets still instead, and is a lower level: its hypergradient is that of the implicit function
-//! theorem at given targets, and knows nothing of how θ shaped them.
+//! [`Unrolled`](bilevel::Unrolled) makes an oracle of it. The hypergradient differentiates everything that a step does: the gradient (and so
+//! the Hessian of the loss), the momentum, and the targets. The targets are constants to the gradient of a step, but functions of earlier
+//! weights to the hypergradient. [`FixedTargets`] is a lower level with constant targets instead: its hypergradient, by the implicit function
+//! theorem, ignores how the targets depend on θ.
 //!
 //! [`Training::train`] is the plain run, with early stopping. Batches, the order of the samples and the random numbers of mixup are functions of the seed and of t.
 
 mod calibrated;
 mod criterion;
 mod early_stopping;
-mod frozen;
+mod fixed_targets;
 mod optimizer;
 mod pass;
 mod settings;
@@ -23,7 +23,7 @@ mod state;
 
 pub use criterion::{Criterion, Judged, Measure};
 pub use early_stopping::Trained;
-pub use frozen::Frozen;
+pub use fixed_targets::FixedTargets;
 pub use optimizer::{Optimizer, Schedule};
 pub use settings::Settings;
 
@@ -42,7 +42,7 @@ use crate::support::random::{shuffle, uniform};
 use optimizer::Moving;
 use pass::{Member, Pass, Place, Targets};
 
-/// Samples in all epochs together, at most.
+/// Most samples in all epochs together.
 const MOST_ENTRIES: usize = 1 << 31;
 
 /// A training run of a model on data, with regularisers. See the [module](self).
@@ -62,7 +62,7 @@ pub struct Training<M, D, E = f64> {
     number: PhantomData<fn() -> E>,
 }
 
-/// Gradients of the mean loss of a batch, and what the samples left behind.
+/// Gradients of the mean loss of a batch, and the notes of its samples.
 struct Gradients<S> {
     by_w: Vec<S>,
     by_theta: Vec<S>,
@@ -125,7 +125,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         self.recipe.named(theta, self.layers.len())
     }
 
-    /// What judges the end of this run: the mean cross-entropy on `data`.
+    /// The criterion for the end of this run: the mean cross-entropy on `data`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for data that the model does not take.
@@ -141,7 +141,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         )
     }
 
-    /// Steps of an epoch.
+    /// The number of steps of an epoch.
     pub fn steps_of_epoch(&self) -> usize {
         self.data.len().div_ceil(self.settings.batch)
     }
@@ -158,7 +158,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         self.settings.step * self.settings.schedule.share(t, self.chances.len(), epoch)
     }
 
-    /// Calls `f` with what step t looks at.
+    /// Calls `f` with the batch of step t.
     fn pass<S: Number, R>(&self, t: usize, theta: &[S], f: impl FnOnce(&Pass<'_, M, D>) -> R) -> R {
         let chance = self.chances[t.min(self.chances.len() - 1)];
         let share = self.recipe.share(theta, self.layers.len(), chance);

@@ -1,23 +1,30 @@
-//! A quadratic bilevel problem that is a finite sum, with closed forms and a spectrum that is chosen.
+//! A quadratic finite sum with closed forms and a prescribed spectrum.
 //!
 //! ```text
 //! gᵢ(x, θ) = ½(sᵢᵀx − tᵢᵀθ − bᵢ)² + (μ/2)‖x‖²,    fⱼ(x, θ) = ½(uⱼᵀx − cⱼ)² + (ρ/2)‖θ‖²
 //! A = SᵀS/n + μI,   B = −SᵀT/n,   x*(θ) = A⁻¹Sᵀ(Tθ + b)/n
 //! ```
 //!
-//! The columns of S are orthogonal, so the eigenvalues of A are exactly those that are asked for: from 1 to the condition number,
-//! evenly on a logarithmic scale, with μ half of the smallest. A, B and the Hessian of f do not depend on x, F is quadratic, and F, ∇F
-//! and the minimiser come from dense factorisations. It is the ground truth of the tests of stochastic methods, and the simulated
-//! quadratics of the benchmarks of this field in spirit.
+//! The columns of S are orthogonal, so the eigenvalues of A are exactly the prescribed ones: from 1 to the condition number,
+//! evenly spaced on a logarithmic scale, with μ half of the smallest. A, B and the Hessian of f do not depend on x, F is quadratic, and F,
+//! ∇F and the minimiser come from dense factorisations. It is the ground truth of the tests of stochastic methods, similar to the
+//! simulated quadratics of published benchmarks.
 
-use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper, Products};
-use bilevel::{Curvature, Error, Linearization, LowerLevel, UpperCurvature, UpperLevel, Vector};
+mod lower;
+mod upper;
+
+pub use lower::FiniteSumLower;
+pub use upper::FiniteSumUpper;
+
+use bilevel::{Linearization, LowerLevel, UpperLevel, Vector};
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::SeedableRng;
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 use rand_distr::{Distribution, StandardNormal};
 use std::sync::Arc;
+
+use super::dot;
 
 /// The two levels. See the [module](self).
 #[derive(Debug, Clone)]
@@ -45,15 +52,11 @@ struct Data {
     name: String,
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 fn add(out: &mut [f64], scale: f64, row: &[f64]) {
     out.iter_mut().zip(row).for_each(|(o, r)| *o += scale * r);
 }
 
-/// The largest singular value of MᵀN/rows, at most: its Frobenius norm.
+/// A bound of the largest singular value of MᵀN/rows: its Frobenius norm.
 fn product_norm(m: &[f64], n: &[f64], rows: usize) -> f64 {
     let (a, b) = (m.len() / rows, n.len() / rows);
     let mut sum = vec![0.0; a * b];
@@ -70,8 +73,8 @@ fn product_norm(m: &[f64], n: &[f64], rows: usize) -> f64 {
 }
 
 impl FiniteSum {
-    /// A random problem with x of `n` and θ of `p` entries, `samples` of each level (at least n of them are made), and the condition
-    /// number of A. Values below 1 count as 1.
+    /// A random problem with x ∈ ℝⁿ, θ ∈ ℝᵖ, `samples` samples of each level (at least n), and the condition number of A. Values below 1
+    /// count as 1.
     ///
     /// The mixed derivative is small, since S and T are independent: (ρ/2)‖θ‖² is most of F.
     pub fn random(n: usize, p: usize, samples: usize, condition: f64, seed: u64) -> Self {
@@ -79,8 +82,8 @@ impl FiniteSum {
     }
 
     /// The same with T = SK plus noise, for a random K, with longer uⱼ, and with cⱼ = uⱼᵀKθ† plus noise for a random θ†. The mixed derivative
-    /// is then as large as A, x*(θ) is nearly Kθ, and the minimiser is near θ† and not near zero, where (ρ/2)‖θ‖² alone would lead: a
-    /// method whose adjoint is wrong does not find it.
+    /// is then as large as A, x*(θ) ≈ Kθ, and the minimiser is near θ†, away from the minimiser 0 of (ρ/2)‖θ‖²: a method with a wrong adjoint
+    /// does not find it.
     pub fn coupled(n: usize, p: usize, samples: usize, condition: f64, seed: u64) -> Self {
         FiniteSum::build(n, p, samples, condition, seed, 1.0)
     }
@@ -160,14 +163,14 @@ impl FiniteSum {
         }
     }
 
-    /// The lower level.
+    /// The lower level g, with minibatches.
     pub fn lower(&self) -> FiniteSumLower {
         FiniteSumLower {
             data: Arc::clone(&self.data),
         }
     }
 
-    /// The upper level.
+    /// The upper level f, with minibatches.
     pub fn upper(&self) -> FiniteSumUpper {
         FiniteSumUpper {
             data: Arc::clone(&self.data),
@@ -251,273 +254,5 @@ impl FiniteSum {
             }
             Err(_) => vec![f64::NAN; p],
         }
-    }
-}
-
-/// g of [`FiniteSum`].
-#[derive(Debug, Clone)]
-pub struct FiniteSumLower {
-    data: Arc<Data>,
-}
-
-impl FiniteSumLower {
-    fn s(&self, i: usize) -> &[f64] {
-        &self.data.s[i * self.data.n..(i + 1) * self.data.n]
-    }
-
-    fn t(&self, i: usize) -> &[f64] {
-        &self.data.t[i * self.data.p..(i + 1) * self.data.p]
-    }
-
-    fn residual(&self, i: usize, x: &[f64], theta: &[f64]) -> f64 {
-        dot(self.s(i), x) - dot(self.t(i), theta) - self.data.b[i]
-    }
-
-    fn all(&self) -> Batch<'static> {
-        Batch::all(self.data.b.len())
-    }
-}
-
-impl MinibatchLower for FiniteSumLower {
-    fn samples(&self) -> usize {
-        self.data.b.len()
-    }
-
-    fn batch_gradient(&self, batch: Batch<'_>, x: &Vec<f64>, theta: &Vec<f64>, out: &mut Vec<f64>) {
-        out.axpby(self.data.mu, x, 0.0);
-        let share = 1.0 / batch.len() as f64;
-        for i in batch.iter() {
-            add(out, share * self.residual(i, x, theta), self.s(i));
-        }
-    }
-
-    fn batch_gradient_theta(
-        &self,
-        batch: Batch<'_>,
-        x: &Vec<f64>,
-        theta: &Vec<f64>,
-        out: &mut Vec<f64>,
-    ) {
-        out.fill(0.0);
-        let share = 1.0 / batch.len() as f64;
-        for i in batch.iter() {
-            add(out, -share * self.residual(i, x, theta), self.t(i));
-        }
-    }
-
-    fn batch_hvp(
-        &self,
-        batch: Batch<'_>,
-        _x: &Vec<f64>,
-        _theta: &Vec<f64>,
-        v: &Vec<f64>,
-        out: &mut Vec<f64>,
-    ) {
-        out.axpby(self.data.mu, v, 0.0);
-        let share = 1.0 / batch.len() as f64;
-        for i in batch.iter() {
-            add(out, share * dot(self.s(i), v), self.s(i));
-        }
-    }
-
-    fn batch_cross_vjp(
-        &self,
-        batch: Batch<'_>,
-        _x: &Vec<f64>,
-        _theta: &Vec<f64>,
-        v: &Vec<f64>,
-        out: &mut Vec<f64>,
-    ) {
-        out.fill(0.0);
-        let share = 1.0 / batch.len() as f64;
-        for i in batch.iter() {
-            add(out, -share * dot(self.s(i), v), self.t(i));
-        }
-    }
-
-    fn batch_all(
-        &self,
-        batch: Batch<'_>,
-        x: &Vec<f64>,
-        theta: &Vec<f64>,
-        v: &Vec<f64>,
-        out: Products<'_, Vec<f64>, Vec<f64>>,
-    ) {
-        out.gradient.axpby(self.data.mu, x, 0.0);
-        out.hvp.axpby(self.data.mu, v, 0.0);
-        out.cross.fill(0.0);
-        let share = 1.0 / batch.len() as f64;
-        for i in batch.iter() {
-            let along = share * dot(self.s(i), v);
-            add(out.gradient, share * self.residual(i, x, theta), self.s(i));
-            add(out.hvp, along, self.s(i));
-            add(out.cross, -along, self.t(i));
-        }
-    }
-}
-
-impl LowerLevel for FiniteSumLower {
-    type Theta = Vec<f64>;
-    type X = Vec<f64>;
-
-    fn start(&self) -> Vec<f64> {
-        vec![0.0; self.data.n]
-    }
-
-    fn check(&self, theta: &Vec<f64>) -> Result<(), Error> {
-        if theta.len() == self.data.p {
-            return Ok(());
-        }
-        Err(Error::invalid(
-            "theta",
-            format!("{} numbers", theta.len()),
-            format!("{} numbers", self.data.p),
-        ))
-    }
-
-    fn value(&self, x: &Vec<f64>, theta: &Vec<f64>) -> f64 {
-        let sum: f64 = self
-            .all()
-            .iter()
-            .map(|i| self.residual(i, x, theta).powi(2))
-            .sum();
-        0.5 * (sum / self.samples() as f64 + self.data.mu * dot(x, x))
-    }
-
-    fn gradient(&self, x: &Vec<f64>, theta: &Vec<f64>, out: &mut Vec<f64>) {
-        self.batch_gradient(self.all(), x, theta, out);
-    }
-
-    fn linearize<'a>(
-        &'a self,
-        x: &'a Vec<f64>,
-        theta: &'a Vec<f64>,
-    ) -> impl Linearization<Theta = Vec<f64>, X = Vec<f64>> + 'a {
-        At {
-            lower: self,
-            x,
-            theta,
-        }
-    }
-
-    fn curvature(&self, _theta: &Vec<f64>) -> Curvature {
-        let d = &self.data;
-        Curvature {
-            strong_convexity: Some(1.0 - 1e-9),
-            smoothness: Some(d.condition * (1.0 + 1e-9)),
-            hessian_lipschitz: Some(0.0),
-            cross_norm: Some(d.cross_norm),
-            cross_lipschitz: Some(0.0),
-        }
-    }
-
-    fn identity(&self) -> String {
-        self.data.name.clone()
-    }
-}
-
-struct At<'a> {
-    lower: &'a FiniteSumLower,
-    x: &'a Vec<f64>,
-    theta: &'a Vec<f64>,
-}
-
-impl Linearization for At<'_> {
-    type Theta = Vec<f64>;
-    type X = Vec<f64>;
-
-    fn hvp(&self, v: &Vec<f64>, out: &mut Vec<f64>) {
-        self.lower
-            .batch_hvp(self.lower.all(), self.x, self.theta, v, out);
-    }
-
-    fn cross_vjp(&self, w: &Vec<f64>, out: &mut Vec<f64>) {
-        self.lower
-            .batch_cross_vjp(self.lower.all(), self.x, self.theta, w, out);
-    }
-
-    fn cross_jvp(&self, u: &Vec<f64>, out: &mut Vec<f64>) {
-        out.fill(0.0);
-        let share = 1.0 / self.lower.samples() as f64;
-        for i in self.lower.all().iter() {
-            add(out, -share * dot(self.lower.t(i), u), self.lower.s(i));
-        }
-    }
-}
-
-/// f of [`FiniteSum`].
-#[derive(Debug, Clone)]
-pub struct FiniteSumUpper {
-    data: Arc<Data>,
-}
-
-impl FiniteSumUpper {
-    fn u(&self, j: usize) -> &[f64] {
-        &self.data.u[j * self.data.n..(j + 1) * self.data.n]
-    }
-
-    fn all(&self) -> Batch<'static> {
-        Batch::all(self.data.c.len())
-    }
-}
-
-impl MinibatchUpper for FiniteSumUpper {
-    fn samples(&self) -> usize {
-        self.data.c.len()
-    }
-
-    fn batch_value(&self, batch: Batch<'_>, x: &Vec<f64>, theta: &Vec<f64>) -> f64 {
-        let sum: f64 = batch
-            .iter()
-            .map(|j| (dot(self.u(j), x) - self.data.c[j]).powi(2))
-            .sum();
-        0.5 * (sum / batch.len() as f64 + self.data.rho * dot(theta, theta))
-    }
-
-    fn batch_gradients(
-        &self,
-        batch: Batch<'_>,
-        x: &Vec<f64>,
-        theta: &Vec<f64>,
-        by_x: &mut Vec<f64>,
-        by_theta: &mut Vec<f64>,
-    ) {
-        by_x.fill(0.0);
-        by_theta.axpby(self.data.rho, theta, 0.0);
-        let share = 1.0 / batch.len() as f64;
-        for j in batch.iter() {
-            let residual = dot(self.u(j), x) - self.data.c[j];
-            add(by_x, share * residual, self.u(j));
-        }
-    }
-}
-
-impl UpperLevel for FiniteSumUpper {
-    type Theta = Vec<f64>;
-    type X = Vec<f64>;
-
-    fn value(&self, x: &Vec<f64>, theta: &Vec<f64>) -> f64 {
-        self.batch_value(self.all(), x, theta)
-    }
-
-    fn gradient_x(&self, x: &Vec<f64>, theta: &Vec<f64>, out: &mut Vec<f64>) {
-        let mut by_theta = theta.clone();
-        self.batch_gradients(self.all(), x, theta, out, &mut by_theta);
-    }
-
-    fn gradient_theta(&self, _x: &Vec<f64>, theta: &Vec<f64>, out: &mut Vec<f64>) {
-        out.axpby(self.data.rho, theta, 0.0);
-    }
-
-    fn curvature(&self, _theta: &Vec<f64>) -> UpperCurvature {
-        UpperCurvature {
-            gradient_x_lipschitz: Some(self.data.upper_smoothness),
-            gradient_theta_lipschitz: Some(0.0),
-            convex: true,
-        }
-    }
-
-    fn identity(&self) -> String {
-        self.data.name.clone()
     }
 }

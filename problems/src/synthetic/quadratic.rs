@@ -5,7 +5,7 @@
 //! x*(θ) = A⁻¹(Cθ + b),   ∇F(θ) = CᵀA⁻ᵀ(x* − t) + ρθ
 //! ```
 //!
-//! A = U Σ Vᵀ has the singular values σ₁ ≥ … ≥ σₙ that are asked for; U and V are Householder reflections, so a product and an
+//! A = U Σ Vᵀ has prescribed singular values σ₁ ≥ … ≥ σₙ; U and V are Householder reflections, so a product and an
 //! exact solve both cost O(n). The Hessian AᵀA has condition number (σ₁/σₙ)²; A and B do not depend on x. It is the ground
 //! truth of the tests.
 
@@ -185,10 +185,12 @@ impl Quadratic {
 
 /// The lower level of a [`Quadratic`].
 #[derive(Debug, Clone)]
+#[doc(hidden)]
 pub struct QuadraticLower(Arc<Data>);
 
 /// The upper level of a [`Quadratic`].
 #[derive(Debug, Clone)]
+#[doc(hidden)]
 pub struct QuadraticUpper(Arc<Data>);
 
 impl LowerLevel for QuadraticLower {

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! The second derivative of cosh is cosh, about the size of its gradient: ‖∇²F‖ ≤ L₀ + L₁‖∇F‖ holds, and no Lipschitz constant of ∇F
-//! does. A step that is right near the minimiser throws a gradient method out of the finite numbers from a start where ∇F is large, and
-//! one that is safe there crawls near the minimiser. The weights hᵢₖ lie between 1 and the condition number; A is the mean of them, B
-//! shares its noise, and so everything of the lower level is stochastic while x*, F and ∇F stay closed forms.
+//! does. A step size that suits the minimiser makes a gradient method overflow from a start where ∇F is large, and one that is safe there is
+//! far too small near the minimiser. The weights hᵢₖ lie between 1 and the condition number; minibatches of A and B are noisy, while x*, F
+//! and ∇F have closed forms.
 
 use bilevel::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper};
 use bilevel::{Curvature, Error, Linearization, LowerLevel, UpperCurvature, UpperLevel, Vector};
@@ -16,6 +16,8 @@ use chacha20::ChaCha8Rng;
 use chacha20::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 use std::sync::Arc;
+
+use super::dot;
 
 /// The two levels. See the [module](self).
 #[derive(Debug, Clone)]
@@ -39,12 +41,8 @@ struct Data {
     name: String,
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 impl UnboundedSmoothness {
-    /// A random problem with x and θ of `n` entries, `samples` of each level, and weights from 1 to `condition`. Values below 1 count as 1.
+    /// A random problem with x, θ ∈ ℝⁿ, `samples` samples of each level, and weights from 1 to `condition`. Values below 1 count as 1.
     pub fn random(n: usize, samples: usize, condition: f64, seed: u64) -> Self {
         let (n, samples, condition) = (n.max(1), samples.max(1), condition.max(1.0));
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -87,14 +85,14 @@ impl UnboundedSmoothness {
         }
     }
 
-    /// The lower level.
+    /// The lower level g, with minibatches.
     pub fn lower(&self) -> UnboundedSmoothnessLower {
         UnboundedSmoothnessLower {
             data: Arc::clone(&self.data),
         }
     }
 
-    /// The upper level.
+    /// The upper level f, with minibatches.
     pub fn upper(&self) -> UnboundedSmoothnessUpper {
         UnboundedSmoothnessUpper {
             data: Arc::clone(&self.data),
@@ -128,6 +126,7 @@ impl UnboundedSmoothness {
 
 /// g of [`UnboundedSmoothness`].
 #[derive(Debug, Clone)]
+#[doc(hidden)]
 pub struct UnboundedSmoothnessLower {
     data: Arc<Data>,
 }
@@ -292,6 +291,7 @@ impl Linearization for Diagonal<'_> {
 
 /// f of [`UnboundedSmoothness`].
 #[derive(Debug, Clone)]
+#[doc(hidden)]
 pub struct UnboundedSmoothnessUpper {
     data: Arc<Data>,
 }
@@ -358,7 +358,7 @@ impl UpperLevel for UnboundedSmoothnessUpper {
 
     fn curvature(&self, _theta: &Vec<f64>) -> UpperCurvature {
         UpperCurvature {
-            // There is none for all x, which is the point.
+            // No constant holds for all x, by design.
             gradient_x_lipschitz: None,
             gradient_theta_lipschitz: Some(0.0),
             convex: true,

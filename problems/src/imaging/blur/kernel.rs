@@ -13,7 +13,7 @@ pub struct Kernel {
 /// Kernels are at most this long in each direction.
 const LONGEST: usize = 255;
 
-/// A length in pixels that a kernel can have.
+/// Refuses a length outside `least` … [`LONGEST`] pixels.
 fn length(name: &str, value: f64, least: f64) -> Result<f64, Error> {
     if (least..=LONGEST as f64).contains(&value) {
         Ok(value)
@@ -90,7 +90,7 @@ impl Kernel {
     /// The trace of a straight motion over `length` pixels at an `angle` in radians, 0 along the rows and π/2 upwards; its weights
     /// sum to 1.
     ///
-    /// The line is sampled eight times a pixel, and a sample is shared between the four pixels around it.
+    /// The line is sampled eight times per pixel; bilinear weights divide each sample between the four pixels around it.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a length that is not between 1 and 252, or an angle that is not finite.
@@ -145,7 +145,7 @@ impl Kernel {
         taps.map(move |(at, &w)| ((at / cols) as isize - a, (at % cols) as isize - b, w))
     }
 
-    /// Whether the kernel equals its mirror images, but for the rounding of the angles that it was made from.
+    /// Whether the kernel equals its mirror images up to rounding.
     pub(super) fn is_symmetric(&self) -> bool {
         let largest = self.weights.iter().fold(0.0f64, |m, w| m.max(w.abs()));
         (0..self.rows).all(|i| {

@@ -1,4 +1,4 @@
-//! Bounds of the second derivatives of a field of experts near a point x: what its certificates are made of.
+//! Bounds of the second derivatives of a field of experts near a point x, on which its certificates rest.
 //!
 //! For a change e of x, with sₖ = Cₖq, δₖ = Cₖe, p = size/2, and the patch of size² pixels of the extended image at position i:
 //!
@@ -24,11 +24,13 @@
 
 use bilevel::simd::dispatch;
 
-use super::experts::Parameters;
+use super::super::finite_differences::larger;
 use super::field::Geometry;
+use super::parameters::Parameters;
 use super::potential::{Expert, local_suprema};
+use super::prepared::Prepared;
 use super::spectrum::Spectrum;
-use super::{EXTENSION, FoeDenoising, Prepared};
+use super::{EXTENSION, FoeDenoising};
 use crate::support::lanes::Lanes;
 
 /// Sums of squares over the positions, for each expert.
@@ -43,7 +45,7 @@ pub(super) struct Bounds<'a, E> {
     x: &'a [E],
 }
 
-/// What the passes gather for one expert; roots of sums of squares, and maxima. `third`, `second`, `mixed` are the suprema of
+/// Norms (roots of sums of squares) and maxima over the positions, for one expert. `third`, `second`, `mixed` are the suprema of
 /// |ψ'''|, |ψ''| and |∂ψ''/∂log ν| within reach, V the energies of the patches of x and Q those of q.
 #[derive(Default, Clone, Copy)]
 struct Gathered {
@@ -67,11 +69,6 @@ struct Gathered {
 
 fn root_of_squares(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|v| v * v).sum::<f64>().sqrt()
-}
-
-/// The larger of two numbers, or NaN when one is.
-fn larger(a: f64, b: f64) -> f64 {
-    if b <= a || a.is_nan() { a } else { b }
 }
 
 impl<'a, E: Lanes> Bounds<'a, E> {
@@ -231,14 +228,14 @@ impl<'a, E: Lanes> Bounds<'a, E> {
             &mut maxima,
             count * MAXIMA,
             &mut sums,
-            |range, maxima, room, sums| {
-                room.second.resize(room.first.len(), E::default());
+            |range, maxima, buffers, sums| {
+                buffers.second.resize(buffers.first.len(), E::default());
                 for i in range {
                     let bank = &self.prepared.bank;
-                    bank.respond(&g, &extended, i, &mut room.first);
+                    bank.respond(&g, &extended, i, &mut buffers.first);
                     match &along {
-                        Some(along) => bank.respond(&g, along, i, &mut room.second),
-                        None => room.second.fill(E::default()),
+                        Some(along) => bank.respond(&g, along, i, &mut buffers.second),
+                        None => buffers.second.fill(E::default()),
                     }
                     let inside = self.problem.inside(i);
                     let row = i * g.cols..(i + 1) * g.cols;
@@ -247,8 +244,8 @@ impl<'a, E: Lanes> Bounds<'a, E> {
                     for k in 0..count {
                         let at = k * g.response_stride + g.offset;
                         let row = ExpertRow {
-                            r: &room.first[at..at + g.cols],
-                            s: &room.second[at..at + g.cols],
+                            r: &buffers.first[at..at + g.cols],
+                            s: &buffers.second[at..at + g.cols],
                             v,
                             vq,
                             norm: norms[k][0] * radius,

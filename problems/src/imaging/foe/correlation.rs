@@ -7,12 +7,12 @@
 //! One kernel serves both directions. Forwards, `from_t` are the rows of the image under a filter and the outputs are the K
 //! responses of one row. Backwards, `from_t` are the K weighted responses of one row and the outputs are the rows of the image
 //! under the filter. A group of at most eight outputs and two registers of columns stays in sixteen accumulators, so that two loads
-//! of the input and eight of coefficients feed sixteen products: the multipliers bind, not the loads.
+//! of the input and eight of coefficients feed sixteen products: the multipliers are the bottleneck, not the loads.
 
 use crate::support::lanes::Lanes;
 use pulp::Simd;
 
-/// Outputs that are computed together, at most.
+/// Most outputs that are computed together.
 const GROUP: usize = 8;
 /// Columns are padded to a multiple of this: the width of the widest registers.
 pub(super) const GRANULE: usize = 16;
@@ -109,16 +109,16 @@ struct Group<'a, E> {
 impl<E: Lanes> Group<'_, E> {
     #[inline(always)]
     fn run<S: Simd, const F: usize, const ADD: bool>(&self, simd: S, out: &mut [E]) {
-        let lanes = E::lanes::<S>();
+        let width = E::lanes::<S>();
         let mut j = 0;
         // Where two registers of columns for every output would not stay in registers, one.
-        while 2 * F + 3 <= S::REGISTER_COUNT && j + 2 * lanes <= self.wide {
+        while 2 * F + 3 <= S::REGISTER_COUNT && j + 2 * width <= self.wide {
             self.columns::<S, F, 2, ADD>(simd, out, j);
-            j += 2 * lanes;
+            j += 2 * width;
         }
         while j < self.wide {
             self.columns::<S, F, 1, ADD>(simd, out, j);
-            j += lanes;
+            j += width;
         }
     }
 
@@ -158,8 +158,8 @@ impl<E: Lanes> Group<'_, E> {
     }
 }
 
-/// Virtual lanes of the inner products: sums do not depend on the width of the registers.
-const VIRTUAL: usize = 16;
+/// Partial sums of an inner product, the same number for every register width, so that the sums do not depend on it.
+const PARTIAL_SUMS: usize = 16;
 /// Shifts of one pass of [`shifted_products`], at most.
 const SHIFTS: usize = 7;
 
@@ -197,16 +197,16 @@ fn shifted<S: Simd, E: Lanes, const B: usize>(
     wide: usize,
     out: &mut [f64],
 ) {
-    let lanes = E::lanes::<S>();
-    let mut entries = [[E::default(); VIRTUAL]; B];
-    // One pass for each register that the virtual lanes are made of.
-    for part in (0..VIRTUAL).step_by(lanes) {
+    let width = E::lanes::<S>();
+    let mut entries = [[E::default(); PARTIAL_SUMS]; B];
+    // One pass for each register that the partial sums are made of.
+    for part in (0..PARTIAL_SUMS).step_by(width) {
         let mut sums = [E::splat(simd, E::default()); B];
-        for j in (part..wide).step_by(VIRTUAL) {
-            let [v]: [E::V<S>; 1] = E::load(simd, &u[j..j + lanes]);
-            let x = &x[j..j + lanes + B - 1];
+        for j in (part..wide).step_by(PARTIAL_SUMS) {
+            let [v]: [E::V<S>; 1] = E::load(simd, &u[j..j + width]);
+            let x = &x[j..j + width + B - 1];
             for b in 0..B {
-                let [x]: [E::V<S>; 1] = E::load(simd, &x[b..b + lanes]);
+                let [x]: [E::V<S>; 1] = E::load(simd, &x[b..b + width]);
                 sums[b] = E::multiply_add(simd, v, x, sums[b]);
             }
         }
@@ -215,7 +215,7 @@ fn shifted<S: Simd, E: Lanes, const B: usize>(
         }
     }
     for (out, mut entries) in out.iter_mut().zip(entries) {
-        let mut half = VIRTUAL / 2;
+        let mut half = PARTIAL_SUMS / 2;
         while half > 0 {
             for i in 0..half {
                 entries[i] = entries[i] + entries[i + half];

@@ -1,4 +1,4 @@
-//! What θ means to a field of experts: filters, weights and smoothings, and where they start.
+//! The layout of θ for a field of experts (filters, weights, smoothings), and starting points.
 
 use bilevel::Error;
 use chacha20::ChaCha8Rng;
@@ -6,16 +6,14 @@ use chacha20::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use super::spectrum::{Spectrum, quadratic_form};
-
-/// The function of a filter's response that is summed up. φ_ν(t) = √(t² + ν²).
+/// The potential ψ of a filter's response, with φ_ν(t) = √(t² + ν²).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Potential {
     /// φ_ν: the energy is convex.
     Convex,
-    /// φ_ν − ρ φ_κ with κ > ν, which grows little beyond κ and so spares strong edges. The weights are kept so small that the
-    /// energy as a whole stays strongly convex with modulus μ.
+    /// φ_ν − ρ φ_κ with κ > ν, which grows little beyond κ and so preserves strong edges. The parametrisation keeps the weights so small
+    /// that the energy as a whole is strongly convex with modulus μ.
     WeaklyConvex {
         /// ρ ∈ (0, 1].
         concavity: f64,
@@ -34,14 +32,14 @@ impl Potential {
     }
 }
 
-/// K experts with filters of size × size, and the meaning of θ:
+/// K experts with filters of size × size, and the layout of θ:
 ///
 /// ```text
 /// θ = (θ₀,  θ₁ … θ_K,  log ν₁ … log ν_K,  [τ₁ … τ_K,]  c₁ … c_K row after row)
 /// wₖ = e^{θ₀ + θₖ},   κₖ = νₖ(1 + e^{τₖ})   (τ for the weakly convex potential only)
 /// ```
 ///
-/// Where `zero_mean` is set, the filters are cₖ less their means: a constant image costs nothing, whatever θ is.
+/// With [`zero_mean`](Experts::zero_mean) the filters are cₖ minus their means: a constant image has no energy, for any θ.
 ///
 /// For the weakly convex potential the weights are wₖ = e^{θ₀ + θₖ} (1 − μ)/((1 − μ) + S), where S ≥ max_ω Σₖ
 /// e^{θ₀ + θₖ} (ρ/κₖ) |ĉₖ(ω)|² is a smooth function of θ. Then Σₖ wₖ (ρ/κₖ)‖cₖ ∗ x‖² < (1 − μ)‖x‖² for every x and every θ.
@@ -53,7 +51,7 @@ pub struct Experts {
     zero_mean: bool,
 }
 
-/// The most experts and the largest filters: beyond it a mistake is likelier than a wish.
+/// Most coefficients of one filter and of all filters together; larger arguments are taken for mistakes.
 const MOST_COEFFICIENTS: usize = 1 << 20;
 
 impl Experts {
@@ -104,7 +102,7 @@ impl Experts {
         Ok(self)
     }
 
-    /// The same with the means of the filters taken off.
+    /// The same with the means of the filters subtracted.
     pub fn zero_mean(mut self) -> Self {
         self.zero_mean = true;
         self
@@ -125,7 +123,7 @@ impl Experts {
         self.potential
     }
 
-    /// Whether the means of the filters are taken off.
+    /// Whether the means of the filters are subtracted.
     pub fn is_zero_mean(&self) -> bool {
         self.zero_mean
     }
@@ -134,7 +132,7 @@ impl Experts {
         self.potential == Potential::Convex
     }
 
-    /// Where the filters begin in θ.
+    /// The index in θ of the first filter coefficient.
     pub(super) fn first_filter(&self) -> usize {
         1 + self.count * if self.is_convex() { 2 } else { 3 }
     }
@@ -164,8 +162,8 @@ impl Experts {
         theta
     }
 
-    /// A first θ whose filters are the two-dimensional discrete cosine basis without the constant, by growing frequency. When
-    /// there are as many filters as coefficients, the last one is the constant.
+    /// A starting θ whose filters are the two-dimensional discrete cosine basis in order of increasing frequency, with the constant last,
+    /// so that it is used only when there are as many filters as coefficients.
     pub fn dct(&self) -> Vec<f64> {
         let s = self.size;
         let wave = |f: usize, i: usize| {
@@ -183,7 +181,7 @@ impl Experts {
         self.with_filters(filters)
     }
 
-    /// A first θ whose filters are random: Gaussian, of mean zero and length one.
+    /// A starting θ with random filters: Gaussian, with mean zero and norm one.
     pub fn random(&self, seed: u64) -> Vec<f64> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let filters = (0..self.count).flat_map(|_| {
@@ -196,29 +194,6 @@ impl Experts {
             c
         });
         self.with_filters(filters)
-    }
-
-    /// The filters that θ stands for, each row after row.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for a θ of another length.
-    pub fn filters(&self, theta: &[f64]) -> Result<Vec<Vec<f64>>, Error> {
-        self.check_length(theta)?;
-        let parameters = Parameters::new(self, theta);
-        Ok(parameters
-            .filters
-            .chunks_exact(self.size * self.size)
-            .map(<[f64]>::to_vec)
-            .collect())
-    }
-
-    /// The weights wₖ that θ stands for.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for a θ of another length.
-    pub fn weights(&self, theta: &[f64]) -> Result<Vec<f64>, Error> {
-        self.check_length(theta)?;
-        Ok(Parameters::new(self, theta).weights)
     }
 
     pub(super) fn check_length(&self, theta: &[f64]) -> Result<(), Error> {
@@ -238,201 +213,7 @@ impl Experts {
     }
 }
 
-fn subtract_mean(filter: &mut [f64]) {
+pub(super) fn subtract_mean(filter: &mut [f64]) {
     let mean = filter.iter().sum::<f64>() / filter.len() as f64;
     filter.iter_mut().for_each(|c| *c -= mean);
-}
-
-/// Numbers for the weights, the smoothings ν and κ, and the filters: their values, or derivatives by them.
-#[derive(Debug, Clone)]
-pub(super) struct Effective {
-    pub(super) weights: Vec<f64>,
-    pub(super) nu: Vec<f64>,
-    /// Empty for the convex potential.
-    pub(super) kappa: Vec<f64>,
-    pub(super) filters: Vec<f64>,
-}
-
-/// What θ stands for, and the derivative of it.
-pub(super) struct Parameters {
-    pub(super) weights: Vec<f64>,
-    pub(super) nu: Vec<f64>,
-    /// Empty for the convex potential.
-    pub(super) kappa: Vec<f64>,
-    pub(super) filters: Vec<f64>,
-    pub(super) concavity: f64,
-    /// A bound of max_ω Σₖ wₖ (ρ/κₖ)|ĉₖ(ω)|²: the negative curvature that is left after the scaling.
-    pub(super) concave: f64,
-    scaling: Option<Scaling>,
-}
-
-/// The scaling of the weights of the weakly convex potential, w = a h with h = B/(B + S).
-struct Scaling {
-    /// a
-    raw: Vec<f64>,
-    h: f64,
-    /// dh/dS
-    slope: f64,
-    /// dS/dθ
-    gradient: Vec<f64>,
-}
-
-impl Scaling {
-    /// Scales the weights a of filters with the budget B = 1 − μ for Σₖ bₖ|ĉₖ|², bₖ = aₖρ/κₖ. Returns the bound of that sum's maximum
-    /// after scaling, too.
-    fn new(
-        experts: &Experts,
-        raw: &[f64],
-        [nu, kappa, filters]: [&[f64]; 3],
-        concavity: f64,
-        budget: f64,
-    ) -> (Self, f64) {
-        let (k, s2) = (experts.count, experts.size * experts.size);
-        let b: Vec<f64> = raw
-            .iter()
-            .zip(kappa)
-            .map(|(a, k)| a * concavity / k)
-            .collect();
-        let spectrum = Spectrum::new(filters, experts.size, b.iter().copied());
-        let (sum, derivative) = spectrum.smooth_bound();
-        let h = budget / (budget + sum);
-        // dS = Σ dbₖ cₖᵀQcₖ + 2 bₖ ⟨Qcₖ, dcₖ⟩
-        let mut gradient = vec![0.0; experts.theta_len()];
-        let (head, tail) = gradient.split_at_mut(experts.first_filter());
-        for i in 0..k {
-            let filter = &filters[i * s2..(i + 1) * s2];
-            let product = quadratic_form(&derivative, experts.size, filter);
-            let form: f64 = product.iter().zip(filter).map(|(q, c)| q * c).sum();
-            head[0] += b[i] * form;
-            head[1 + i] = b[i] * form;
-            head[1 + k + i] = -b[i] * form;
-            head[1 + 2 * k + i] = -b[i] * form * (kappa[i] - nu[i]) / kappa[i];
-            let out = &mut tail[i * s2..(i + 1) * s2];
-            out.iter_mut()
-                .zip(&product)
-                .for_each(|(out, q)| *out = 2.0 * b[i] * q);
-            if experts.zero_mean {
-                subtract_mean(out);
-            }
-        }
-        let scaling = Scaling {
-            raw: raw.to_vec(),
-            h,
-            slope: -h * h / budget,
-            gradient,
-        };
-        (scaling, h * spectrum.bound())
-    }
-}
-
-impl Parameters {
-    pub(super) fn new(experts: &Experts, theta: &[f64]) -> Self {
-        let (k, s2) = (experts.count, experts.size * experts.size);
-        let raw: Vec<f64> = theta[1..=k].iter().map(|t| (theta[0] + t).exp()).collect();
-        let nu: Vec<f64> = theta[1 + k..=2 * k].iter().map(|t| t.exp()).collect();
-        let mut filters = theta[experts.first_filter()..].to_vec();
-        if experts.zero_mean {
-            filters.chunks_exact_mut(s2).for_each(subtract_mean);
-        }
-        let Potential::WeaklyConvex { concavity, modulus } = experts.potential else {
-            return Parameters {
-                weights: raw,
-                nu,
-                kappa: Vec::new(),
-                filters,
-                concavity: 0.0,
-                concave: 0.0,
-                scaling: None,
-            };
-        };
-        let kappa: Vec<f64> = theta[1 + 2 * k..=3 * k]
-            .iter()
-            .zip(&nu)
-            .map(|(t, nu)| nu * (1.0 + t.exp()))
-            .collect();
-        let (scaling, concave) = Scaling::new(
-            experts,
-            &raw,
-            [&nu, &kappa, &filters],
-            concavity,
-            1.0 - modulus,
-        );
-        Parameters {
-            weights: raw.iter().map(|a| a * scaling.h).collect(),
-            nu,
-            kappa,
-            filters,
-            concavity,
-            concave,
-            scaling: Some(scaling),
-        }
-    }
-
-    /// out ← the derivative by θ of a function whose derivative by the effective parameters is g.
-    pub(super) fn pull_back(&self, experts: &Experts, g: &Effective, out: &mut [f64]) {
-        let (k, s2) = (experts.count, experts.size * experts.size);
-        let (head, filters) = out.split_at_mut(experts.first_filter());
-        for i in 0..k {
-            head[1 + i] = g.weights[i] * self.weights[i];
-            head[1 + k + i] = g.nu[i] * self.nu[i];
-            if let Some(kappa) = self.kappa.get(i) {
-                head[1 + k + i] += g.kappa[i] * kappa;
-                head[1 + 2 * k + i] = g.kappa[i] * (kappa - self.nu[i]);
-            }
-        }
-        head[0] = head[1..=k].iter().sum();
-        filters.copy_from_slice(&g.filters);
-        if experts.zero_mean {
-            filters.chunks_exact_mut(s2).for_each(subtract_mean);
-        }
-        if let Some(scaling) = &self.scaling {
-            let by_h: f64 = g.weights.iter().zip(&scaling.raw).map(|(g, a)| g * a).sum();
-            let by_sum = by_h * scaling.slope;
-            let pairs = out.iter_mut().zip(&scaling.gradient);
-            pairs.for_each(|(out, s)| *out += by_sum * s);
-        }
-    }
-
-    /// The change of the effective parameters along the direction u of θ.
-    pub(super) fn push_forward(&self, experts: &Experts, u: &[f64]) -> Effective {
-        let (k, s2) = (experts.count, experts.size * experts.size);
-        let mut filters = u[experts.first_filter()..].to_vec();
-        if experts.zero_mean {
-            filters.chunks_exact_mut(s2).for_each(subtract_mean);
-        }
-        let all = u[0] + self.scaling_functional().map_or(0.0, |f| dot(&f, u));
-        let nu: Vec<f64> = (0..k).map(|i| self.nu[i] * u[1 + k + i]).collect();
-        Effective {
-            weights: (0..k).map(|i| self.weights[i] * (all + u[1 + i])).collect(),
-            kappa: (0..self.kappa.len())
-                .map(|i| {
-                    self.kappa[i] * u[1 + k + i] + (self.kappa[i] - self.nu[i]) * u[1 + 2 * k + i]
-                })
-                .collect(),
-            nu,
-            filters,
-        }
-    }
-
-    /// The derivative of log h by θ: what moves all weights of the weakly convex potential beside θ₀.
-    fn scaling_functional(&self) -> Option<Vec<f64>> {
-        let scaling = self.scaling.as_ref()?;
-        let factor = scaling.slope / scaling.h;
-        Some(scaling.gradient.iter().map(|s| factor * s).collect())
-    }
-
-    /// The norm of the functional u ↦ u₀ + d log h(u), which moves the logarithms of all weights together.
-    pub(super) fn common_norm(&self) -> f64 {
-        match self.scaling_functional() {
-            None => 1.0,
-            Some(mut f) => {
-                f[0] += 1.0;
-                dot(&f, &f).sqrt()
-            }
-        }
-    }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

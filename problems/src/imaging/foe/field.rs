@@ -5,9 +5,9 @@
 //! backwards   x̄ᵀ: each response is spread over the pixels under the filter, and what falls beyond the border is folded back
 //! ```
 //!
-//! A response row of all filters is computed, changed pixel by pixel, and spread at once; no response of the whole image is
-//! ever stored. Bands of rows run in parallel. They spread into accumulators of their own, joined in the order of the bands: the
-//! same bits on any number of threads.
+//! The responses of all filters at one row are computed, changed pixel by pixel, and spread at once; the responses of the whole image are
+//! never stored. Bands of rows run in parallel. Each spreads into an accumulator of its own, and the accumulators are added in the order
+//! of the bands: the same bits on any number of threads.
 
 use bilevel::parallel;
 use pulp::{Arch, Simd, WithSimd};
@@ -69,7 +69,7 @@ impl Geometry {
         (BAND + self.size - 1) * self.spread
     }
 
-    /// The row or column that `at − p` is reflected to.
+    /// The row or column to which `at − p` is reflected.
     fn reflected(&self, at: usize, len: usize) -> usize {
         let at = at.abs_diff(self.pad);
         if at < len { at } else { 2 * (len - 1) - at }
@@ -81,8 +81,8 @@ impl Geometry {
     }
 }
 
-/// The rows that a thread works on.
-pub(super) struct Room<E> {
+/// Buffers for the rows that one thread works on.
+pub(super) struct Buffers<E> {
     /// Responses of one row, filter after filter.
     pub(super) first: Vec<E>,
     /// The same of a second bank or image; empty until used.
@@ -91,14 +91,14 @@ pub(super) struct Room<E> {
     pub(super) row: Vec<E>,
 }
 
-impl<E: Lanes> Room<E> {
+impl<E: Lanes> Buffers<E> {
     fn fit(&mut self, responses: usize, cols: usize) {
         self.first.resize(responses, E::default());
         self.row.resize(cols, E::default());
     }
 }
 
-/// Both directions of one bank.
+/// A bank of filters, packed for both directions.
 pub(super) struct Bank<E> {
     forwards: Packed<E>,
     backwards: Packed<E>,
@@ -208,11 +208,11 @@ impl<E: Lanes> Bank<E> {
     }
 }
 
-/// The passes over images of one shape, and the arrays that they use.
+/// The passes over images of one shape, and their buffers.
 pub(super) struct Field<E> {
     pub(super) geometry: Geometry,
     pub(super) arrays: Pool<Vec<E>>,
-    rooms: Pool<Box<Room<E>>>,
+    buffers: Pool<Box<Buffers<E>>>,
     sums: Pool<Vec<f64>>,
 }
 
@@ -221,12 +221,12 @@ impl<E: Lanes> Field<E> {
         Field {
             geometry: Geometry::new(rows, cols, size),
             arrays: Pool::default(),
-            rooms: Pool::default(),
+            buffers: Pool::default(),
             sums: Pool::default(),
         }
     }
 
-    /// The image, reflected at its borders: lent by `arrays`.
+    /// The image, reflected at its borders, in a buffer of `arrays`.
     pub(super) fn extend(&self, x: &[E]) -> Vec<E> {
         let g = &self.geometry;
         let mut out = self.arrays.take((g.rows + g.size - 1) * g.source_stride);
@@ -252,7 +252,7 @@ impl<E: Lanes> Field<E> {
         BAND
     }
 
-    /// Calls `f` for every band with its share of `out`, and adds up the `sums` (at least one) that it adds to, in the order of
+    /// Calls `f` for every band with its `share` entries of `out` and partial sums, and adds these to `sums` (at least one) in the order of
     /// the bands.
     pub(super) fn each<T: Send>(
         &self,
@@ -260,7 +260,7 @@ impl<E: Lanes> Field<E> {
         out: &mut [T],
         share: usize,
         sums: &mut [f64],
-        f: impl Fn(Range<usize>, &mut [T], &mut Room<E>, &mut [f64]) + Sync,
+        f: impl Fn(Range<usize>, &mut [T], &mut Buffers<E>, &mut [f64]) + Sync,
     ) {
         let g = &self.geometry;
         let width = sums.len();
@@ -268,16 +268,16 @@ impl<E: Lanes> Field<E> {
         partial.clear();
         partial.resize(g.bands() * width, 0.0);
         let run = |band: usize, out: &mut [T], sums: &mut [f64]| {
-            let mut room = self.rooms.take_or(|| {
-                Box::new(Room {
+            let mut buffers = self.buffers.take_or(|| {
+                Box::new(Buffers {
                     first: Vec::new(),
                     second: Vec::new(),
                     row: Vec::new(),
                 })
             });
-            room.fit(responses * g.response_stride, g.cols);
-            f(g.band(band), out, &mut room, sums);
-            self.rooms.put(room);
+            buffers.fit(responses * g.response_stride, g.cols);
+            f(g.band(band), out, &mut buffers, sums);
+            self.buffers.put(buffers);
         };
         if out.is_empty() {
             parallel::for_each_piece(&mut partial, width, |band, sums| run(band, &mut [], sums));
@@ -290,8 +290,8 @@ impl<E: Lanes> Field<E> {
         self.sums.put(partial);
     }
 
-    /// out ← base + Σₖ Cₖᵀ pₖ, with p made row by row: `change(i, responses, room row)` turns the responses of the extended image
-    /// `source` at row i into p and returns a number, of which the sum is returned.
+    /// out ← base + Σₖ Cₖᵀ pₖ, with p made row by row: `change(i, responses, buffer)` turns the responses of the extended image
+    /// `source` at row i into p and returns a number. Returns the sum of these numbers; `buffer` has one entry per column.
     pub(super) fn project(
         &self,
         bank: &Bank<E>,
@@ -322,22 +322,22 @@ impl<E: Lanes> Field<E> {
             &mut accumulators,
             g.share(),
             &mut sum,
-            |range, out, room, sum| {
+            |range, out, buffers, sum| {
                 out.fill(E::default());
                 let start = range.start;
                 if N == 2 {
-                    room.second.resize(room.first.len(), E::default());
+                    buffers.second.resize(buffers.first.len(), E::default());
                 }
                 for i in range {
-                    banks[0].respond(g, source, i, &mut room.first);
+                    banks[0].respond(g, source, i, &mut buffers.first);
                     if N == 2 {
-                        banks[1].respond(g, source, i, &mut room.second);
+                        banks[1].respond(g, source, i, &mut buffers.second);
                     }
-                    sum[0] += change(i, &mut room.first, &mut room.second, &mut room.row);
+                    sum[0] += change(i, &mut buffers.first, &mut buffers.second, &mut buffers.row);
                     let out = &mut out[(i - start) * g.spread..];
-                    banks[0].spread(g, &room.first, out);
+                    banks[0].spread(g, &buffers.first, out);
                     if N == 2 {
-                        banks[1].spread(g, &room.second, out);
+                        banks[1].spread(g, &buffers.second, out);
                     }
                 }
             },

@@ -14,11 +14,12 @@ use bilevel::simd::dispatch;
 use bilevel::{Element, Linearization};
 use std::sync::Arc;
 
+use super::FoeDenoising;
 use super::bounds::Bounds;
-use super::experts::Effective;
 use super::field::Bank;
+use super::parameters::Effective;
 use super::potential::Expert;
-use super::{FoeDenoising, Prepared};
+use super::prepared::Prepared;
 use crate::support::lanes::Lanes;
 use crate::support::sums::lane_sum;
 
@@ -52,14 +53,14 @@ impl<'a, E: Lanes> FoeLinearization<'a, E> {
             &mut curvatures,
             field.band_rows() * count * g.cols,
             &mut [0.0],
-            |range, out, room, _| {
+            |range, out, buffers, _| {
                 for (i, out) in range.zip(out.chunks_exact_mut(count * g.cols)) {
-                    prepared.bank.respond(&g, &extended, i, &mut room.first);
+                    prepared.bank.respond(&g, &extended, i, &mut buffers.first);
                     let inside = problem.inside(i);
                     dispatch(
                         #[inline(always)]
                         || {
-                            let rows = room.first.chunks_exact(g.response_stride);
+                            let rows = buffers.first.chunks_exact(g.response_stride);
                             for ((expert, t), h) in prepared
                                 .experts
                                 .iter()
@@ -98,11 +99,14 @@ pub(super) fn curvature_norms<E: Lanes>(
         &mut [] as &mut [E],
         0,
         &mut squares,
-        |range, _, room, squares| {
+        |range, _, buffers, squares| {
             for i in range {
-                prepared.bank.respond(&g, &extended, i, &mut room.first);
+                prepared.bank.respond(&g, &extended, i, &mut buffers.first);
                 let inside = problem.inside(i);
-                let (h, rows) = (&mut room.row, room.first.chunks_exact(g.response_stride));
+                let (h, rows) = (
+                    &mut buffers.row,
+                    buffers.first.chunks_exact(g.response_stride),
+                );
                 dispatch(
                     #[inline(always)]
                     || {
@@ -183,19 +187,19 @@ impl<E: Lanes> Linearization for FoeLinearization<'_, E> {
             &mut [] as &mut [E],
             0,
             &mut sums,
-            |range, _, room, sums| {
+            |range, _, buffers, sums| {
                 let (scalars, filters) = sums.split_at_mut(3 * count);
-                room.second.resize(room.first.len(), E::default());
+                buffers.second.resize(buffers.first.len(), E::default());
                 for i in range {
                     let bank = &self.prepared.bank;
-                    bank.respond(&g, &extended, i, &mut room.first);
-                    bank.respond(&g, &along, i, &mut room.second);
+                    bank.respond(&g, &extended, i, &mut buffers.first);
+                    bank.respond(&g, &along, i, &mut buffers.second);
                     let inside = self.problem.inside(i);
                     // The responses r and s become u = h s and the first derivative wψ'.
-                    let rows = room
+                    let rows = buffers
                         .first
                         .chunks_exact_mut(g.response_stride)
-                        .zip(room.second.chunks_exact_mut(g.response_stride));
+                        .zip(buffers.second.chunks_exact_mut(g.response_stride));
                     for (k, (r, s)) in rows.enumerate() {
                         let r = &mut r[g.offset..g.offset + g.cols];
                         let s = &mut s[g.offset..g.offset + g.cols];
@@ -208,8 +212,8 @@ impl<E: Lanes> Linearization for FoeLinearization<'_, E> {
                         scalars[count + k] += by_nu;
                         scalars[2 * count + k] += by_kappa;
                     }
-                    Bank::filter_products(&g, &room.second, &extended, i, filters);
-                    Bank::filter_products(&g, &room.first, &along, i, filters);
+                    Bank::filter_products(&g, &buffers.second, &extended, i, filters);
+                    Bank::filter_products(&g, &buffers.first, &along, i, filters);
                 }
             },
         );

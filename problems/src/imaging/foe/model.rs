@@ -5,7 +5,7 @@
 //!   "filters": K, "size": s, "potential": …, "zero_mean": …, "sigma": …, "theta": [ … ] }
 //! ```
 //!
-//! The numbers are written with all their digits, so that a model denoises after reading as it did before writing.
+//! The numbers are written with all their digits: reading restores every bit.
 
 use bilevel::Error;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::{Experts, Potential};
 const FORMAT: &str = "bilevel fields of experts";
 const VERSION: u32 = 1;
 
-/// Experts, their θ, and the noise that they were trained for.
+/// A learned field of experts: the experts, their θ, and the noise level of the training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoeModel {
     experts: Experts,
@@ -24,7 +24,7 @@ pub struct FoeModel {
     sigma: f64,
 }
 
-/// What tells a model from another file, and this version of it from others.
+/// The entries by which a file is recognised as a model of this version.
 #[derive(Deserialize)]
 struct Header {
     format: String,
@@ -76,7 +76,7 @@ impl FoeModel {
         &self.theta
     }
 
-    /// The standard deviation of the noise that the model was trained for; white is 1.
+    /// The standard deviation of the noise that the model was trained for, relative to white = 1.
     pub fn sigma(&self) -> f64 {
         self.sigma
     }
@@ -102,7 +102,7 @@ impl FoeModel {
     /// The model that [`to_json`](FoeModel::to_json) wrote.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for text that is no model, of another version, or whose parts do not fit together.
+    /// [`Error::InvalidArgument`] for text that is no model, a model of another version, or one whose parts do not fit together.
     pub fn from_json(text: &str) -> Result<Self, Error> {
         let no_model = |e: serde_json::Error| {
             let expected = "a file that a training of fields of experts wrote";

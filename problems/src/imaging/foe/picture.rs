@@ -7,12 +7,12 @@ use crate::imaging::Image;
 
 /// Pixels between filters.
 const GAP: usize = 4;
-/// Filters are magnified to about this many pixels.
+/// The approximate side of a magnified filter in pixels.
 const CELL: usize = 42;
 
 impl Experts {
-    /// The filters that θ stands for, side by side in rows, magnified by a whole factor: the strongest first, by wₖ‖cₖ‖, which does
-    /// not change when a filter grows and its weight shrinks. Each is scaled to its own range, from black to white.
+    /// The filters at θ, side by side in rows and magnified by an integer factor. They are sorted by wₖ‖cₖ‖, the strongest first; this measure
+    /// does not change if a filter grows and its weight shrinks accordingly. Each filter is scaled to its own range, from black to white.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a θ of another length.

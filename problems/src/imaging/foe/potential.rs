@@ -25,7 +25,7 @@ pub(super) struct Expert<E> {
     pub(super) kappa2: E,
 }
 
-/// Calls `f(j, concave part counts)` for the columns 0 … cols − 1, in three loops without a choice inside.
+/// Calls `f(range, concave part counts)` for the three ranges of columns left of, within and right of `inside`.
 #[inline(always)]
 fn columns(cols: usize, inside: &Range<usize>, mut f: impl FnMut(Range<usize>, bool)) {
     f(0..inside.start, false);
@@ -168,8 +168,7 @@ impl<E: Element> Expert<E> {
         [*r * v, by_nu, by_kappa]
     }
 
-    /// What the derivatives by the parameters are made of, at one response t:
-    /// (φ_ν', φ_ν'', ∂φ_ν'/∂ν) and the same of κ, none of them weighted.
+    /// (φ', φ'', ∂φ'/∂ν) of φ_ν at one response t, without weights.
     #[inline(always)]
     pub(super) fn parts(t: f64, nu2: f64) -> (f64, f64, f64) {
         let a = t * t + nu2;

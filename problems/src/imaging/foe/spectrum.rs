@@ -5,16 +5,16 @@
 //! ```
 //!
 //! is a non-negative trigonometric polynomial of degree d = size − 1 in each coordinate. For positions whose support lies
-//! within the image, Σₖ bₖ‖cₖ ∗ x‖² ≤ max s ‖x‖². Its maximum over all ω is at most that over a grid of M points a turn, divided
+//! within the image, Σₖ bₖ‖cₖ ∗ x‖² ≤ max s ‖x‖². Its maximum over all ω is at most that over a grid of M points per period, divided
 //! by cos²(πd/M): within δ of a maximum a trigonometric polynomial of degree d keeps cos(dδ) of it (M. Riesz), and the grid
 //! has a point within π/M in each coordinate.
 
-/// Points of the grid for each degree.
+/// Grid points per degree of the polynomial, in each coordinate.
 const OVERSAMPLING: usize = 16;
-/// The exponent of the norm that stands for the maximum where a derivative is needed.
+/// The exponent of the norm that replaces the maximum where a derivative is needed.
 const EXPONENT: i32 = 16;
 
-/// s(ω) on a grid, and how much larger its maximum can be.
+/// s(ω) on a grid.
 pub(super) struct Spectrum {
     size: usize,
     grid: usize,
@@ -87,7 +87,7 @@ impl Spectrum {
         }
     }
 
-    /// What a maximum over the grid is to be multiplied by to bound that over all frequencies, rounding included.
+    /// The factor by which the maximum over all frequencies can exceed that over the grid, rounding included.
     pub(super) fn between(size: usize) -> f64 {
         let step = if size > 1 {
             std::f64::consts::PI / OVERSAMPLING as f64

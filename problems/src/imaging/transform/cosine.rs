@@ -32,28 +32,28 @@ impl Axes for Cosine {
         self.cols
     }
 
-    fn room(&self) -> usize {
+    fn buffer_len(&self) -> usize {
         self.of_row
             .get_scratch_len()
             .max(self.of_column.get_scratch_len())
     }
 
-    fn row(&self, pixels: &mut [f64], out: &mut [f64], room: &mut [f64]) {
+    fn row(&self, pixels: &mut [f64], out: &mut [f64], scratch: &mut [f64]) {
         out.copy_from_slice(pixels);
-        self.of_row.process_dct2_with_scratch(out, room);
+        self.of_row.process_dct2_with_scratch(out, scratch);
     }
 
-    fn row_back(&self, from: &mut [f64], pixels: &mut [f64], room: &mut [f64]) {
+    fn row_back(&self, from: &mut [f64], pixels: &mut [f64], scratch: &mut [f64]) {
         pixels.copy_from_slice(from);
-        self.of_row.process_dct3_with_scratch(pixels, room);
+        self.of_row.process_dct3_with_scratch(pixels, scratch);
     }
 
-    fn column(&self, column: &mut [f64], room: &mut [f64]) {
-        self.of_column.process_dct2_with_scratch(column, room);
+    fn column(&self, column: &mut [f64], scratch: &mut [f64]) {
+        self.of_column.process_dct2_with_scratch(column, scratch);
     }
 
-    fn column_back(&self, column: &mut [f64], room: &mut [f64]) {
-        self.of_column.process_dct3_with_scratch(column, room);
+    fn column_back(&self, column: &mut [f64], scratch: &mut [f64]) {
+        self.of_column.process_dct3_with_scratch(column, scratch);
     }
 
     fn gain(&self) -> f64 {

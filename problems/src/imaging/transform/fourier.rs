@@ -39,7 +39,7 @@ impl Axes for Fourier {
         self.cols / 2 + 1
     }
 
-    fn room(&self) -> usize {
+    fn buffer_len(&self) -> usize {
         let of_rows = self.of_row.get_scratch_len();
         let of_rows = of_rows.max(self.of_row_back.get_scratch_len());
         let of_columns = self.of_column.get_inplace_scratch_len();
@@ -47,28 +47,33 @@ impl Axes for Fourier {
         of_rows.max(of_columns)
     }
 
-    fn row(&self, pixels: &mut [f64], out: &mut [Complex<f64>], room: &mut [Complex<f64>]) {
+    fn row(&self, pixels: &mut [f64], out: &mut [Complex<f64>], scratch: &mut [Complex<f64>]) {
         // An error would mean that a length is wrong; the lengths are those of the plan.
-        let done = self.of_row.process_with_scratch(pixels, out, room);
+        let done = self.of_row.process_with_scratch(pixels, out, scratch);
         debug_assert!(done.is_ok());
     }
 
-    fn row_back(&self, from: &mut [Complex<f64>], pixels: &mut [f64], room: &mut [Complex<f64>]) {
+    fn row_back(
+        &self,
+        from: &mut [Complex<f64>],
+        pixels: &mut [f64],
+        scratch: &mut [Complex<f64>],
+    ) {
         // These two are real but for rounding, and the library wants them to be.
         from[0].im = 0.0;
         if self.cols.is_multiple_of(2) {
             from[self.cols / 2].im = 0.0;
         }
-        let done = self.of_row_back.process_with_scratch(from, pixels, room);
+        let done = self.of_row_back.process_with_scratch(from, pixels, scratch);
         debug_assert!(done.is_ok());
     }
 
-    fn column(&self, column: &mut [Complex<f64>], room: &mut [Complex<f64>]) {
-        self.of_column.process_with_scratch(column, room);
+    fn column(&self, column: &mut [Complex<f64>], scratch: &mut [Complex<f64>]) {
+        self.of_column.process_with_scratch(column, scratch);
     }
 
-    fn column_back(&self, column: &mut [Complex<f64>], room: &mut [Complex<f64>]) {
-        self.of_column_back.process_with_scratch(column, room);
+    fn column_back(&self, column: &mut [Complex<f64>], scratch: &mut [Complex<f64>]) {
+        self.of_column_back.process_with_scratch(column, scratch);
     }
 
     fn gain(&self) -> f64 {

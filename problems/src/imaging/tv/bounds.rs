@@ -1,12 +1,12 @@
-//! How much the second derivatives of TV denoising can change near an image.
+//! Bounds of the change of the second derivatives of TV denoising near an image.
 
 use bilevel::Element;
 
-use super::super::finite_differences::{Differences, larger};
+use super::super::finite_differences::{RowDifferences, larger};
 use super::Weights;
 use super::linearization::TvLinearization;
 
-/// What a local bound is made of at one pixel: `third` ≥ |Φ'''|, `first` ≥ the Lipschitz constant of ∇Φ, `smoothing` ≥ that of
+/// The constants of a local bound at one pixel: `third` ≥ |Φ'''|, `first` ≥ the Lipschitz constant of ∇Φ, `smoothing` ≥ that of
 /// ∂∇Φ/∂log ν, all within `reach` of a difference of size `t`.
 #[inline(always)]
 fn local_constants(t: f64, reach: f64, nu: f64, isotropic: bool) -> (f64, f64, f64) {
@@ -34,7 +34,7 @@ fn local_constants(t: f64, reach: f64, nu: f64, isotropic: bool) -> (f64, f64, f
     }
 }
 
-/// Squares of what ∇Φ and ∂∇Φ/∂log ν can change by along the differences of q, at one pixel.
+/// Squares of the bounds of the changes of ∇Φ and ∂∇Φ/∂log ν along the differences of q, at one pixel.
 #[inline(always)]
 fn squares<const ISOTROPIC: bool>([th, tv, qh, qv]: [f64; 4], reach: f64, nu: f64) -> (f64, f64) {
     let (h2, v2) = (qh * qh, qv * qv);
@@ -58,7 +58,7 @@ impl<E: Element> TvLinearization<'_, E> {
         let n = self.problem.difference_norm();
         let reach = self.problem.spread() * radius;
         self.problem.with_parameters(self.theta, |p| {
-            let [_, _, largest] = self.problem.bands.totals(
+            let [_, _, largest] = self.problem.differences.totals(
                 self.x,
                 q,
                 #[inline(always)]
@@ -89,11 +89,14 @@ impl<E: Element> TvLinearization<'_, E> {
             let columns = if let Weights::PerPatch { .. } = self.problem.weights {
                 let mut of_pixels = self.problem.numbers.take(self.x.len());
                 let cols = self.problem.cols;
-                let smoothing = self.problem.bands.rows(
+                let smoothing = self.problem.differences.rows(
                     &mut of_pixels,
                     cols,
                     #[inline(always)]
-                    |i, of_x: &mut Differences<E>, of_q: &mut Differences<E>, out: &mut [f64]| {
+                    |i,
+                     of_x: &mut RowDifferences<E>,
+                     of_q: &mut RowDifferences<E>,
+                     out: &mut [f64]| {
                         let (th, tv) = of_x.of(self.x, i);
                         let (qh, qv) = of_q.of(q, i);
                         let mut total = 0.0;
@@ -115,7 +118,7 @@ impl<E: Element> TvLinearization<'_, E> {
                 self.problem.numbers.put(sums);
                 smoothing + largest
             } else {
-                let [first, smoothing, largest] = self.problem.bands.totals(
+                let [first, smoothing, largest] = self.problem.differences.totals(
                     self.x,
                     q,
                     #[inline(always)]

@@ -3,11 +3,13 @@
 use bilevel::linear::SparseMatrix;
 use bilevel::{Element, Linearization, Vector};
 
-use super::super::finite_differences::{Base, Differences};
+use super::super::finite_differences::{Base, RowDifferences};
+use super::blocks::planes;
+use super::parameters::{Parameters, largest_weight};
 use super::precondition::Prepared;
-use super::{Norm, Parameters, TvDenoising, Weights, largest_weight};
+use super::{Norm, TvDenoising, Weights};
 
-/// A and B at one image: A = I + Dᵀ W D with the 2×2 blocks W = w ∇²Φ(Dx), kept as two or three numbers a pixel.
+/// A and B at one image: A = I + Dᵀ W D with the 2×2 blocks W = w ∇²Φ(Dx), stored as two or three numbers per pixel.
 pub(super) struct TvLinearization<'a, E: Element> {
     pub(super) problem: &'a TvDenoising<E>,
     pub(super) x: &'a [E],
@@ -40,42 +42,22 @@ fn cross_products([th, tv, dh, dv]: [f64; 4], nu2: f64, isotropic: bool) -> (f64
     }
 }
 
-/// W_hh, W_vv and W_hv at a pixel; zero where there is no difference.
-pub(super) fn block<E: Element>(
-    problem: &TvDenoising<E>,
-    blocks: &[E],
-    i: usize,
-    j: usize,
-) -> (f64, f64, f64) {
-    let (rows, cols) = (problem.rows, problem.cols);
-    let planes = match problem.norm {
-        Norm::Anisotropic => 2,
-        Norm::Isotropic => 3,
-    };
-    let row = &blocks[i * planes * cols..];
-    let of = |plane: usize| row[plane * cols + j].to_f64();
-    let right = if j + 1 < cols { of(0) } else { 0.0 };
-    let below = if i + 1 < rows { of(1) } else { 0.0 };
-    let both = if planes == 3 { of(2) } else { 0.0 };
-    (right, below, both)
-}
-
 impl<'a, E: Element> TvLinearization<'a, E> {
     pub(super) fn new(problem: &'a TvDenoising<E>, x: &'a [E], theta: &'a [f64]) -> Self {
         let cols = problem.cols;
-        let numbers = match problem.norm {
-            Norm::Anisotropic => 2,
-            Norm::Isotropic => 3,
-        };
+        let numbers = planes(problem.norm);
         let mut blocks = problem.arrays.take(numbers * x.len());
         problem.with_parameters(theta, |p| {
             let nu2 = E::from_f64(p.nu * p.nu);
             let weight = E::from_f64(p.weight);
-            problem.bands.rows(
+            problem.differences.rows(
                 &mut blocks,
                 numbers * cols,
                 #[inline(always)]
-                |i, differences: &mut Differences<E>, _: &mut Differences<E>, out: &mut [E]| {
+                |i,
+                 differences: &mut RowDifferences<E>,
+                 _: &mut RowDifferences<E>,
+                 out: &mut [E]| {
                     let (th, tv) = differences.of(x, i);
                     let (th, tv) = (&th[..cols], &tv[..cols]);
                     let (hh, rest) = out.split_at_mut(cols);
@@ -125,7 +107,7 @@ impl<'a, E: Element> TvLinearization<'a, E> {
             let smoothing = E::from_f64(u[u.len() - 1]);
             let global = E::from_f64(p.weight);
             let first = E::from_f64(u[0]);
-            self.problem.bands.divergence::<false, _>(
+            self.problem.differences.divergence::<false, _>(
                 self.x,
                 Base::Zero,
                 out,
@@ -167,11 +149,11 @@ impl<'a, E: Element> TvLinearization<'a, E> {
         let cols = self.problem.cols;
         let isotropic = self.problem.norm == Norm::Isotropic;
         let nu2 = p.nu * p.nu;
-        self.problem.bands.rows(
+        self.problem.differences.rows(
             out,
             cols,
             #[inline(always)]
-            |i, of_x: &mut Differences<E>, of_w: &mut Differences<E>, out: &mut [f64]| {
+            |i, of_x: &mut RowDifferences<E>, of_w: &mut RowDifferences<E>, out: &mut [f64]| {
                 let (th, tv) = of_x.of(self.x, i);
                 let (wh, wv) = of_w.of(w, i);
                 let mut total = 0.0;
@@ -201,9 +183,9 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
             let w = &self.blocks[i * stride..(i + 1) * stride];
             (&w[..cols], &w[cols..2 * cols], &w[stride - cols..])
         };
-        let (bands, base) = (&self.problem.bands, Base::Image(v));
+        let (differences, base) = (&self.problem.differences, Base::Image(v));
         if isotropic {
-            bands.divergence::<false, _>(
+            differences.divergence::<false, _>(
                 v,
                 base,
                 out,
@@ -219,7 +201,7 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
                 no_sum,
             );
         } else {
-            bands.divergence::<false, _>(
+            differences.divergence::<false, _>(
                 v,
                 base,
                 out,
@@ -241,7 +223,7 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
             let last = out.len() - 1;
             match self.problem.weights {
                 Weights::Global => {
-                    let [a, b, _] = self.problem.bands.totals(
+                    let [a, b, _] = self.problem.differences.totals(
                         self.x,
                         w,
                         #[inline(always)]
@@ -294,16 +276,17 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
     }
 
     fn precondition(&self, r: &Vec<E>, out: &mut Vec<E>) {
-        self.apply_preconditioner(r, out);
+        self.preconditioner
+            .apply(self.problem.laplacian.as_ref(), r, out);
     }
 
     fn sparse(&self) -> Option<&dyn SparseMatrix> {
         Some(self)
     }
 
-    /// The spectral norm of the n×2 matrix, from its Gram matrix; for several weights the norm of their columns is bounded by the
-    /// constant of the problem, and that of the last column computed.
-    fn cross_norm(&self, room: &mut Vec<E>) -> Option<f64> {
+    /// For one weight the spectral norm of the n×2 matrix, from its Gram matrix. For several weights the norm of their columns is bounded by
+    /// the constant of the problem, and only the norm of the last column is computed.
+    fn cross_norm(&self, buffer: &mut Vec<E>) -> Option<f64> {
         // An entry of a column is a difference of four terms of at most w, which may cancel.
         let weight = largest_weight(self.theta);
         let rounding = 80.0 * E::UNIT_ROUNDOFF * weight * (self.x.len() as f64).sqrt();
@@ -311,15 +294,15 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
             let mut last = self.problem.numbers.take(self.problem.theta_len());
             last.fill(0.0);
             last[self.problem.theta_len() - 1] = 1.0;
-            self.cross_jvp(&last, room);
+            self.cross_jvp(&last, buffer);
             self.problem.numbers.put(last);
             let weights = weight * self.problem.weight_columns().sqrt();
-            return Some(weights.hypot(room.norm() + rounding));
+            return Some(weights.hypot(buffer.norm() + rounding));
         }
         let mut gram = [vec![1.0, 0.0], vec![0.0, 1.0]];
         for column in &mut gram {
-            self.cross_jvp(column, room);
-            self.cross_vjp(room, column);
+            self.cross_jvp(column, buffer);
+            self.cross_vjp(buffer, column);
         }
         let (aa, ab, bb) = (gram[0][0], gram[0][1], gram[1][1]);
         let largest = 0.5 * (aa + bb) + (0.5 * (aa - bb)).hypot(ab);

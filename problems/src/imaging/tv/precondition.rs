@@ -2,29 +2,29 @@
 //!
 //! | [`Preconditioner`] | M | a product with M⁻¹ |
 //! |---|---|---|
-//! | `Diagonal` | the diagonal of A | one multiplication a pixel |
+//! | `Diagonal` | the diagonal of A | one multiplication per pixel |
 //! | `Cosine` | I + c DᵀD, c the mean of the diagonal entries of W | two cosine transforms: DᵀD is diagonal under the DCT-II |
 //!
-//! A Hessian product costs about as much as a few vector operations, so a preconditioner has to save many of them to pay. The
-//! diagonal saves a fifth at the θ that denoise well; the cosine transform saves nine tenths where the weight is so large that most
-//! of the image is smoothed alike. The book has the table.
+//! A Hessian product costs about as much as a few vector operations, so a preconditioner pays only if it saves many products. The
+//! diagonal saves a fifth of them at the θ that denoise well; the cosine transform saves nine tenths where the weight is so large that
+//! most of the image is smoothed uniformly. The book has the table.
 
 use bilevel::Element;
 use std::f64::consts::PI;
 
 use super::super::transform::{Cosine, Transform};
 use super::TvDenoising;
-use super::linearization::{TvLinearization, block};
+use super::blocks::block;
 
-/// How the linear systems of TV denoising are preconditioned. See [`tv`](crate::imaging::tv).
+/// The preconditioner of the linear systems of TV denoising. See [`tv`](crate::imaging::tv).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Preconditioner {
-    /// Not at all.
+    /// No preconditioner.
     #[default]
     None,
-    /// By the diagonal of the Hessian.
+    /// The diagonal of the Hessian.
     Diagonal,
-    /// By I + c DᵀD with the mean diffusivity c, inverted by the discrete cosine transform.
+    /// I + c DᵀD with the mean diffusivity c, inverted by the discrete cosine transform.
     Cosine,
 }
 
@@ -77,7 +77,7 @@ pub(super) enum Prepared<E> {
 }
 
 impl<E: Element> Prepared<E> {
-    /// From the blocks of W, two or three numbers a pixel.
+    /// From the blocks of W, two or three numbers per pixel.
     pub(super) fn new(problem: &TvDenoising<E>, blocks: &[E]) -> Self {
         let (rows, cols) = (problem.rows, problem.cols);
         let at = |i: usize, j: usize| block(problem, blocks, i, j);
@@ -109,11 +109,10 @@ impl<E: Element> Prepared<E> {
             }
         }
     }
-}
 
-impl<E: Element> TvLinearization<'_, E> {
-    pub(super) fn apply_preconditioner(&self, r: &[E], out: &mut [E]) {
-        match (&self.preconditioner, &self.problem.laplacian) {
+    /// out ← M⁻¹ r; `laplacian` is that of the problem, which planned it for [`Preconditioner::Cosine`].
+    pub(super) fn apply(&self, laplacian: Option<&Laplacian>, r: &[E], out: &mut [E]) {
+        match (self, laplacian) {
             (Prepared::Diagonal(inverse), _) => {
                 for ((out, &r), &d) in out.iter_mut().zip(r).zip(inverse) {
                     *out = r * d;

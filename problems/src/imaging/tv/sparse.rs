@@ -1,7 +1,7 @@
 //! The Hessian of TV denoising as a sparse matrix.
 //!
-//! A = I + DᵀWD couples a pixel with the four beside it, and in the isotropic form the two that it shares a Φ with at the pixel between
-//! them: below to the left, above to the right. With W at pixel i and its neighbours to the right and below
+//! A = I + DᵀWD couples a pixel with its four neighbours and, in the isotropic form, with two diagonal ones, below to the left and above to
+//! the right, with which it shares a Φ. The entries that W at pixel i contributes to i and its neighbours to the right and below:
 //!
 //! ```text
 //! (i, i)  W_hh + W_vv + 2W_hv       (right, i)  −W_hh − W_hv       (below, i)  −W_vv − W_hv
@@ -12,11 +12,12 @@ use bilevel::Element;
 use bilevel::linear::{Pattern, SparseMatrix};
 use std::sync::Arc;
 
-use super::linearization::{TvLinearization, block};
+use super::blocks::block;
+use super::linearization::TvLinearization;
 use super::{Norm, TvDenoising};
 
 impl<E: Element> TvDenoising<E> {
-    /// Three entries a pixel on and below the diagonal, in the isotropic form four.
+    /// Three entries per pixel on and below the diagonal, four in the isotropic form.
     fn hessian_pattern(&self) -> Pattern {
         let (rows, cols) = (self.rows, self.cols);
         Pattern::of_neighbours(rows * cols, |at, out| {

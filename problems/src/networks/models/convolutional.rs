@@ -9,15 +9,15 @@ use crate::data::Kind;
 
 /// The side of the filters of the first and the second convolution.
 const SIDES: [usize; 2] = [5, 3];
-/// Both convolutions take every second place.
+/// The stride of both convolutions.
 const STRIDE: usize = 2;
 
 /// Two convolutions of stride 2 without padding, 5×5 and 3×3, each with a smooth activation, and a linear layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Convolutional {
-    /// The side of the images, and of what the two convolutions make of them.
+    /// The side of the images and of the outputs of the two convolutions.
     sides: [usize; 3],
-    /// The channels of the image, of which there is one, and behind the two convolutions.
+    /// The channels of the image (one) and of the outputs of the two convolutions.
     channels: [usize; 3],
     classes: usize,
     activation: Activation,
@@ -86,7 +86,7 @@ impl Convolutional {
     }
 }
 
-/// The upper left corners of the patches that a convolution looks at, row by row.
+/// The upper left corners of the patches of a convolution, row by row.
 fn corners(side: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..side * side).map(move |k| (STRIDE * (k / side), STRIDE * (k % side)))
 }
@@ -122,7 +122,7 @@ impl Classifier for Convolutional {
         let [image, side, end] = self.sides;
         let c = self.channels;
         let zero = S::constant(0.0);
-        // Units are stored place by place, the channels of a place side by side.
+        // Units are stored position by position, the channels of a position side by side.
         let mut sums = vec![zero; side * side * c[1]];
         let mut patches = [
             vec![0.0; SIDES[0] * SIDES[0]],

@@ -38,7 +38,7 @@ impl Perceptron {
         Ok(Perceptron { widths, activation })
     }
 
-    /// The places of the parameters of every layer, and its numbers of inputs and outputs.
+    /// The parameter range of every layer, with its numbers of inputs and outputs.
     fn places(&self) -> impl Iterator<Item = (Range<usize>, usize, usize)> + '_ {
         let mut end = 0;
         self.widths.windows(2).map(move |pair| {

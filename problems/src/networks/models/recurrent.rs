@@ -18,7 +18,7 @@ use crate::data::Kind;
 ///
 /// # Reference
 /// K. Cho et al.: Learning phrase representations using RNN encoder-decoder. EMNLP 2014,
-/// [doi:10.3115/v1/D14-1179](https://doi.org/10.3115/v1/D14-1179), with the reset gate behind the product, as in most libraries.
+/// [doi:10.3115/v1/D14-1179](https://doi.org/10.3115/v1/D14-1179), with the reset gate applied after the product, as in most libraries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recurrent {
     vocabulary: usize,
@@ -58,7 +58,7 @@ impl Recurrent {
         })
     }
 
-    /// The embeddings, what acts on a token, what acts on the state, and the last layer.
+    /// The parameter ranges of the embeddings, the matrix for the token, the matrix for the state, and the last layer.
     fn places(&self) -> [Range<usize>; 4] {
         let (gates, mut end) = (3 * self.hidden, 0);
         [
@@ -116,8 +116,8 @@ impl Classifier for Recurrent {
         let [embeddings, of_token, of_state, last] = self.places();
         let (d, zero) = (self.hidden, S::constant(0.0));
         let [mut h, mut total, mut n, mut products] = [const { Vec::new() }; 4];
-        for room in [&mut h, &mut total, &mut n, &mut products] {
-            room.resize(d, zero);
+        for buffer in [&mut h, &mut total, &mut n, &mut products] {
+            buffer.resize(d, zero);
         }
         let [mut a, mut b] = [vec![zero; 3 * d], vec![zero; 3 * d]];
         let mut gates = vec![zero; 2 * d];

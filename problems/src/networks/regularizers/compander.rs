@@ -23,12 +23,12 @@ pub enum Compander {
 /// w = ψ(v),   ψ odd, |ψ| ≤ bound, ψ'(0) = slope > 1:      ψ(v) = a atan(v/b)  with  a = bound/(π/2),  b = a/slope
 /// ```
 ///
-/// v is what is trained, w what the model computes with. θ is (ln(slope − 1), ln(bound)) a layer: the slope is above 1 for every θ.
-/// Shifts are left alone.
+/// v is trained, and the model computes with w. θ is (ln(slope − 1), ln(bound)) per layer: the slope is above 1 for every θ. Biases are
+/// not changed.
 ///
 /// # Reference
 /// R. A. Cakaj, J. Mehnert, B. Yang: Weight compander: a simple weight reparameterization for regularization. IJCNN 2023,
-/// [arXiv:2306.16993](https://arxiv.org/abs/2306.16993). There a and b are trained with the weights; here they are judged on validation data.
+/// [arXiv:2306.16993](https://arxiv.org/abs/2306.16993). There a and b are trained with the weights; here they are hyperparameters, tuned on validation data.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WeightCompander {
@@ -89,7 +89,7 @@ impl WeightCompander {
         S::scaled(&scaled, a, out);
     }
 
-    /// Takes derivatives in w = ψ(v) to such in v, in place, and adds those in θ. With ψ(v) = a φ(u), u = v slope/a,
+    /// Turns derivatives by w = ψ(v) into derivatives by v, in place, and adds those by θ. With ψ(v) = a φ(u), u = v slope/a,
     ///
     /// ```text
     /// ∂w/∂v = slope φ'(u),    ∂w/∂slope = v φ'(u),    ∂w/∂a = φ(u) − u φ'(u)

@@ -9,14 +9,15 @@ use super::logit;
 /// Probabilities are kept this far from 0 and 1.
 const MARGIN: f64 = 1e-4;
 
-/// Keeps a model at what it learned before it began to fit wrong labels.
+/// Early-learning regularisation: keeps a model at what it learned before it began to fit wrong labels.
 ///
 /// ```text
 /// p = clamp(softmax(z), 10⁻⁴, 1 − 10⁻⁴),     t ← β t + (1 − β) p/Σp       (no gradient through t in the training step)
 /// loss = CE(z, y) + λ log(1 − ⟨p, t⟩)
 /// ```
 ///
-/// t, one a sample, begins at 0, and moves whenever its sample is in the batch, before the loss is taken. θ = (ln λ, logit β).
+/// Every sample has a target t, which starts at 0 and is updated whenever its sample is in the batch, before the loss is evaluated.
+/// θ = (ln λ, logit β).
 ///
 /// # Reference
 /// S. Liu, J. Niles-Weed, N. Razavian, C. Fernandez-Granda: Early-learning regularization prevents memorization of noisy labels. NeurIPS
@@ -75,7 +76,7 @@ impl Elr {
         }
     }
 
-    /// λ log(1 − ⟨p, t⟩), for the target t after it moved.
+    /// λ log(1 − ⟨p, t⟩), for the updated target t.
     pub fn term<S: Scalar>(scores: &[S], t: &[S], theta: &[S]) -> S {
         let p = Elr::probabilities(scores);
         theta[0].exp() * (-S::dot(&p, t)).plus(1.0).ln()

@@ -7,16 +7,16 @@ use statrs::function::beta::{beta_reg, ln_beta};
 
 use super::negative_log;
 
-/// Trains on mixed samples, and asks of each of the two classes that it stands out from all but the other one.
+/// Decoupled mixup: trains on mixed samples, with a term that compares each of the two classes with all classes but the other one.
 ///
 /// ```text
 /// a = λ a₁ + (1 − λ) a₂,   λ ~ Beta(α, α)
 /// loss = λ CE(z, y₁) + (1 − λ) CE(z, y₂) + η [−log p₁^{∖2} − log p₂^{∖1}],     p_c^{∖d} = exp(z_c) / Σ_{k ≠ d} exp(z_k)
 /// ```
 ///
-/// Two samples of one class leave nothing out. With [`weighted`](DecoupledMixup::weighted) the two terms have the weights λ and 1 − λ.
-/// λ, one a batch, is the quantile of the distribution at a random number that the seed and the step decide, so it is a smooth function of
-/// α, and the run can be differentiated in it. θ = (ln η, ln α).
+/// For two samples of the same class no class is left out. With [`weighted`](DecoupledMixup::weighted) the two terms have the weights λ and
+/// 1 − λ. λ, one per batch, is the quantile of the distribution at a random number that depends on the seed and the step alone; it is a
+/// smooth function of α, so the run can be differentiated in α. θ = (ln η, ln α).
 ///
 /// # Reference
 /// Z. Liu, S. Li, G. Wang, C. Tan, L. Wu, S. Z. Li: Harnessing hard mixed samples with decoupled regularizer. NeurIPS 2023,
@@ -28,7 +28,7 @@ pub struct DecoupledMixup {
     pub eta: f64,
     /// α of the distribution of λ, from 0.02 to 100 (default 1: λ is uniform).
     pub alpha: f64,
-    /// Whether each class counts by its share of the mixed sample (default no).
+    /// Weight each class by its share of the mixed sample (default no).
     pub weighted: bool,
 }
 
@@ -71,7 +71,7 @@ impl DecoupledMixup {
         [("eta", theta[0].exp()), ("alpha", theta[1].exp())]
     }
 
-    /// λ, of which `share` is the value with two derivatives in α, at the α of θ.
+    /// λ as a function of θ, from its value and its first two derivatives in α, `share`.
     pub fn share<S: Scalar>(theta: &[S], share: [f64; 3]) -> S {
         theta[1].exp().chain(share)
     }
@@ -99,7 +99,7 @@ fn check_alpha(name: &str, alpha: f64) -> Result<(), Error> {
     Err(Error::invalid(name, alpha, expected))
 }
 
-/// −log of the softmax of `class` without `left_out`, which is not left out where it is the same class.
+/// −log of the softmax of `class` over all classes but `left_out`; over all classes if both are equal.
 fn decoupled<S: Scalar>(scores: &[S], class: usize, left_out: usize) -> S {
     if class == left_out {
         return negative_log(scores, class);

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::logit;
 
-/// Softens labels by what the model itself predicted an epoch ago, the more the longer it has trained.
+/// Progressive self-knowledge distillation: mixes labels with the predictions of the model one epoch earlier, increasingly so during
+/// training.
 ///
 /// ```text
 /// loss = CE(z, (1 − α_e) y + α_e P_{e−1}),     α_e = α_T e/E

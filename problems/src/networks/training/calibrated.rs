@@ -1,4 +1,4 @@
-//! The scale of scores at which their cross-entropy is least: temperature scaling.
+//! Temperature scaling: the factor of the scores that minimises their cross-entropy.
 
 use bilevel::autodiff::Number;
 
@@ -7,8 +7,8 @@ const BOUNDS: [f64; 2] = [1e-3, 1e3];
 
 /// κ* = argmin over κ of h(κ) = (1/n) Σ −log softmax(κ zᵢ) of the label of i, within [`BOUNDS`]; 1 for scores that are not finite.
 ///
-/// h is convex, with h' = (1/n) Σ (E z − z of the label) and h'' = (1/n) Σ Var z under softmax(κ zᵢ): Newton's steps, and halves of the
-/// interval where they leave it. A tangent of the scores becomes −h'̇/h'' of κ*, by the implicit function theorem.
+/// h is convex, with h' = (1/n) Σ (E z − z of the label) and h'' = (1/n) Σ Var z under softmax(κ zᵢ): Newton's method, with bisection
+/// where a step leaves the interval. The tangent of κ* is −h'̇/h'', by the implicit function theorem.
 ///
 /// # Reference
 /// C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger: On calibration of modern neural networks. ICML 2017,
@@ -56,14 +56,14 @@ pub(super) fn scale<S: Number>(scores: &[Vec<S>], labels: &[usize]) -> S {
 /// h' and h''.
 fn slopes<S: Number>(scores: &[Vec<S>], labels: &[usize], kappa: S) -> (S, S) {
     let (mut slope, mut curvature) = (S::default(), S::default());
-    let mut room: Vec<S> = Vec::new();
+    let mut probabilities: Vec<S> = Vec::new();
     for (z, &label) in scores.iter().zip(labels) {
         let scaled: Vec<S> = z.iter().map(|&z| z * kappa).collect();
-        room.resize(z.len(), S::default());
-        S::softmax(&scaled, &mut room);
-        let mean = S::dot(&room, z);
+        probabilities.resize(z.len(), S::default());
+        S::softmax(&scaled, &mut probabilities);
+        let mean = S::dot(&probabilities, z);
         let mut variance = S::default();
-        for (&p, &z) in room.iter().zip(z) {
+        for (&p, &z) in probabilities.iter().zip(z) {
             variance += p * (z - mean).squared();
         }
         slope += mean - z[label];

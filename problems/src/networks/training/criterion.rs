@@ -1,4 +1,4 @@
-//! What judges a trained model: its cross-entropy, or error, on data that it was not trained on.
+//! The criterion for a trained model: its cross-entropy or error on held-out data.
 
 use bilevel::Error;
 use bilevel::autodiff::workspaces::{gather, sum};
@@ -12,21 +12,21 @@ use crate::data::{Sample, Samples};
 use crate::networks::models::{Classifier, Input, fits, predicted, scores};
 use crate::networks::regularizers::{Recipe, negative_log};
 
-/// How a prediction is judged.
+/// The loss of a prediction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// −log p of the label: it asks for probabilities that are right, and a sure mistake costs most.
+    /// −log p of the label: a proper score of the probabilities, which penalises confident mistakes most.
     #[default]
     CrossEntropy,
-    /// 1 − p of the label: a smooth form of the share of mistakes, to which how sure one of them is matters little.
+    /// 1 − p of the label: a smooth form of the error rate, nearly independent of how confident a mistake is.
     Error,
-    /// min over κ of the cross-entropy of κ times the scores: what is left of it once a temperature has been fitted. Targets and mixed samples
-    /// make a model unsure of right answers, and it is not blamed for that. Of a batch, κ is that of the batch.
+    /// The minimum over κ of the cross-entropy of κ times the scores, i.e. the cross-entropy after temperature scaling. It does not penalise
+    /// the underconfidence that soft targets and mixed samples cause. κ is fitted to each batch.
     Calibrated,
 }
 
-/// f(x, θ) = the mean [`Measure`] of the model on data, with the weights at the front of x, through the compander where there is one.
+/// f(x, θ) = the mean [`Measure`] of the model on data, with the weights at the front of x, after the compander if there is one.
 pub struct Criterion<M, D> {
     model: M,
     data: D,
@@ -38,7 +38,7 @@ pub struct Criterion<M, D> {
     workspaces: Workspaces,
 }
 
-/// How good a model is on data.
+/// The quality of a model on data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
     /// The mean cross-entropy.
@@ -112,8 +112,8 @@ impl<M: Classifier, D: Samples> Criterion<M, D> {
         w.iter().map(|w| w.value()).collect()
     }
 
-    /// Of samples that are mixed with the next one, which has another label, how often the two classes have the two largest scores;
-    /// `None` where there are none, and for texts.
+    /// Mixes every sample with the next one if their labels differ, and returns how often their two classes have the two largest scores;
+    /// `None` if there are no such samples, and for texts.
     pub fn both_found<E: Real>(&self, state: &[E], theta: &[f64], share: f64) -> Option<f64> {
         let theta: Vec<E> = theta.iter().map(|&t| E::constant(t)).collect();
         let w = self.weights(state, &theta);

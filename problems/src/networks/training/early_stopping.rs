@@ -1,4 +1,4 @@
-//! A plain training run, watched epoch by epoch, that ends when it gets no better.
+//! A plain training run with early stopping.
 
 use bilevel::autodiff::Real;
 use bilevel::{Dynamics, Error};
@@ -7,14 +7,14 @@ use super::{Criterion, Judged, Training};
 use crate::data::Samples;
 use crate::networks::models::Classifier;
 
-/// What a watched training run came to.
+/// The result of a training run with early stopping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained<E> {
-    /// The state behind the best epoch.
+    /// The state after the best epoch.
     pub state: Vec<E>,
-    /// Which one that was, from 1; 0 where the first weights were never improved on.
+    /// The best epoch, from 1; 0 if no epoch improved on the initial weights.
     pub best: usize,
-    /// The judgement of the first weights, and behind every epoch that was run.
+    /// The criterion at the initial weights and after every epoch.
     pub epochs: Vec<Judged>,
 }
 
@@ -22,8 +22,8 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
     /// Trains with θ until `patience` epochs in a row did not lower the loss of `criterion`, or all epochs are over, and returns the best
     /// state.
     ///
-    /// The hypergradient of a run knows nothing of it: it is for the last training, with the θ that was found. A schedule is that of all
-    /// epochs.
+    /// Hypergradients are those of the full run and ignore early stopping: use this for the final training with the θ that was found. The
+    /// schedule is that of all epochs.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a θ outside the domain and no patience, [`Error::NotFinite`] for weights that leave the finite numbers.

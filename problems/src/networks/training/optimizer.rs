@@ -1,11 +1,11 @@
-//! What moves the weights of a model: stochastic gradient descent with momentum, or Adam, and the schedule of its steps.
+//! Optimisers (stochastic gradient descent with momentum, Adam) and schedules of their steps.
 
 use bilevel::Error;
 use bilevel::autodiff::Number;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
-/// How weights move along the gradient g of a batch.
+/// The update of the weights w by the gradient g of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Optimizer {
@@ -46,9 +46,9 @@ pub enum Schedule {
     Cosine,
     /// factorᵏ after k × `every` epochs.
     Steps {
-        /// Epochs from one fall to the next.
+        /// Epochs between reductions.
         every: usize,
-        /// What a fall leaves.
+        /// The factor of one reduction.
         factor: f64,
     },
 }
@@ -110,7 +110,7 @@ impl Optimizer {
         }
     }
 
-    /// How many numbers it keeps for each weight.
+    /// The number of moments per weight.
     pub(super) fn moments(self) -> usize {
         match self {
             Optimizer::Sgd { .. } => 1,
@@ -143,8 +143,8 @@ impl Optimizer {
         }
     }
 
-    /// The transpose of the derivative of [`step`](Optimizer::step) in the moments and in g, at the state before it: `adjoint` has that
-    /// of what the step made of w, m and s, and gets that of w, m and s. Returns that of g into `by_g`.
+    /// The transposed derivative of [`step`](Optimizer::step) at the state before the step, `at`: `adjoint` holds the adjoints of w, m and s
+    /// after the step on entry, and those before it on return; `by_g` receives the adjoint of g.
     pub(super) fn transposed<E: Number>(
         self,
         t: usize,
@@ -193,7 +193,7 @@ fn corrections(t: usize, beta1: f64, beta2: f64) -> [f64; 2] {
     [beta1, beta2].map(|beta| 1.0 / (1.0 - beta.powf(t as f64 + 1.0)))
 }
 
-/// √s, at 0 without a derivative: every gradient so far was 0 there, and the step is.
+/// √s, with derivative 0 at 0: there every gradient so far was 0, and so is the step.
 fn root<S: Number>(s: S) -> S {
     if s.value() > 0.0 {
         s.sqrt()

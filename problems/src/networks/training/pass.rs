@@ -1,4 +1,4 @@
-//! The loss of one sample in a training step, recorded on a tape: what the step needs of it, and what its transpose does.
+//! The loss of one sample in a training step, recorded on a tape, for the step and for its transpose.
 
 use bilevel::autodiff::{Dual, Number, Real, Scalar, Tape, Var, Workspace};
 use std::ops::Range;
@@ -20,13 +20,13 @@ pub(super) struct Pass<'a, M, D> {
     pub(super) progress: f64,
 }
 
-/// Where a sample of a batch is to be found.
+/// The indices of a sample of a batch and of the sample that it is mixed with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// Its place in the data, and in the targets.
+    /// Its index in the data, and its row in the targets.
     pub(super) sample: usize,
     pub(super) row: usize,
-    /// The same of what it is mixed with.
+    /// The same of the sample that it is mixed with.
     pub(super) partner: usize,
     pub(super) partner_row: usize,
     /// λ of the mixup with its first and second derivative in α, at the α of the step.
@@ -48,13 +48,13 @@ struct Rows<S> {
     partner: Vec<Var<S>>,
 }
 
-/// What the targets of the sample itself become.
+/// The updated targets of the sample itself.
 struct Next<S> {
     elr: Vec<Var<S>>,
     pskd: Vec<Var<S>>,
 }
 
-/// What the first matrix of the model makes of the samples of a block, and of those that they are mixed with.
+/// The products of the first matrix of the model with the samples of a block and with those that they are mixed with.
 struct Products<S> {
     products: Vec<Var<S>>,
     outputs: usize,
@@ -63,7 +63,7 @@ struct Products<S> {
 }
 
 impl<S> Products<S> {
-    /// Those of a sample of the block, and of the one that it is mixed with; `None` where the model begins otherwise.
+    /// The products of a sample of the block and of the one that it is mixed with; `None` for a model without a first matrix.
     fn of(&self, place: usize) -> Option<[&[Var<S>]; 2]> {
         let places = self.places.get(place)?;
         Some(places.map(|place| &self.products[place * self.outputs..][..self.outputs]))
@@ -96,8 +96,8 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         self.data.labels()[sample] as usize
     }
 
-    /// Calls `record` for the samples of a part of the batch, block after block, with what the first matrix makes of those of the block;
-    /// then sends the adjoints of that back to the matrix.
+    /// Calls `record` for the samples of a part of the batch, block after block, with the products of the first matrix; then propagates the
+    /// adjoints of these products to the matrix.
     pub(super) fn each<S: Number>(
         &self,
         workspace: &mut Workspace<S>,
@@ -175,8 +175,8 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         workspace.notes.extend(pskd);
     }
 
-    /// Records a sample with targets that stay where they are, and adds its share of the gradients to the adjoints.
-    pub(super) fn frozen<S: Number>(
+    /// Records a sample with constant targets, and adds its share of the gradients to the adjoints.
+    pub(super) fn with_fixed_targets<S: Number>(
         &self,
         workspace: &mut Workspace<S>,
         member: &Member<'_, S>,
@@ -207,7 +207,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     }
 
     /// [`step`](Pass::step) over dual numbers whose tangents are along the adjoint of the gradient, for the transpose of the step: the tangents of the
-    /// adjoints are then what flows back. `later` has the adjoints of the new targets; the notes get those of the old ones, of the sample
+    /// adjoints are then the adjoints of the step. `later` has the adjoints of the new targets; the notes get those of the old ones, of the sample
     /// itself and of the one that it is mixed with.
     pub(super) fn transposed<E: Real>(
         &self,
@@ -273,13 +273,8 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         })
     }
 
-    /// What the targets of a sample become.
-    fn next<S: Number>(
-        &self,
-        workspace: &mut Workspace<S>,
-        scores: &[Var<S>],
-        rows: &Rows<S>,
-    ) -> Next<S> {
+    /// The updated targets of a sample.
+    fn next<S: Number>(&self, workspace: &mut Workspace<S>, scores: &[Var<S>], rows: &Rows<S>) -> Next<S> {
         let Workspace { tape, theta, .. } = workspace;
         let theta = self.recipe.split(theta, self.layers);
         tape.record(|| {
@@ -299,7 +294,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         })
     }
 
-    /// Records the loss of a sample, sends its adjoint back to the scores, and returns that of the numbers `elr`.
+    /// Records the loss of a sample, propagates its adjoint to the scores, and returns the adjoint of `elr`.
     fn record_loss<S: Number>(
         &self,
         workspace: &mut Workspace<S>,

@@ -1,27 +1,27 @@
-//! How a model is trained.
+//! Settings of a training run.
 
 use bilevel::Error;
 use serde::{Deserialize, Serialize};
 
 use super::{Optimizer, Schedule};
 
-/// How a model is trained.
+/// Settings of a training run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Passes over the data (default 10).
     pub epochs: usize,
-    /// Samples of a batch; the last one of an epoch may have fewer (default 64).
+    /// Samples per batch; the last batch of an epoch may have fewer (default 64).
     pub batch: usize,
     /// α, the first step (default 0.05).
     pub step: f64,
-    /// How the step changes (default: it falls to 0 along a cosine).
+    /// The schedule of the step (default: it falls to 0 along a cosine).
     pub schedule: Schedule,
-    /// What moves the weights (default: gradient descent with momentum 0.9).
+    /// The optimiser (default: gradient descent with momentum 0.9).
     pub optimizer: Optimizer,
-    /// C of a penalty (C/2)‖w‖² on all that is trained (default 0).
+    /// C of the penalty (C/2)‖w‖² on all trained parameters (default 0).
     pub decay: f64,
-    /// Seed of the first weights, the order of the samples and mixup (default 0).
+    /// Seed of the initial weights, the order of the samples and mixup (default 0).
     pub seed: u64,
 }
 

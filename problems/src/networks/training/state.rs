@@ -9,7 +9,7 @@ use super::pass::Targets;
 use crate::data::Samples;
 use crate::networks::models::Classifier;
 
-/// Where the parts of a state lie.
+/// The ranges of the parts of a state.
 pub(super) struct Layout {
     pub(super) w: Range<usize>,
     pub(super) m: Range<usize>,
@@ -37,7 +37,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         }
     }
 
-    /// Collects what step t reads of a state, in any numbers.
+    /// Collects the parts of a state that step t reads, converted by `number`.
     pub(super) fn collect<S: Number>(
         &self,
         t: usize,
@@ -64,7 +64,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
         (moving, targets)
     }
 
-    /// The places of the targets of the samples of step t, in a state where targets begin at `start`.
+    /// The indices of the targets of the samples of step t, in a state whose targets begin at `start`.
     pub(super) fn rows(&self, t: usize, start: usize) -> impl Iterator<Item = usize> + '_ {
         let classes = self.model.classes();
         self.batch(t)
@@ -72,7 +72,7 @@ impl<M: Classifier, D: Samples, E: Real> Training<M, D, E> {
             .flat_map(move |&i| (0..classes).map(move |c| start + i as usize * classes + c))
     }
 
-    /// Writes what step t moved into a state.
+    /// Writes the results of step t into a state.
     pub(super) fn write<S: Number>(
         &self,
         t: usize,

@@ -1,4 +1,4 @@
-//! A training objective whose targets stay where they are: a lower level.
+//! The training objective at fixed targets: a lower level.
 
 use bilevel::Error;
 use bilevel::autodiff::workspaces::{gather, value};
@@ -15,13 +15,13 @@ use crate::networks::models::Classifier;
 use crate::networks::regularizers::Recipe;
 use crate::support::random::uniform;
 
-/// g(w, θ) = (1/n) Σ ℓᵢ(w; targets, θ) + (C/2)‖w‖², with the losses of the last epoch of a [`Training`] and targets that are held still.
+/// g(w, θ) = (1/n) Σ ℓᵢ(w; targets, θ) + (C/2)‖w‖², with the losses of the last epoch of a [`Training`] and constant targets.
 ///
-/// Its hypergradient by the implicit function theorem is that at these targets: it knows what θ makes of the minimiser, and nothing of how
-/// θ shaped the targets. β of ELR, which acts by the targets alone, has the derivative 0 and does not move. [`refreshed`](Frozen::refreshed)
-/// makes the objective with the targets that the minimiser found predicts; the usual scheme does so after every few steps of θ. With mixup
-/// every sample is mixed with the next one, with a λ of its own.
-pub struct Frozen<M, D> {
+/// Its hypergradient, by the implicit function theorem, takes the dependence of the minimiser on θ into account, but not that of the targets.
+/// β of ELR acts through the targets alone, so its derivative is 0. [`refreshed`](FixedTargets::refreshed) replaces the targets by the
+/// predictions at given weights, usually the minimiser, after every few steps of θ. With mixup every sample is mixed with the next one,
+/// with a λ of its own.
+pub struct FixedTargets<M, D> {
     model: M,
     data: D,
     recipe: Recipe,
@@ -36,11 +36,11 @@ pub struct Frozen<M, D> {
 
 impl<M: Classifier + Clone, D: Samples, E: Real> Training<M, D, E> {
     /// The objective of the last epoch, with the targets of a state of this run.
-    pub fn freeze(&self, state: &[E]) -> Frozen<M, D> {
+    pub fn freeze(&self, state: &[E]) -> FixedTargets<M, D> {
         let layout = self.layout();
         let part = |range: Range<usize>| state[range].iter().map(|t| t.value()).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
-        Frozen {
+        FixedTargets {
             model: self.model.clone(),
             recipe: self.recipe,
             layers: self.layers.clone(),
@@ -57,8 +57,8 @@ impl<M: Classifier + Clone, D: Samples, E: Real> Training<M, D, E> {
     }
 }
 
-impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
-    /// The objective with the targets that the model with the weights w predicts.
+impl<M: Classifier + Clone, D: Samples> FixedTargets<M, D> {
+    /// The same objective with the targets updated by the predictions at the weights w.
     pub fn refreshed(mut self, w: &[f64], theta: &[f64]) -> Self {
         let mut weights = w.to_vec();
         self.recipe.weights(w, &self.layers, theta, &mut weights);
@@ -74,7 +74,7 @@ impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
         self
     }
 
-    /// What judges its minimiser: the mean cross-entropy on `data`.
+    /// The criterion for its minimiser: the mean cross-entropy on `data`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for data that the model does not take.
@@ -88,7 +88,7 @@ impl<M: Classifier + Clone, D: Samples> Frozen<M, D> {
     }
 }
 
-impl<M: Classifier, D: Samples> Frozen<M, D> {
+impl<M: Classifier, D: Samples> FixedTargets<M, D> {
     fn pass<S: Number>(&self, batch: &[usize], theta: &[S]) -> Pass<'_, M, D> {
         let next = |i: usize| (i + 1) % self.data.len();
         let place = |&i: &usize| Place {
@@ -109,7 +109,7 @@ impl<M: Classifier, D: Samples> Frozen<M, D> {
     }
 }
 
-impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
+impl<M: Classifier, D: Samples> Gradients for FixedTargets<M, D> {
     fn parameters(&self) -> usize {
         self.model.parameters()
     }
@@ -168,7 +168,7 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
             theta,
             |workspace: &mut Workspace<S>, part| {
                 pass.each(workspace, part, |workspace, member| {
-                    pass.frozen(workspace, member, &targets);
+                    pass.with_fixed_targets(workspace, member, &targets);
                 });
             },
             |workspaces| {
@@ -195,7 +195,7 @@ impl<M: Classifier, D: Samples> Gradients for Frozen<M, D> {
         let at = all.into_iter().find(|&k| {
             workspace.open(&weights, theta);
             pass.each(&mut workspace, k..k + 1, |workspace, member| {
-                pass.frozen(workspace, member, &self.targets);
+                pass.with_fixed_targets(workspace, member, &self.targets);
             });
             !(workspace.value.is_finite() && workspace.adjoints()[0].iter().all(|a| a.is_finite()))
         })?;
