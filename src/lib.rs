@@ -78,6 +78,7 @@
 #[cfg(feature = "argmin")]
 pub mod argmin;
 pub mod autodiff;
+mod crc32;
 pub mod error;
 pub mod hypergradient;
 pub mod linear;
@@ -87,6 +88,7 @@ pub mod parallel;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod problem;
+mod random;
 pub mod run;
 pub mod simd;
 pub mod status;

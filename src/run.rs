@@ -5,7 +5,6 @@
 
 pub mod checkpoint;
 mod clock;
-pub(crate) mod crc32;
 #[cfg(feature = "interrupt")]
 mod interrupt;
 pub mod limits;

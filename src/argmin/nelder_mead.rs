@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::objective::Objective;
 use super::stepped::Stepped;
 use crate::error::{Error, positive};
-use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::hypergradient::Accuracy;
 use crate::oracle::Oracle;
 use crate::status::Status;
-use crate::upper::{Iteration, Solver, Step, check_theta, evaluate, probe};
+use crate::upper::solver::{Solver, Step, check_theta};
 use crate::vector::Vector;
 
 /// argmin's simplex method of Nelder and Mead, on computed values of one accuracy.
@@ -109,20 +109,8 @@ impl<O: Oracle> Solver<O> for NelderMead {
         Ok(Step::Moved(row))
     }
 
-    fn evaluate(
-        &self,
-        oracle: &O,
-        s: &mut Self::State,
-    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
-    }
-
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.theta, &s.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+    fn accuracy(&self, _s: &Self::State) -> Accuracy {
+        self.accuracy
     }
 
     fn name(&self) -> String {

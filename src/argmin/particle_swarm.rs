@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::objective::Objective;
 use super::stepped::Stepped;
 use crate::error::Error;
-use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::hypergradient::Accuracy;
 use crate::oracle::Oracle;
+use crate::random::unit;
 use crate::status::Status;
-use crate::upper::{Iteration, SearchBox, Solver, Step, check_theta, evaluate, probe};
+use crate::upper::SearchBox;
+use crate::upper::solver::{Solver, Step, check_theta};
 use crate::vector::Vector;
 
 /// argmin's particle swarm in a box, on computed values of one accuracy.
@@ -63,8 +65,7 @@ impl ParticleSwarm {
     /// θ₀ and random points, each with its cost.
     fn swarm<O: Oracle>(&self, objective: &Objective<&O>, theta: Vec<f64>) -> Vec<Swarming> {
         let mut rng = self.generator(0);
-        // A multiple of 2⁻⁵³ in [0, 1).
-        let mut uniform = || (rng.next_u64() >> 11) as f64 * 2f64.powi(-53);
+        let mut uniform = || unit(rng.next_u64());
         let entries = 0..theta.len();
         let mut swarm = Vec::with_capacity(self.particles);
         for particle in 0..self.particles {
@@ -141,20 +142,8 @@ impl<O: Oracle> Solver<O> for ParticleSwarm {
         Ok(Step::Moved(row))
     }
 
-    fn evaluate(
-        &self,
-        oracle: &O,
-        s: &mut Self::State,
-    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
-    }
-
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.theta, &s.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+    fn accuracy(&self, _s: &Self::State) -> Accuracy {
+        self.accuracy
     }
 
     fn name(&self) -> String {

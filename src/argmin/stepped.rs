@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::hypergradient::{Accuracy, BoundedValue};
 use crate::oracle::Oracle;
 use crate::status::Status;
-use crate::upper::{Iteration, Step, converged, evaluate};
+use crate::upper::solver::{Iteration, Step, converged, evaluate, solver_state};
 use crate::vector::Vector;
 
 /// The state of a solver of argmin's under our driver: θ, argmin's solver with its state, and the warm starts of the oracle.
@@ -25,6 +25,8 @@ pub struct Stepped<T, M, S> {
     /// What is known at θ, which argmin holds in f64.
     pub(super) here: Option<Point>,
 }
+
+solver_state!([M] Stepped<O::Theta, M, O::State>);
 
 impl<T: Vector, M, S: Clone> Stepped<T, M, S> {
     pub(super) fn new(theta: T, oracle: S) -> Self {

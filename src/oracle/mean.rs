@@ -1,10 +1,10 @@
 //! The mean over independent samples.
 
 use super::Oracle;
+use crate::crc32::Crc32;
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, BoundedValue, Evaluation, Hypergradient};
 use crate::parallel;
-use crate::run::crc32::Crc32;
 use crate::status::SolveStatus;
 use crate::vector::Vector;
 use crate::work::Work;
