@@ -19,19 +19,18 @@ use crate::vector::Vector;
 
 /// argmin's particle swarm in a box, on computed values of one accuracy.
 ///
-/// One particle starts at θ₀, the others at random points of the box; velocities are random up to the width of the box. The
-/// first iteration evaluates the swarm, every other one moves it and evaluates it again. θ is the best point that any particle
-/// has seen. A point where the problem is not defined counts as infinitely high. The search has no end of its own: give the
-/// run a limit.
+/// One particle starts at θ₀, the others at random points of the box; velocities are random up to the width of the box. The first iteration
+/// evaluates the swarm, every other one moves and evaluates it. θ is the best point of any particle so far. At a point where the problem is
+/// undefined, F counts as infinite. The search does not end by itself: set a limit for the run.
 ///
-/// Iteration k draws its numbers from the k-th stream of ChaCha8, so a resumed run draws the same ones.
+/// Iteration k draws from the k-th stream of ChaCha8, so a resumed run draws the same numbers.
 ///
 /// M. Zambrano-Bigiarini, M. Clerc, R. Rojas: Standard particle swarm optimisation 2011 at CEC-2013. IEEE Congress on
 /// Evolutionary Computation 2013, [doi:10.1109/CEC.2013.6557848](https://doi.org/10.1109/CEC.2013.6557848).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParticleSwarm {
-    /// Where the particles fly. θ₀ must lie inside.
+    /// The box of the particles. θ₀ must lie inside.
     pub region: SearchBox,
     /// Particles, at least 1 (default 20).
     pub particles: usize,
