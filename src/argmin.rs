@@ -1,17 +1,16 @@
-//! The edge to [argmin](https://argmin-rs.org), in both directions.
+//! The interface to [argmin](https://argmin-rs.org), in both directions.
 //!
 //! | direction | by | what it gives |
 //! |---|---|---|
-//! | our oracle for argmin's solvers | [`Objective`] | a `CostFunction` and `Gradient` with a memory: warm starts, bounds, the work done |
+//! | our oracle for argmin's solvers | [`Objective`] | a `CostFunction` and `Gradient` that keeps warm starts, bounds, and counts of work |
 //! | our solvers for argmin's driver | [`Driven`] | an argmin `Solver`: its `Executor`, observers and checkpoints work |
 //! | argmin's solvers under our driver | [`Lbfgs`], [`NelderMead`], [`ParticleSwarm`] | our trace, budgets, checkpoints and count of work, for a comparison |
 //!
-//! argmin computes with θ as `Vec<f64>` here, whatever the storage of the oracle's θ; its `vec` backend of `argmin-math` is all
-//! that is needed.
+//! argmin stores θ as `Vec<f64>` here, whatever the storage of the oracle's θ; it needs only the `vec` backend of `argmin-math`.
 //!
-//! # What argmin does not do
-//! Computed values are taken for exact, at one accuracy that you choose; none of its solvers reads a bound, so none notices when
-//! the decrease drowns in the error of order ε.
+//! # Limitations
+//! argmin treats computed values as exact, at one accuracy that you choose; none of its solvers reads a bound, so none notices when the
+//! decrease is smaller than the error of order ε.
 
 mod driven;
 mod lbfgs;
@@ -26,4 +25,3 @@ pub use lbfgs::Lbfgs;
 pub use nelder_mead::NelderMead;
 pub use objective::Objective;
 pub use particle_swarm::ParticleSwarm;
-pub use stepped::Stepped;

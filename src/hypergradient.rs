@@ -1,26 +1,19 @@
-//! The hypergradient ∇F(θ) of F(θ) = f(x*(θ), θ), and how far a computed one can be trusted.
+//! The hypergradient ∇F(θ) of F(θ) = f(x*(θ), θ), with the error of a computed one.
 //!
-//! [`implicit`] computes it by the implicit function theorem, [`bound`] bounds its error; [`unrolled`] goes through the steps of a training
-//! run.
+//! [`Implicit`](crate::Implicit) computes it by the implicit function theorem, and [`bound`] bounds its error; [`unrolled`] differentiates
+//! through the steps of a training run.
 
 pub mod bound;
-pub mod implicit;
-mod newton_step;
-mod sampled;
 pub mod unrolled;
-
-pub use implicit::ImplicitParts;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, positive};
 use crate::linear::Attempt;
-use crate::lower::LowerReport;
-use crate::problem::LowerLevel;
 use crate::status::SolveStatus;
 use crate::work::Work;
 
-/// How accurately the inner problems are to be solved, or have been.
+/// The requested or attained accuracies of the inner problems.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
     /// ε: the distance ‖x̃ − x*‖ of the lower-level solution.
@@ -30,7 +23,7 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
-    /// Both accuracies, each positive and finite.
+    /// The accuracies ε and δ, each positive and finite.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`].
@@ -50,28 +43,28 @@ impl Accuracy {
     }
 }
 
-/// How sure a bound is.
+/// The reliability of a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
-    /// No bound is known.
+    /// There is no bound.
     Unknown,
-    /// Constants of the bound were sampled: likely, not proved.
+    /// Some constants of the bound are sampled: it is likely, not proved.
     Estimated,
-    /// Every constant of the bound was supplied by the problem: proved.
+    /// The problem supplies every constant of the bound: it is proved.
     Certified,
 }
 
-/// How [`Trust::Estimated`] bounds come about.
+/// The method behind [`Trust::Estimated`] bounds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorEstimator {
-    /// The bound of the certificate, with constants from samples where the problem does not supply them (the default). Safe where
-    /// the inner problems are ill-conditioned; looser the more hyperparameters there are.
+    /// The certified formula, with sampled constants where the problem does not supply them (the default). Safe where the inner problems are
+    /// ill-conditioned; looser with more hyperparameters.
     #[default]
     Sampled,
-    /// A share of the distance to the hypergradient after a Newton step, which is returned in its place: near the true error, and
-    /// the choice for many hyperparameters and lower levels of moderate condition.
+    /// A multiple of the distance to the hypergradient after a Newton step, which replaces the first one: close to the true error, and
+    /// suited to many hyperparameters and well-conditioned lower levels.
     NewtonStep,
 }
 
@@ -85,7 +78,7 @@ impl std::fmt::Display for Trust {
     }
 }
 
-/// A number with the interval that it is known to lie in.
+/// A computed number with an interval that contains the exact one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BoundedValue {
     /// The computed number.
@@ -94,7 +87,7 @@ pub struct BoundedValue {
     pub lower: f64,
     /// An upper bound of the exact one.
     pub upper: f64,
-    /// How sure the bounds are.
+    /// The trust in the bounds.
     pub trust: Trust,
 }
 
@@ -114,12 +107,12 @@ impl BoundedValue {
     }
 }
 
-/// An upper value F(θ) and what it took.
+/// An upper value F(θ), with its cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// F(θ) with its bounds.
     pub value: BoundedValue,
-    /// The attained ε (the largest over the samples of a sum); the gradient norm where μ is not known.
+    /// The attained ε (the largest over the samples of a mean); the gradient norm where μ is not known.
     pub epsilon: f64,
     /// How the lower solve ended (the worst over the samples).
     pub status: SolveStatus,
@@ -127,36 +120,36 @@ pub struct Evaluation {
     pub work: Work,
 }
 
-/// A hypergradient z ≈ ∇F(θ) with the bound of its error, the upper value at the same point, and what it took.
+/// A hypergradient z ≈ ∇F(θ) with a bound of its error, the upper value at the same point, and its cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hypergradient<T> {
     /// z, the computed gradient.
     pub gradient: T,
     /// ω ≥ ‖z − ∇F(θ)‖; infinite where no bound is known.
     pub error_bound: f64,
-    /// How sure ω is.
+    /// The trust in ω.
     pub trust: Trust,
-    /// The vector whose norm ω is, a share of what a Newton step changed ([`ErrorEstimator::NewtonStep`]): in a sum, these add up with their
-    /// signs.
+    /// The vector of norm ω, a multiple of the change by a Newton step ([`ErrorEstimator::NewtonStep`]); in a [`Mean`](crate::Mean) these add
+    /// up with their signs.
     pub correction: Option<T>,
     /// F(θ) with its bounds.
     pub value: BoundedValue,
-    /// The estimate f(x̃) − ⟨q, ∇ₓg(x̃)⟩ of F(θ), whose error is of second order: O(ε² + εδ). An estimate, no certificate.
+    /// The estimate f(x̃) − ⟨q, ∇ₓg(x̃)⟩ of F(θ), whose error is of second order: O(ε² + εδ). It is not certified.
     pub goal_oriented: f64,
-    /// The attained accuracies, rounding included (the largest over the samples of a sum). Where μ is not known, ε is ‖∇ₓg‖.
+    /// The attained accuracies, rounding included (the largest over the samples of a mean). Where μ is not known, ε is ‖∇ₓg‖.
     pub attained: Accuracy,
     /// How the lower solve ended (the worst over the samples).
     pub lower_status: SolveStatus,
     /// How the adjoint solve ended (the worst over the samples).
     pub adjoint_status: SolveStatus,
-    /// The linear solvers that were tried, where the first one failed (of the first such sample of a sum).
+    /// The attempted linear solvers, where the first one failed (of the first such sample of a mean).
     pub attempts: Vec<Attempt>,
     /// The work done.
     pub work: Work,
 }
 
 impl<T> Hypergradient<T> {
-    /// Whether there is no bound because none was asked for, and not because something failed.
+    /// Whether there is no bound because none was requested, and not because of a failure.
     pub(crate) fn is_unbounded_by_choice(&self) -> bool {
         self.trust == Trust::Unknown
             && self.status() == SolveStatus::Converged
@@ -167,26 +160,4 @@ impl<T> Hypergradient<T> {
     pub fn status(&self) -> SolveStatus {
         self.lower_status.worst(self.adjoint_status)
     }
-}
-
-/// Where a hypergradient is computed: θ, x̃, and what the lower solver says about it.
-pub struct LowerPoint<'a, P: LowerLevel> {
-    /// θ.
-    pub theta: &'a P::Theta,
-    /// x̃ ≈ x*(θ).
-    pub x: &'a P::X,
-    /// The report of the solver that found x̃.
-    pub solved: &'a LowerReport,
-}
-
-/// The adjoint at a [`LowerPoint`].
-struct AdjointPoint<'a, X> {
-    /// q and ‖q‖.
-    q: &'a X,
-    q_norm: f64,
-    /// ∇ₓf(x̃) and its norm.
-    rhs: &'a X,
-    rhs_norm: f64,
-    /// ‖A q − ∇ₓf‖, rounding included.
-    delta: f64,
 }

@@ -89,6 +89,7 @@
 #[cfg(feature = "argmin")]
 pub mod argmin;
 pub mod autodiff;
+mod crc32;
 pub mod error;
 pub mod hypergradient;
 pub mod linear;
@@ -98,6 +99,7 @@ pub mod parallel;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod problem;
+mod random;
 pub mod run;
 #[doc(hidden)]
 pub mod simd;

@@ -1,7 +1,7 @@
-//! The oracle that an upper-level solver sees: θ and an accuracy in, value and hypergradient out, each with its error.
+//! The oracle of an upper-level solver: θ and an accuracy in, value and hypergradient out, each with its error.
 //!
-//! [`Implicit`] is the oracle of one problem, [`Mean`] the mean of many, [`Unrolled`] that of a training run. An oracle is immutable and shared between
-//! threads; what it remembers, the warm starts, is in its state, so that a checkpoint is (θ, solver state, oracle state).
+//! [`Implicit`] is the oracle of one problem, [`Mean`] the mean of several oracles, and [`Unrolled`] the oracle of a training run. An oracle is
+//! immutable and shared between threads; its warm starts are in a separate state, so that a checkpoint is (θ, solver state, oracle state).
 
 mod check;
 pub mod folds;
@@ -23,20 +23,20 @@ use crate::hypergradient::{Accuracy, Evaluation, Hypergradient};
 use crate::vector::Vector;
 use crate::work::Work;
 
-/// Values and hypergradients of F, to an accuracy that is asked for.
+/// Values and hypergradients of F, to a requested accuracy.
 pub trait Oracle: Send + Sync {
-    /// Where θ lives.
+    /// The type of θ.
     type Theta: Vector;
-    /// What is remembered from one call to the next.
+    /// The memory from one call to the next, such as warm starts.
     type State: Clone + Send + Sync + Serialize + DeserializeOwned;
 
-    /// A state that remembers nothing yet. Refuses a θ outside the domain.
+    /// The state before the first call. Refuses a θ outside the domain.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`].
     fn start(&self, theta: &Self::Theta) -> Result<Self::State, Error>;
 
-    /// F(θ), from a lower-level solution within `epsilon` of the exact one (of each sample, for a sum).
+    /// F(θ), from a lower-level solution within `epsilon` of the exact one (of each sample, for a mean).
     ///
     /// # Errors
     /// [`Error::InvalidArgument`], [`Error::NotFinite`], [`Error::MissingConstant`].
@@ -47,7 +47,7 @@ pub trait Oracle: Send + Sync {
         state: &mut Self::State,
     ) -> Result<Evaluation, Error>;
 
-    /// ∇F(θ) and F(θ), from inner solutions of the given accuracy (of each sample, for a sum).
+    /// ∇F(θ) and F(θ), from inner solutions of the given accuracy (of each sample, for a mean).
     ///
     /// # Errors
     /// As for [`value`](Oracle::value).
@@ -58,8 +58,8 @@ pub trait Oracle: Send + Sync {
         state: &mut Self::State,
     ) -> Result<Hypergradient<Self::Theta>, Error>;
 
-    /// ⟨q, ∇ₓg(x̃, θ)⟩, with x̃ from the `trial` that [`value`](Oracle::value) has just left at θ, and q the adjoint in `state`: what a
-    /// goal-oriented estimate of F(θ) takes off the computed value. The default is 0, which leaves that value as it is.
+    /// ⟨q, ∇ₓg(x̃, θ)⟩, which a goal-oriented estimate of F(θ) subtracts from the computed value: x̃ is that of `trial` after
+    /// [`value`](Oracle::value) at θ, and q is the adjoint in `state`. The default is 0, no correction.
     fn correction(
         &self,
         theta: &Self::Theta,
@@ -71,37 +71,35 @@ pub trait Oracle: Send + Sync {
         0.0
     }
 
-    /// A state that [`value`](Oracle::value) can be called with as it could be with `state`, which may be that of a trial itself. What only
-    /// hypergradients need may be left out.
+    /// A copy of `state` for trial points; `state` may itself be that of a trial. The copy may omit what only hypergradients need.
     fn begin_trial(&self, state: &Self::State) -> Self::State {
         state.clone()
     }
 
-    /// Makes `trial` what [`begin_trial`](Oracle::begin_trial) would give, after it was used.
+    /// Resets a used `trial` to a copy of `state`, as [`begin_trial`](Oracle::begin_trial) makes it.
     fn reset_trial(&self, state: &Self::State, trial: &mut Self::State) {
         trial.clone_from(state);
     }
 
-    /// Ends a trial: what it learned becomes part of `state` when it is `accepted`, and is forgotten when not.
+    /// Ends a trial: its warm starts replace those of `state` when it is `accepted`, and are discarded otherwise.
     fn end_trial(&self, state: &mut Self::State, trial: Self::State, accepted: bool) {
         if accepted {
             *state = trial;
         }
     }
 
-    /// Refuses a θ outside the domain, or a state that is of a problem of another size.
+    /// Refuses a θ outside the domain, or the state of a problem of another size.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`].
     fn check(&self, theta: &Self::Theta, state: &Self::State) -> Result<(), Error>;
 
-    /// A number that the data of the problem decide, at θ and a state: g + f there. A checkpoint stores it, and another problem of the
-    /// same type is told by it. The default tells nothing.
+    /// A fingerprint of the data: g + f at θ and the state. Checkpoints store it and refuse other data. The default is 0, no fingerprint.
     fn probe(&self, theta: &Self::Theta, state: &Self::State) -> f64 {
         let _ = (theta, state);
         0.0
     }
 
-    /// What tells this oracle, data and settings included, from another one when a checkpoint is resumed.
+    /// Identifies this oracle, data and settings included; resuming a checkpoint of another one is refused.
     fn identity(&self) -> String;
 }

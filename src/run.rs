@@ -6,7 +6,6 @@
 #[doc(hidden)]
 pub mod checkpoint;
 mod clock;
-pub(crate) mod crc32;
 #[cfg(feature = "interrupt")]
 mod interrupt;
 mod limits;

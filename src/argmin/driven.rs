@@ -12,7 +12,7 @@ use crate::status::Status;
 use crate::upper::{Iteration, Solver, Step};
 use crate::work::Work;
 
-/// A solver of ours as one of argmin's: its `Executor`, observers and checkpoints work. The problem of the executor is the
+/// A solver of this crate as an argmin `Solver`, for argmin's `Executor`, observers and checkpoints. The problem of the executor is the
 /// oracle, borrowed or owned.
 ///
 /// ```
@@ -31,14 +31,13 @@ use crate::work::Work;
 /// # Ok(()) }
 /// ```
 ///
-/// argmin's state shows θ_k with F(θ_k) as the k-th iteration began: the pair whose value is known. When our solver ends, or
-/// the last iteration that argmin allows has been made, it shows the last θ with its value and hypergradient, at the
-/// price of that hypergradient, which leaves no mark on a resumed run. An end that only argmin knows of (a timeout, Ctrl-C)
-/// shows the pair of the last iteration. `state.get_func_counts()` has our kinds of work, and observers are given the
-/// bounds, the accuracies and the step.
+/// argmin's state shows θ_k and F(θ_k) at the start of the k-th iteration, the pair whose value is known. After the end of our solver, or
+/// after argmin's last allowed iteration, it shows the last θ with its value and hypergradient, at the cost of that hypergradient, which does
+/// not affect a resumed run. When only argmin ends the run (a timeout, Ctrl-C), it shows the pair of the last iteration.
+/// `state.get_func_counts()` has the kinds of [`Work`], and observers receive the bounds, the accuracies and the step.
 ///
-/// A checkpoint of argmin's holds everything, ours included. It brings back argmin's old iteration limit too: to go on
-/// further, load it yourself and give the state a new one, as the guide shows. `T` is the state of the solver.
+/// A checkpoint of argmin holds everything, our state included. It also restores argmin's old iteration limit: to continue beyond it, load
+/// the checkpoint yourself and set a new limit, as the guide shows. `T` is the state of the solver.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Driven<S, T> {
     solver: S,
@@ -67,12 +66,12 @@ impl<S, T> Driven<S, T> {
         }
     }
 
-    /// Why our solver ended; `None` where it did not end by itself.
+    /// The status with which our solver ended; `None` where it did not end by itself.
     pub fn status(&self) -> Option<Status> {
         self.closing.as_ref().and_then(|(_, status)| *status)
     }
 
-    /// The trace, as our own driver would write it.
+    /// The trace, as [`Run`](crate::Run) writes it.
     pub fn trace(&self) -> Trace {
         let mut trace = self.trace.clone();
         if let Some((row, _)) = &self.closing {
@@ -81,12 +80,12 @@ impl<S, T> Driven<S, T> {
         trace
     }
 
-    /// The work done so far, that before a checkpoint included.
+    /// The work so far, including that before a checkpoint.
     pub fn work(&self) -> Work {
         self.closing.as_ref().map_or(self.work, |(row, _)| row.work)
     }
 
-    /// The row as the trace has it: numbered, its work counted from the start.
+    /// The row of the trace: with its number, and with the work since the start.
     fn counted(&self, mut row: Iteration) -> Iteration {
         row.iteration = self.iterations;
         let mut work = self.work;
@@ -137,7 +136,7 @@ where
         let from = self.solver.theta(&state).clone();
         let step = self.solver.step(oracle, &mut state, self.tolerance);
         let to = self.solver.theta(&state).clone();
-        // On a copy: a resumed run goes on as if the hypergradient at the end had not been computed.
+        // On a copy, so that the hypergradient at the end does not affect a resumed run.
         let is_last =
             matches!(step, Ok(Step::Moved(_))) && shown.get_iter() + 1 >= shown.get_max_iters();
         let mut copy = is_last.then(|| state.clone());

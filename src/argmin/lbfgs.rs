@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 use super::objective::Objective;
 use super::stepped::Stepped;
 use crate::error::Error;
-use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::hypergradient::Accuracy;
 use crate::oracle::Oracle;
 use crate::status::Status;
-use crate::upper::{Iteration, Solver, Step, check_theta, evaluate, probe};
+use crate::upper::solver::{Solver, Step, check_theta};
 use crate::vector::Vector;
 
 /// argmin's L-BFGS with the line search of Moré and Thuente, on computed values and hypergradients of one accuracy.
 ///
-/// An iteration is one of argmin's: a direction and a line search, every trial of which is a value and a hypergradient. F is
-/// scaled by 1/‖z₀‖, so the first trial step is of length one in θ; the method does not depend on the scale otherwise.
-/// It converges on ‖z‖ + ω ≤ tolerance as every solver here does. It ends as [`Status::Stalled`] when argmin's line search
-/// gives up (at a direction that does not descend, at a trial outside the domain of the problem, after `max_trials`), or by
-/// argmin's own tests of a value that has stopped changing and a scaled gradient that has vanished. Where the decrease drowns
-/// in the error of order ε it notices nothing, and wanders until a limit ends it.
+/// An iteration is one of argmin's: a direction and a line search, in which every trial computes a value and a hypergradient. F is scaled by
+/// 1/‖z₀‖, so the first trial step has length one in θ; otherwise the method does not depend on the scale. It converges when
+/// ‖z‖ + ω ≤ tolerance, as every solver here does. It ends as [`Status::Stalled`] when argmin's line search fails (the direction does not
+/// descend, a trial lies outside the domain of the problem, or `max_trials` is reached), or by argmin's own tests (the value has stopped
+/// changing, the scaled gradient has vanished). It does not notice a decrease smaller than the error of order ε, and then continues without
+/// progress until a limit ends the run.
 ///
 /// Jorge Nocedal, Stephen J. Wright: Numerical Optimization. Springer 2006,
 /// [doi:10.1007/978-0-387-40065-5](https://doi.org/10.1007/978-0-387-40065-5).
@@ -30,9 +30,9 @@ use crate::vector::Vector;
 pub struct Lbfgs {
     /// ε and δ of every value and hypergradient.
     pub accuracy: Accuracy,
-    /// Pairs of differences that are remembered, at least 1 (default 5).
+    /// The number of stored curvature pairs, at least 1 (default 5).
     pub memory: usize,
-    /// Evaluations in an iteration before its line search is given up, at least 2 (default 60).
+    /// The maximum number of evaluations per iteration, at least 2 (default 60).
     pub max_trials: u64,
 }
 
@@ -53,15 +53,16 @@ impl Lbfgs {
 type Search = MoreThuenteLineSearch<Vec<f64>, Vec<f64>, f64>;
 
 /// argmin's solver, its state, and the factor of F.
+#[doc(hidden)]
 #[derive(Clone, Serialize, Deserialize)]
-pub struct LbfgsMethod {
+pub struct LbfgsIteration {
     solver: LBFGS<Search, Vec<f64>, Vec<f64>, f64>,
     state: IterState<Vec<f64>, Vec<f64>, (), (), (), f64>,
     scale: f64,
 }
 
 impl<O: Oracle> Solver<O> for Lbfgs {
-    type State = Stepped<O::Theta, LbfgsMethod, O::State>;
+    type State = Stepped<O::Theta, LbfgsIteration, O::State>;
 
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
         Accuracy::new(self.accuracy.epsilon, self.accuracy.delta)?;
@@ -87,7 +88,7 @@ impl<O: Oracle> Solver<O> for Lbfgs {
             Some(method) => method,
             None => self.begin(s, &objective)?,
         };
-        let LbfgsMethod {
+        let LbfgsIteration {
             mut solver,
             state,
             scale,
@@ -122,7 +123,7 @@ impl<O: Oracle> Solver<O> for Lbfgs {
         {
             state.update();
             state.increment_iter();
-            s.method = Some(LbfgsMethod {
+            s.method = Some(LbfgsIteration {
                 solver,
                 state,
                 scale,
@@ -138,20 +139,8 @@ impl<O: Oracle> Solver<O> for Lbfgs {
         Ok(end)
     }
 
-    fn evaluate(
-        &self,
-        oracle: &O,
-        s: &mut Self::State,
-    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
-    }
-
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.theta, &s.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+    fn accuracy(&self, _s: &Self::State) -> Accuracy {
+        self.accuracy
     }
 
     fn name(&self) -> String {
@@ -167,9 +156,9 @@ impl Lbfgs {
     /// argmin's solver at θ₀, with F and its gradient there.
     fn begin<O: Oracle>(
         &self,
-        s: &mut Stepped<O::Theta, LbfgsMethod, O::State>,
+        s: &mut Stepped<O::Theta, LbfgsIteration, O::State>,
         objective: &Objective<&O>,
-    ) -> Result<LbfgsMethod, Error> {
+    ) -> Result<LbfgsIteration, Error> {
         let theta = s.theta.to_f64();
         let gradient = objective.differentiate(&theta)?;
         s.here = objective.memory().last.clone();
@@ -186,7 +175,7 @@ impl Lbfgs {
             .cost(scale * value)
             .gradient(scaled);
         state.update();
-        Ok(LbfgsMethod {
+        Ok(LbfgsIteration {
             solver: LBFGS::new(Search::new(), self.memory),
             state,
             scale,

@@ -1,4 +1,4 @@
-//! What evaluations for argmin leave behind.
+//! The results of evaluations for argmin.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::hypergradient::{BoundedValue, Hypergradient, Trust};
 use crate::vector::Vector;
 use crate::work::Work;
 
-/// What is known at a point.
+/// A point with its value, and its hypergradient where it is known.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Point {
     pub(super) theta: Vec<f64>,
@@ -15,19 +15,19 @@ pub(super) struct Point {
     pub(super) slope: Option<Slope>,
 }
 
-/// What a trace tells of a hypergradient.
+/// The hypergradient as the trace describes it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Slope {
     pub(super) norm: f64,
     pub(super) error_bound: f64,
     pub(super) trust: Trust,
-    /// ‖z‖ + ω, or ‖z‖ where no bounds were asked for: what the tolerance is compared with.
+    /// ‖z‖ + ω, or ‖z‖ where no bounds were requested; it is compared with the tolerance.
     pub(super) stationarity: f64,
 }
 
-/// What evaluations leave behind.
+/// The results of all evaluations so far.
 pub(super) struct Memory<T, S> {
-    /// The storage that the oracle sees.
+    /// θ in the storage of the oracle.
     pub(super) theta: T,
     pub(super) oracle: S,
     pub(super) work: Work,
@@ -40,11 +40,11 @@ pub(super) struct Memory<T, S> {
     pub(super) gradient: Option<Vec<f64>>,
     /// The last failure.
     pub(super) failure: Option<Error>,
-    /// Whether it had nothing to do with the point that was tried.
+    /// Whether a failure was independent of the trial point.
     pub(super) fatal: bool,
 }
 
-/// Whether another point may well do better.
+/// Whether the error depends on the point, so that another point may succeed.
 pub(super) fn is_of_the_point(error: &Error) -> bool {
     matches!(
         error,
@@ -69,7 +69,7 @@ impl<T: Vector, S> Memory<T, S> {
         }
     }
 
-    /// Makes θ what argmin asks for, unless it is no θ or too many were asked for.
+    /// Sets θ to argmin's point. Refuses one that is not finite or of another length, and evaluations beyond the limit.
     pub(super) fn set(&mut self, param: &[f64], limit: u64) -> Result<(), Error> {
         if param.len() != self.theta.len() {
             return Err(Error::invalid(

@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 use super::objective::Objective;
 use super::stepped::Stepped;
 use crate::error::{Error, positive};
-use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::hypergradient::Accuracy;
 use crate::oracle::Oracle;
 use crate::status::Status;
-use crate::upper::{Iteration, Solver, Step, check_theta, evaluate, probe};
+use crate::upper::solver::{Solver, Step, check_theta};
 use crate::vector::Vector;
 
 /// argmin's simplex method of Nelder and Mead, on computed values of one accuracy.
 ///
-/// The first simplex is θ₀ and a step of `size` along every axis; the first iteration evaluates it, every other one is a move
-/// of argmin's. θ is the best vertex. A vertex where the problem is not defined counts as infinitely high. It ends when
-/// the values at the vertices have a standard deviation below `spread`, as converged if the hypergradient at θ says so,
-/// else as [`Status::Completed`]. There is no theory for more than one dimension; beyond ten it rarely works.
+/// The first simplex is θ₀ and a step of `size` along every axis; the first iteration evaluates it, and every other one is one of argmin's.
+/// θ is the best vertex. At a vertex where the problem is undefined, F counts as infinite. The run ends when the values at the vertices have
+/// a standard deviation below `spread`: as converged if the hypergradient at θ passes the test, else as [`Status::Completed`]. There is no
+/// theory for more than one dimension; beyond ten it rarely works.
 ///
 /// J. A. Nelder, R. Mead: A simplex method for function minimization. Comput. J. 7 (1965), 308–313,
 /// [doi:10.1093/comjnl/7.4.308](https://doi.org/10.1093/comjnl/7.4.308).
@@ -29,8 +29,7 @@ pub struct NelderMead {
     pub accuracy: Accuracy,
     /// The length of the first simplex along every axis (default 1).
     pub size: f64,
-    /// The standard deviation of the values that ends the search (default: ε, about
-    /// what the values are known to).
+    /// The standard deviation of the values that ends the search (default: ε, about their accuracy).
     pub spread: f64,
 }
 
@@ -49,14 +48,15 @@ impl NelderMead {
 }
 
 /// argmin's solver and its state.
+#[doc(hidden)]
 #[derive(Clone, Serialize, Deserialize)]
-pub struct NelderMeadMethod {
+pub struct NelderMeadIteration {
     solver: neldermead::NelderMead<Vec<f64>, f64>,
     state: IterState<Vec<f64>, (), (), (), (), f64>,
 }
 
 impl<O: Oracle> Solver<O> for NelderMead {
-    type State = Stepped<O::Theta, NelderMeadMethod, O::State>;
+    type State = Stepped<O::Theta, NelderMeadIteration, O::State>;
 
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
         Accuracy::new(self.accuracy.epsilon, self.accuracy.delta)?;
@@ -88,7 +88,7 @@ impl<O: Oracle> Solver<O> for NelderMead {
                 let next = solver.init(&mut problem, IterState::new());
                 (solver, next)
             }
-            Some(NelderMeadMethod { mut solver, state }) => {
+            Some(NelderMeadIteration { mut solver, state }) => {
                 let status = ArgminSolver::<Objective<&O>, _>::terminate(&mut solver, &state);
                 if status.terminated() {
                     return s.end(oracle, self.accuracy, tolerance, Status::Completed);
@@ -105,24 +105,12 @@ impl<O: Oracle> Solver<O> for NelderMead {
         };
         state.update();
         state.increment_iter();
-        s.method = Some(NelderMeadMethod { solver, state });
+        s.method = Some(NelderMeadIteration { solver, state });
         Ok(Step::Moved(row))
     }
 
-    fn evaluate(
-        &self,
-        oracle: &O,
-        s: &mut Self::State,
-    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
-    }
-
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.theta, &s.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+    fn accuracy(&self, _s: &Self::State) -> Accuracy {
+        self.accuracy
     }
 
     fn name(&self) -> String {

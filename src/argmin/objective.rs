@@ -12,8 +12,8 @@ use crate::work::Work;
 
 /// F and ∇F at one accuracy, for argmin's solvers.
 ///
-/// argmin asks for numbers; what an oracle tells beside them is kept here: warm starts, the bounds of the values, the work. A
-/// clone shares that memory, so keep one and give the other away:
+/// argmin needs numbers only; the rest of an oracle's results is kept here: warm starts, the bounds of the values, the work. A clone shares
+/// that memory, so keep one and pass the other to argmin:
 ///
 /// ```
 /// # use bilevel::{Accuracy, Implicit, argmin::Objective};
@@ -35,17 +35,17 @@ use crate::work::Work;
 /// # Ok(()) }
 /// ```
 ///
-/// A cost is infinite where the problem is not defined or not finite; a gradient there is an error, as is any other failure of
-/// the oracle. (argmin's Nelder–Mead panics on an error at its first points.) Evaluations are made one after the other even
-/// where argmin could make them in parallel: each begins at the solution of the one before, and the oracle itself is parallel.
+/// A cost is infinite where the problem is undefined or not finite; a gradient there is an error, as is any other failure of the oracle.
+/// (argmin's Nelder–Mead panics on an error at its first points.) Evaluations are sequential even where argmin could run them in parallel:
+/// each starts from the previous solution, and the oracle itself is parallel.
 pub struct Objective<O: Oracle> {
     oracle: O,
     accuracy: Accuracy,
-    /// What costs and gradients are multiplied by.
+    /// The factor of costs and gradients.
     scale: f64,
-    /// More evaluations than this are refused.
+    /// The maximum number of evaluations.
     limit: u64,
-    /// Whether failures are remembered and the cost is infinite, rather than an error.
+    /// Whether a failure gives an infinite cost instead of an error; the memory stores the failure.
     patient: bool,
     memory: Arc<Mutex<Memory<O::Theta, O::State>>>,
 }
@@ -87,8 +87,8 @@ impl<O: Oracle> Objective<O> {
         }
     }
 
-    /// The same with costs and gradients times `factor`. argmin's L-BFGS begins with a step of the length of the gradient: with
-    /// the factor 1/‖∇F(θ₀)‖ its first trial is of length one in θ.
+    /// This objective with costs and gradients times `factor`. argmin's L-BFGS begins with a step of the length of the gradient: with the
+    /// factor 1/‖∇F(θ₀)‖ its first trial has length one in θ.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a factor that is not positive and finite.
@@ -97,7 +97,7 @@ impl<O: Oracle> Objective<O> {
         Ok(self)
     }
 
-    /// At most `limit` evaluations, and infinite costs in place of errors, which the caller finds in the memory.
+    /// At most `limit` evaluations, and infinite costs instead of errors, which the memory stores.
     pub(super) fn patient(mut self, limit: u64) -> Self {
         self.limit = limit;
         self.patient = true;
@@ -109,28 +109,28 @@ impl<O: Oracle> Objective<O> {
         self.memory().work
     }
 
-    /// Costs evaluated so far.
+    /// The number of evaluated costs.
     pub fn values(&self) -> u64 {
         self.memory().values
     }
 
-    /// Gradients evaluated so far. One that is asked for twice in a row at the same point is evaluated once.
+    /// The number of evaluated gradients. A second request at the same point in a row is not evaluated again.
     pub fn hypergradients(&self) -> u64 {
         self.memory().hypergradients
     }
 
-    /// The last point that was evaluated, with the bounds of F there.
+    /// The last evaluated point, with the bounds of F there.
     pub fn last(&self) -> Option<(Vec<f64>, BoundedValue)> {
         self.memory().last.as_ref().map(Point::parts)
     }
 
-    /// The point of the least value that was evaluated, with its bounds.
+    /// The evaluated point of the smallest value, with its bounds.
     pub fn best(&self) -> Option<(Vec<f64>, BoundedValue)> {
         self.memory().best.as_ref().map(Point::parts)
     }
 
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory<O::Theta, O::State>> {
-        // Every evaluation writes its results at its end: a panic inside one leaves those before it.
+        // Every evaluation writes its results at its end, so a panic inside one leaves the earlier ones valid.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -9,27 +9,28 @@ use serde::{Deserialize, Serialize};
 use super::objective::Objective;
 use super::stepped::Stepped;
 use crate::error::Error;
-use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::hypergradient::Accuracy;
 use crate::oracle::Oracle;
+use crate::random::unit;
 use crate::status::Status;
-use crate::upper::{Iteration, SearchBox, Solver, Step, check_theta, evaluate, probe};
+use crate::upper::SearchBox;
+use crate::upper::solver::{Solver, Step, check_theta};
 use crate::vector::Vector;
 
 /// argmin's particle swarm in a box, on computed values of one accuracy.
 ///
-/// One particle starts at θ₀, the others at random points of the box; velocities are random up to the width of the box. The
-/// first iteration evaluates the swarm, every other one moves it and evaluates it again. θ is the best point that any particle
-/// has seen. A point where the problem is not defined counts as infinitely high. The search has no end of its own: give the
-/// run a limit.
+/// One particle starts at θ₀, the others at random points of the box; velocities are random up to the width of the box. The first iteration
+/// evaluates the swarm, every other one moves and evaluates it. θ is the best point of any particle so far. At a point where the problem is
+/// undefined, F counts as infinite. The search does not end by itself: set a limit for the run.
 ///
-/// Iteration k draws its numbers from the k-th stream of ChaCha8, so a resumed run draws the same ones.
+/// Iteration k draws from the k-th stream of ChaCha8, so a resumed run draws the same numbers.
 ///
 /// M. Zambrano-Bigiarini, M. Clerc, R. Rojas: Standard particle swarm optimisation 2011 at CEC-2013. IEEE Congress on
 /// Evolutionary Computation 2013, [doi:10.1109/CEC.2013.6557848](https://doi.org/10.1109/CEC.2013.6557848).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParticleSwarm {
-    /// Where the particles fly. θ₀ must lie inside.
+    /// The box of the particles. θ₀ must lie inside.
     pub region: SearchBox,
     /// Particles, at least 1 (default 20).
     pub particles: usize,
@@ -63,8 +64,7 @@ impl ParticleSwarm {
     /// θ₀ and random points, each with its cost.
     fn swarm<O: Oracle>(&self, objective: &Objective<&O>, theta: Vec<f64>) -> Vec<Swarming> {
         let mut rng = self.generator(0);
-        // A multiple of 2⁻⁵³ in [0, 1).
-        let mut uniform = || (rng.next_u64() >> 11) as f64 * 2f64.powi(-53);
+        let mut uniform = || unit(rng.next_u64());
         let entries = 0..theta.len();
         let mut swarm = Vec::with_capacity(self.particles);
         for particle in 0..self.particles {
@@ -141,20 +141,8 @@ impl<O: Oracle> Solver<O> for ParticleSwarm {
         Ok(Step::Moved(row))
     }
 
-    fn evaluate(
-        &self,
-        oracle: &O,
-        s: &mut Self::State,
-    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
-    }
-
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.theta, &s.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+    fn accuracy(&self, _s: &Self::State) -> Accuracy {
+        self.accuracy
     }
 
     fn name(&self) -> String {

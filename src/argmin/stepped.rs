@@ -1,4 +1,4 @@
-//! What argmin's solvers have in common when our driver steps them.
+//! The common part of argmin's solvers under our driver.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::hypergradient::{Accuracy, BoundedValue};
 use crate::oracle::Oracle;
 use crate::status::Status;
-use crate::upper::{Iteration, Step, converged, evaluate};
+use crate::upper::solver::{Iteration, Step, converged, evaluate, solver_state};
 use crate::vector::Vector;
 
 /// The state of a solver of argmin's under our driver: θ, argmin's solver with its state, and the warm starts of the oracle.
@@ -22,9 +22,11 @@ pub struct Stepped<T, M, S> {
     pub(super) oracle: S,
     /// argmin's solver with its state; `None` before the first iteration.
     pub(super) method: Option<M>,
-    /// What is known at θ, which argmin holds in f64.
+    /// The known results at θ, which argmin stores in f64.
     pub(super) here: Option<Point>,
 }
+
+solver_state!([M] Stepped<O::Theta, M, O::State>);
 
 impl<T: Vector, M, S: Clone> Stepped<T, M, S> {
     pub(super) fn new(theta: T, oracle: S) -> Self {
@@ -46,7 +48,7 @@ impl<T: Vector, M, S: Clone> Stepped<T, M, S> {
         Objective::with_state(oracle, &self.theta, accuracy, self.oracle.clone()).patient(limit)
     }
 
-    /// Takes over what an iteration has learned, and moves to argmin's θ. The row describes the θ that it began at.
+    /// Takes over the results of an iteration, and moves to argmin's θ. The row describes the θ at the start of the iteration.
     pub(super) fn finish<O: Oracle<Theta = T, State = S>>(
         &mut self,
         objective: &Objective<&O>,
@@ -109,7 +111,7 @@ impl<T: Vector, M, S: Clone> Stepped<T, M, S> {
         }
     }
 
-    /// Ends the run at θ: as converged if the hypergradient there says so, as `otherwise` if not.
+    /// Ends the run at θ: as converged if the hypergradient there passes the test, else as `otherwise`.
     pub(super) fn end<O: Oracle<Theta = T, State = S>>(
         &mut self,
         oracle: &O,

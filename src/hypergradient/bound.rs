@@ -1,53 +1,53 @@
-//! The bound of the error of an implicit hypergradient, derived in the documentation of [`error_bound`].
+//! The bound ω ≥ ‖z − ∇F(θ)‖ of the error of an implicit hypergradient z = ∇θf(x̃) − B(x̃)ᵀq.
+//!
+//! With q* = A(x*)⁻¹∇ₓf(x*) the exact gradient is ∇F = ∇θf(x*) − B(x*)ᵀq*. Three triangle inequalities:
+//!
+//! 1. The adjoint. From A(x*)(q − q*) = (A(x*) − A(x̃)) q + (A(x̃) q − ∇ₓf(x̃)) + (∇ₓf(x̃) − ∇ₓf(x*)) follows
+//!
+//!    ‖q − q*‖ ≤ Δ = (1/μ) · \[ ‖(A(x*) − A(x̃)) q‖ + δ + L_f ε \].
+//!
+//! 2. The mixed derivative. B(x*)ᵀq* − B(x̃)ᵀq = B(x̃)ᵀ(q* − q) + (B(x*) − B(x̃))ᵀq*, whose last term has two bounds, of which the
+//!    smaller counts: by ‖q*‖ ≤ (‖∇ₓf(x̃)‖ + L_f ε)/μ, or by splitting q* = q + (q* − q).
+//!
+//! 3. ‖∇θf(x̃) − ∇θf(x*)‖ ≤ L_fθ ε. Together:
+//!
+//! ```text
+//! ω = L_fθ ε + ‖B(x̃)‖ Δ + min{ L_B ε (‖∇ₓf(x̃)‖ + L_f ε)/μ,  ‖(B(x*) − B(x̃))ᵀq‖ + L_B ε Δ }
+//! ```
+//!
+//! This is the a-posteriori bound of Ehrhardt and Roberts with two changes, which both make it smaller: the computed q replaces their
+//! ‖q‖ + δ/μ, and the terms along q may use the structure of the problem
+//! ([`Linearization::hessian_change`](crate::Linearization::hessian_change)) instead of a worst case over directions.
+//!
+//! # Reference
+//! M. J. Ehrhardt, L. Roberts: Analyzing inexact hypergradients for bilevel learning. IMA J. Appl. Math. 89 (2024),
+//! [doi:10.1093/imamat/hxad035](https://doi.org/10.1093/imamat/hxad035).
 
-/// What the bound is made of. Norms are Euclidean or spectral; `B` is taken at x̃, and ε ≥ ‖x̃ − x*‖.
+/// The terms of the bound. Norms are Euclidean or spectral; `B` is taken at x̃, and ε ≥ ‖x̃ − x*‖.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BoundTerms {
+pub(crate) struct BoundTerms {
     /// δ ≥ ‖A(x̃) q − ∇ₓf(x̃)‖.
-    pub delta: f64,
+    pub(crate) delta: f64,
     /// μ: A(x*) ⪰ μI.
-    pub mu: f64,
+    pub(crate) mu: f64,
     /// A bound of ‖B(x̃)‖.
-    pub cross_norm: f64,
+    pub(crate) cross_norm: f64,
     /// A bound of ‖∇ₓf(x̃) − ∇ₓf(x*)‖, at most `L_f` ε.
-    pub gradient_x_change: f64,
+    pub(crate) gradient_x_change: f64,
     /// A bound of ‖∇θf(x̃) − ∇θf(x*)‖, at most `L_fθ` ε.
-    pub gradient_theta_change: f64,
+    pub(crate) gradient_theta_change: f64,
     /// A bound of ‖(A(x*) − A(x̃)) q‖, at most `L_A` ε ‖q‖.
-    pub hessian_change: f64,
+    pub(crate) hessian_change: f64,
     /// A bound of ‖(B(x*) − B(x̃))ᵀ q‖, at most `L_B` ε ‖q‖.
-    pub cross_change: f64,
+    pub(crate) cross_change: f64,
     /// `L_B` ε ≥ ‖B(x*) − B(x̃)‖.
-    pub cross_change_norm: f64,
+    pub(crate) cross_change_norm: f64,
     /// ‖∇ₓf(x̃)‖.
-    pub gradient_x_norm: f64,
+    pub(crate) gradient_x_norm: f64,
 }
 
-/// ω ≥ ‖z − ∇F(θ)‖ for z = ∇θf(x̃) − B(x̃)ᵀq.
-///
-/// With q* = A(x*)⁻¹∇ₓf(x*) the exact gradient is ∇F = ∇θf(x*) − B(x*)ᵀq*. Three triangle inequalities:
-///
-/// 1. The adjoint. From A(x*)(q − q*) = (A(x*) − A(x̃)) q + (A(x̃) q − ∇ₓf(x̃)) + (∇ₓf(x̃) − ∇ₓf(x*)) follows
-///
-///    ‖q − q*‖ ≤ Δ = (1/μ) · \[ ‖(A(x*) − A(x̃)) q‖ + δ + L_f ε \].
-///
-/// 2. The mixed derivative. B(x*)ᵀq* − B(x̃)ᵀq = B(x̃)ᵀ(q* − q) + (B(x*) − B(x̃))ᵀq*, whose last term is bounded in two ways,
-///    of which the smaller counts: by ‖q*‖ ≤ (‖∇ₓf(x̃)‖ + L_f ε)/μ, or by splitting q* = q + (q* − q).
-///
-/// 3. ‖∇θf(x̃) − ∇θf(x*)‖ ≤ L_fθ ε. Together:
-///
-/// ```text
-/// ω = L_fθ ε + ‖B(x̃)‖ Δ + min{ L_B ε (‖∇ₓf(x̃)‖ + L_f ε)/μ,  ‖(B(x*) − B(x̃))ᵀq‖ + L_B ε Δ }
-/// ```
-///
-/// This is the a-posteriori bound of Ehrhardt and Roberts with two changes, both downwards: the computed q stands where
-/// their ‖q‖ + δ/μ does, and the terms along q may come from the structure of the problem
-/// ([`Linearization::hessian_change`](crate::Linearization::hessian_change)) instead of a worst case over directions.
-///
-/// # Reference
-/// M. J. Ehrhardt, L. Roberts: Analyzing inexact hypergradients for bilevel learning. IMA J. Appl. Math. 89 (2024),
-/// [doi:10.1093/imamat/hxad035](https://doi.org/10.1093/imamat/hxad035).
-pub fn error_bound(t: &BoundTerms) -> f64 {
+/// ω from its terms.
+pub(crate) fn error_bound(t: &BoundTerms) -> f64 {
     let adjoint = (t.hessian_change + t.delta + t.gradient_x_change) / t.mu;
     let by_norm = t.cross_change_norm * (t.gradient_x_norm + t.gradient_x_change) / t.mu;
     let by_split = t.cross_change + t.cross_change_norm * adjoint;

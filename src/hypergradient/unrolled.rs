@@ -1,23 +1,22 @@
-//! The hypergradient through a training run: through every step of an iteration, or the last of them.
+//! The hypergradient through a training run: through all steps of an iteration, or through the last ones.
 //!
 //! ```text
 //! s₀ given,   s_{t+1} = Φ_t(s_t, θ)   for t = 0 … T−1,      F_T(θ) = f(s_T(θ), θ)
 //!
-//! forward:   ṡ_{t+1} = ∂ₛΦ_t ṡ_t + ∂θΦ_t u           dF_T/du = ⟨∇ₛf, ṡ_T⟩ + ⟨∇θf, u⟩            one tangent ṡ a hyperparameter
+//! forward:   ṡ_{t+1} = ∂ₛΦ_t ṡ_t + ∂θΦ_t u           dF_T/du = ⟨∇ₛf, ṡ_T⟩ + ⟨∇θf, u⟩            one tangent ṡ per hyperparameter
 //! reverse:   θ̄ ← θ̄ + (∂θΦ_t)ᵀ s̄_{t+1},   s̄_t = (∂ₛΦ_t)ᵀ s̄_{t+1}      from s̄_T = ∇ₛf, θ̄ = ∇θf;  ∇F_T = θ̄
 //! ```
 //!
-//! It is the exact gradient of what the run produces: of F_T, the criterion after T steps from s₀, and not of F, the criterion at a
-//! minimiser. Nothing is assumed of convexity or of a minimiser; schedules, momentum, early stopping and targets that change while a
-//! model trains are all part of Φ.
+//! It is the exact gradient of F_T, the criterion after T steps from s₀, and not of F, the criterion at a minimiser. Neither convexity nor a
+//! minimiser is required; schedules, momentum, early stopping and targets that change during training are part of Φ.
 //!
 //! | mode | cost, in steps | states in memory | bias |
 //! |---|---|---|---|
 //! | [`Mode::Forward`] | T (1 + 2p) for p hyperparameters | p + 2 | none |
 //! | [`Mode::Reverse`] with T checkpoints | about 4T | T + 2 | none |
-//! | [`Mode::Reverse`] with c checkpoints | the same and what is [computed again](recomputation) | c + 3 | none |
-//! | [`Mode::Truncated`] to K steps | T + 3K and what is computed again | c + 3 | Σ_{t < T−K}, what earlier steps contribute: it falls like the K-th power of the contraction of Φ where Φ contracts |
-//! | [`Mode::OneStep`] | T + 3 | 3 | that with K = 1: right up to the rate of contraction, so for fast (Newton-like) Φ only |
+//! | [`Mode::Reverse`] with c checkpoints | 4T and [recomputed](recomputation) steps | c + 3 | none |
+//! | [`Mode::Truncated`] to K steps | T + 3K and recomputed steps | c + 3 | Σ_{t < T−K}, the contribution of earlier steps: where Φ contracts, it decreases like the K-th power of the contraction rate |
+//! | [`Mode::OneStep`] | T + 3 | 3 | that of K = 1, of the order of the contraction rate: for fast (Newton-like) Φ only |
 //!
 //! A step forward counts as a lower gradient, a product with ∂Φ or its transpose as a Hessian and a mixed product.
 //!
@@ -44,14 +43,14 @@ use crate::problem::UpperLevel;
 use crate::vector::{Scratch, Vector};
 use crate::work::Work;
 
-/// An iteration s ← Φ_t(s, θ): a training run, with all that changes while it goes on in its state.
+/// An iteration s ← Φ_t(s, θ): a training run. The state holds everything that changes during the run.
 ///
-/// Φ must be a function of its arguments alone: a random batch is drawn from t and a seed, so that a step that is done again gives
-/// the same bits. [`check_dynamics`] tests the derivatives.
+/// Φ must depend on its arguments alone: a random batch is a function of t and a seed, so that a recomputed step gives the same bits.
+/// [`check_dynamics`] tests the derivatives.
 pub trait Dynamics: Send + Sync {
-    /// Where θ lives.
+    /// The type of θ.
     type Theta: Vector;
-    /// Where the state lives: the weights of a model, momenta, targets.
+    /// The type of the state: the weights of a model, momenta, targets.
     type State: Vector;
 
     /// T.
@@ -83,41 +82,41 @@ pub trait Dynamics: Send + Sync {
         adjoint: &mut Self::State,
         by_theta: &mut Self::Theta,
     );
-    /// What makes Φ_t infinite or NaN at a state, where that can be told.
+    /// The reason why Φ_t is infinite or NaN at a state, where it is known.
     fn explain(&self, t: usize, state: &Self::State, theta: &Self::Theta) -> Option<String> {
         let _ = (t, state, theta);
         None
     }
-    /// What tells this iteration, data included, from another one when a checkpoint is resumed.
+    /// Identifies this iteration, data included; resuming a checkpoint of another one is refused.
     fn identity(&self) -> String {
         std::any::type_name::<Self>().to_owned()
     }
 }
 
-/// How a run is differentiated. See the [module](self) for costs and biases.
+/// The differentiation of a run. See the [module](self) for costs and biases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// A tangent for every hyperparameter, in parallel: for few of them.
+    /// One tangent per hyperparameter, in parallel: for few hyperparameters.
     Forward,
-    /// Back through all steps, with this many states in memory at most (at least 1).
+    /// Backwards through all steps.
     Reverse {
-        /// States kept on the way; as many as steps, or more, keep all of them.
+        /// The maximum number of stored states, at least 1; with at least as many as steps, nothing is recomputed.
         checkpoints: usize,
     },
-    /// Back through the last steps alone.
+    /// Backwards through the last steps only.
     Truncated {
         /// K, at least 1.
         steps: usize,
         /// As for [`Mode::Reverse`].
         checkpoints: usize,
     },
-    /// Back through the last step alone.
+    /// Backwards through the last step only.
     OneStep,
 }
 
 impl Mode {
-    /// Whether it is the gradient of `F_T` up to rounding.
+    /// Whether the result is the gradient of `F_T` up to rounding.
     pub fn is_exact(self, steps: usize) -> bool {
         match self {
             Mode::Forward | Mode::Reverse { .. } => true,
@@ -126,7 +125,7 @@ impl Mode {
         }
     }
 
-    /// How many of the last steps are differentiated, and with how many checkpoints: more than those steps are of no use.
+    /// The number of differentiated last steps, and the number of useful checkpoints.
     fn reversed(self, steps: usize) -> (usize, usize) {
         let last = match self {
             Mode::Forward | Mode::Reverse { .. } => steps,
@@ -154,20 +153,20 @@ impl Mode {
     }
 }
 
-/// Where a differentiated run ended.
+/// The result of a differentiated run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Differentiated<T> {
     /// `F_T`(θ).
     pub value: f64,
-    /// Its gradient, exact or biased as the mode has it.
+    /// Its gradient, exact or biased according to the mode.
     pub gradient: T,
     /// The work done.
     pub work: Work,
-    /// The most states that were kept at a time, but for the one that moves and its adjoint or tangents.
+    /// The largest number of stored states at a time, besides the current one and its adjoint or tangents.
     pub kept: usize,
 }
 
-/// A run that is to be differentiated: an iteration and what judges its end.
+/// A run to differentiate: an iteration, and the criterion at its end.
 pub struct Rollout<'a, D, U> {
     /// Φ.
     pub dynamics: &'a D,
@@ -197,7 +196,7 @@ where
     /// s_T.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a θ outside the domain, [`Error::NotFinite`], which names the step that it happened in.
+    /// [`Error::InvalidArgument`] for a θ outside the domain, [`Error::NotFinite`], which names the step.
     pub fn run(&self, theta: &D::Theta, work: &mut Work) -> Result<D::State, Error> {
         self.dynamics.check(theta)?;
         let mut state = self.dynamics.start();
@@ -311,7 +310,7 @@ where
         })
     }
 
-    /// Back through the last steps. The states kept are a stack: the last of them is the nearest before the step that is next.
+    /// Backwards through the last steps. The stored states form a stack: the top one is the nearest before the next step to reverse.
     fn reverse(&self, theta: &D::Theta, mode: Mode) -> Result<Differentiated<D::Theta>, Error> {
         let steps = self.dynamics.steps();
         let (last, checkpoints) = mode.reversed(steps);
@@ -380,7 +379,7 @@ where
         })
     }
 
-    /// The error of a run that left the finite numbers, with the step that it did so in.
+    /// The error of a run whose state is not finite, with the first such step.
     fn not_finite(&self, theta: &D::Theta) -> Error {
         let mut state = self.dynamics.start();
         let mut before = state.clone();

@@ -1,4 +1,4 @@
-//! A check of any oracle: its hypergradient against differences of its values.
+//! A check of any oracle: its hypergradient against finite differences of its values.
 
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::SeedableRng;
@@ -9,17 +9,17 @@ use crate::hypergradient::Accuracy;
 use crate::problem::check::{CheckReport, Checker, random};
 use crate::vector::Vector;
 
-/// Accuracy of the values and the hypergradient that are compared.
+/// The accuracy of the compared values and hypergradient.
 const ACCURACY: f64 = 1e-11;
 /// Steps of the differences.
 const STEPS: [f64; 4] = [1e-1, 1e-2, 1e-3, 1e-4];
 /// The largest relative disagreement that passes: values are exact to about 10⁻¹¹ and differences of them, at the best step, to 10⁻⁶.
 const TOLERANCE: f64 = 1e-4;
 
-/// Compares ⟨z, u⟩ with (F(θ + tu) − F(θ − tu))/2t along random u of length 1, at several t of which the best counts; relative to ‖z‖.
+/// Compares ⟨z, u⟩ with (F(θ + tu) − F(θ − tu))/2t along random u of length 1, relative to ‖z‖; the best of several t counts.
 ///
-/// It tests all together: the derivatives of both levels, the solvers, and the warm starts. Where F has a kink near θ, as the lasso
-/// has, another θ is to be taken.
+/// It tests the derivatives of both levels, the solvers and the warm starts together. Where F has a kink near θ, as for the lasso, choose
+/// another θ.
 ///
 /// # Errors
 /// Those of the oracle.

@@ -1,11 +1,11 @@
-//! Splits of samples into those that a model is fitted to and those that judge it: hold-out, K folds, stratified K folds, leave-one-out.
+//! Splits of samples into a training and a validation part: hold-out, K folds, stratified K folds, leave-one-out.
 //!
 //! ```text
 //! F(θ) = (1/K) Σₖ fₖ(x*ₖ(θ), θ),      x*ₖ(θ) fitted without fold k, fₖ its loss on fold k
 //! ```
 //!
-//! is a [`Mean`] of oracles, one a fold: they are solved in parallel, each from its own warm start and to its own accuracy, and added in the
-//! order of the folds. [`Folds::oracle`] makes it of any problem. Folds differ by one sample in size at most, and each counts the same.
+//! is a [`Mean`] of oracles, one per fold: they are solved in parallel, each from its own warm start and to its own accuracy, and added in the
+//! order of the folds. [`Folds::oracle`] builds it from any problem. The sizes of the folds differ by one at most, and all have the same weight.
 //!
 //! ```
 //! use bilevel::oracle::folds::Folds;
@@ -20,8 +20,9 @@
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 
+use super::{Mean, Oracle};
 use crate::error::Error;
-use crate::oracle::{Mean, Oracle};
+use crate::random::shuffle;
 
 /// A partition of samples into folds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +32,12 @@ pub struct Folds {
     count: usize,
 }
 
-/// The samples of one split, by their places, in increasing order.
+/// One split: the indices of its samples, in increasing order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fold {
-    /// What the model is fitted to.
+    /// The samples that the model is fitted to.
     pub train: Vec<usize>,
-    /// What judges it.
+    /// The samples that it is validated on.
     pub validation: Vec<usize>,
 }
 
@@ -49,7 +50,7 @@ impl Folds {
         Self::dealt(&shuffled(samples, seed), count)
     }
 
-    /// `count` folds of samples in their order: neighbours judge each other least, as series and groups that were collected together want.
+    /// `count` folds of consecutive samples, for time series and for groups that were collected together: few neighbours validate each other.
     ///
     /// # Errors
     /// As [`new`](Folds::new).
@@ -65,19 +66,19 @@ impl Folds {
         Ok(Folds { of_sample, count })
     }
 
-    /// `count` folds of samples in random order, each with its share of every class. A class may have fewer samples than there are folds;
-    /// then some folds have none of it.
+    /// `count` folds of samples in random order, each with its share of every class. Where a class has fewer samples than there are folds,
+    /// some folds have none of it.
     ///
     /// # Errors
     /// As [`new`](Folds::new).
     pub fn stratified(labels: &[u32], count: usize, seed: u64) -> Result<Self, Error> {
         let mut order = shuffled(labels.len(), seed);
-        // Stable: within a class the order stays random. Dealing goes on from class to class, so no fold gets all the remainders.
+        // The sort is stable: within a class the order stays random. Dealing continues from class to class, so no fold gets all the remainders.
         order.sort_by_key(|&i| labels[i]);
         Self::dealt(&order, count)
     }
 
-    /// A fold for every sample.
+    /// One fold per sample.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for fewer than two samples.
@@ -94,17 +95,17 @@ impl Folds {
         Ok(Folds { of_sample, count })
     }
 
-    /// How many folds there are.
+    /// The number of folds.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Never: there are two folds at least.
+    /// Always `false`: there are at least two folds.
     pub fn is_empty(&self) -> bool {
         false
     }
 
-    /// The split that fold k judges; `None` from [`len`](Folds::len) on.
+    /// The split that is validated on fold k; `None` from [`len`](Folds::len) on.
     pub fn get(&self, k: usize) -> Option<Fold> {
         let (validation, train) = (0..self.of_sample.len()).partition(|&i| self.of_sample[i] == k);
         (k < self.count).then_some(Fold { train, validation })
@@ -115,7 +116,7 @@ impl Folds {
         (0..self.count).filter_map(|k| self.get(k))
     }
 
-    /// The mean of the criteria of all folds. `problem` makes the oracle of a split.
+    /// The mean of the criteria of all folds, with the oracle of each split from `problem`.
     ///
     /// # Errors
     /// Those of `problem`.
@@ -127,7 +128,7 @@ impl Folds {
     }
 }
 
-/// A random split with a share of the samples for validation, one at least, and one at least to fit to.
+/// A random split with a given share of the samples for validation; both parts have at least one sample.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a share outside (0, 1) and fewer than two samples.
@@ -163,9 +164,8 @@ fn check(samples: usize, count: usize) -> Result<(), Error> {
 fn shuffled(samples: usize, seed: u64) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut order: Vec<usize> = (0..samples).collect();
-    for last in (1..samples).rev() {
-        let other = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
-        order.swap(last, other as usize);
-    }
+    shuffle(&mut order, |bound| {
+        ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
+    });
     order
 }

@@ -1,21 +1,37 @@
 //! The oracle of one bilevel problem, by implicit differentiation.
 
+mod hypergradient;
+mod newton_step;
+mod point;
+mod sampled;
+
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
 
 use super::Oracle;
 use crate::error::{Error, positive};
-use crate::hypergradient::{
-    Accuracy, ErrorEstimator, Evaluation, Hypergradient, ImplicitParts, LowerPoint, Trust,
-};
+use crate::hypergradient::{Accuracy, ErrorEstimator, Evaluation, Hypergradient, Trust};
 use crate::linear::{Fallback, LinearSolver};
 use crate::lower::{Fista, LowerReport, LowerSolver};
 use crate::problem::{LowerLevel, UpperLevel};
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
 use crate::work::Work;
+use point::LowerPoint;
 
-/// One lower level, one upper level, and the solvers of the inner problems.
+/// The oracle of one bilevel problem: both levels, and the solvers of the inner problems.
+///
+/// ```text
+/// x̃ ≈ argmin g(·, θ) to ε;   solve A(x̃) q = ∇ₓf(x̃) to ‖A q − ∇ₓf‖ ≤ δ;   z = ∇θf(x̃) − B(x̃)ᵀ q
+/// ```
+///
+/// With x̃ = x* and δ = 0, z is ∇F(θ), because ∇ₓg(x*(θ), θ) = 0 gives dx*/dθ = −A⁻¹B. The [bound](crate::hypergradient::bound) of its error
+/// is certified where the problem supplies the constants of [`Curvature`](crate::Curvature), estimated where they are sampled.
+///
+/// g must be twice continuously differentiable, and A(x*) positive definite.
+///
+/// F. Pedregosa: Hyperparameter optimization with approximate gradient. ICML 2016,
+/// [arXiv:1602.02355](https://arxiv.org/abs/1602.02355).
 ///
 /// The defaults are [`Fista`] for the lower level, [`Fallback`] for the adjoint, and [`Trust::Certified`].
 pub struct Implicit<P, U, S = Fista, L = Fallback>
@@ -28,7 +44,7 @@ where
     linear_solver: L,
     trust: Trust,
     estimator: ErrorEstimator,
-    /// Vectors lent to the solvers: one set for every thread that is inside a call.
+    /// The buffers of the solvers, one set per calling thread.
     scratch: Mutex<Vec<Scratch<P::X>>>,
 }
 
@@ -49,7 +65,7 @@ impl<X: Vector> ImplicitState<X> {
         &self.x
     }
 
-    /// The last adjoint q, once there is one.
+    /// The last adjoint q, after the first hypergradient.
     pub fn adjoint(&self) -> Option<&X> {
         self.adjoint.as_ref()
     }
@@ -78,7 +94,7 @@ impl<P, U, S, L> Implicit<P, U, S, L>
 where
     P: LowerLevel,
 {
-    /// The same with another solver of the lower level.
+    /// This oracle with another solver of the lower level.
     pub fn with_lower_solver<T: LowerSolver>(self, lower_solver: T) -> Implicit<P, U, T, L> {
         Implicit {
             lower: self.lower,
@@ -91,7 +107,7 @@ where
         }
     }
 
-    /// The same with another solver of the adjoint system.
+    /// This oracle with another solver of the adjoint system.
     pub fn with_linear_solver<T: LinearSolver>(self, linear_solver: T) -> Implicit<P, U, S, T> {
         Implicit {
             lower: self.lower,
@@ -104,19 +120,19 @@ where
         }
     }
 
-    /// The same with bounds of another trust. [`Trust::Unknown`] computes no bounds.
+    /// This oracle with bounds of another trust. [`Trust::Unknown`] computes no bounds.
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// The same with another way to estimated bounds; it matters for [`Trust::Estimated`] only.
+    /// This oracle with another estimator of the error, which only [`Trust::Estimated`] uses.
     pub fn with_estimator(mut self, estimator: ErrorEstimator) -> Self {
         self.estimator = estimator;
         self
     }
 
-    /// A state whose warm start of the lower level is x.
+    /// A state with the warm start x of the lower level.
     pub fn state_at(&self, x: &P::X) -> ImplicitState<P::X> {
         ImplicitState {
             x: x.clone(),
@@ -125,7 +141,7 @@ where
         }
     }
 
-    /// The same whose warm start of the adjoint is v.
+    /// A state with the warm starts x of the lower level and v of the adjoint.
     pub fn state_with(&self, x: &P::X, v: &P::X) -> ImplicitState<P::X> {
         ImplicitState {
             adjoint: Some(v.clone()),
@@ -138,7 +154,7 @@ where
         &self.lower
     }
 
-    /// The lower level, taken back.
+    /// Returns the lower level.
     pub fn into_lower(self) -> P {
         self.lower
     }
@@ -156,18 +172,8 @@ where
     S: LowerSolver,
     L: LinearSolver,
 {
-    fn parts(&self) -> ImplicitParts<'_, P, U, L> {
-        ImplicitParts {
-            lower: &self.lower,
-            upper: &self.upper,
-            linear_solver: &self.linear_solver,
-            trust: self.trust,
-            estimator: self.estimator,
-        }
-    }
-
     fn with_scratch<R>(&self, f: impl FnOnce(&mut Scratch<P::X>) -> R) -> R {
-        // A panic elsewhere leaves the list of free vectors usable.
+        // A panic in another thread leaves the list of buffers valid.
         let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let mut scratch = lock().pop().unwrap_or_default();
         let result = f(&mut scratch);
@@ -188,7 +194,7 @@ where
             .lower_solver
             .minimize(&self.lower, theta, epsilon, x, scratch);
         if report.status == SolveStatus::NotFinite || !x.is_finite() {
-            // Forget the point that it happened at: the next call starts afresh.
+            // Discard this x: the next call begins at the start of the lower level.
             let start = self.lower.start();
             let at = if x.is_finite() { &*x } else { &start };
             let cause = self.lower.explain(at, theta);
@@ -235,7 +241,7 @@ where
                 x: &state.x,
                 solved: &solved,
             };
-            let value = self.parts().value(&at, state.mu, &mut work, scratch)?;
+            let value = self.value_at(&at, state.mu, &mut work, scratch)?;
             Ok(Evaluation {
                 value,
                 epsilon: solved.epsilon.unwrap_or(solved.gradient_norm),
@@ -261,9 +267,7 @@ where
                 solved: &solved,
             };
             let delta = accuracy.delta;
-            let mut z = self
-                .parts()
-                .hypergradient(&at, delta, adjoint, &mut state.mu, scratch)?;
+            let mut z = self.hypergradient_at(&at, delta, adjoint, &mut state.mu, scratch)?;
             z.work += solved.work;
             Ok(z)
         })
@@ -289,7 +293,7 @@ where
         })
     }
 
-    /// A trial needs the lower-level solution only, in a vector that the solvers use at other times.
+    /// A trial needs the lower-level solution only, in a buffer of the solvers.
     fn begin_trial(&self, state: &Self::State) -> Self::State {
         let mut trial = ImplicitState {
             x: self.with_scratch(|scratch| scratch.take(&state.x)),

@@ -1,19 +1,19 @@
 //! The mean over independent samples.
 
 use super::Oracle;
+use crate::crc32::Crc32;
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, BoundedValue, Evaluation, Hypergradient};
 use crate::parallel;
-use crate::run::crc32::Crc32;
 use crate::status::SolveStatus;
 use crate::vector::Vector;
 use crate::work::Work;
 
 /// F(θ) = (1/m) Σᵢ Fᵢ(θ): samples that share θ and nothing else, such as images.
 ///
-/// Each sample is solved on a thread of its own, from its own warm start, until it has met the accuracy itself; the
-/// accuracy that it attained, not the one that was asked for, enters its bounds. The bounds of the mean are the means of
-/// the bounds. Results are added in the order of the samples and do not depend on the number of threads.
+/// The samples are solved in parallel, each from its own warm start and to the requested accuracy; its attained accuracy, not the requested
+/// one, enters its bounds. The bounds of the mean are the means of the bounds. Results are added in the order of the samples and do not
+/// depend on the number of threads.
 pub struct Mean<O> {
     terms: Vec<O>,
 }
@@ -22,7 +22,7 @@ impl<O: Oracle> Mean<O> {
     /// The mean of the terms.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when there is none.
+    /// [`Error::InvalidArgument`] for an empty list.
     pub fn new(terms: Vec<O>) -> Result<Self, Error> {
         if terms.is_empty() {
             return Err(Error::invalid("terms", "empty", "at least one sample"));
@@ -30,7 +30,7 @@ impl<O: Oracle> Mean<O> {
         Ok(Mean { terms })
     }
 
-    /// The mean of other terms, made one by one from these.
+    /// The mean of the images of the terms under `f`.
     pub fn map<Q>(self, f: impl FnMut(O) -> Q) -> Mean<Q> {
         Mean {
             terms: self.terms.into_iter().map(f).collect(),
@@ -54,7 +54,7 @@ impl<O: Oracle> Mean<O> {
         }
     }
 
-    /// Calls `f` for every sample with its state, in parallel, and returns what it returned in the order of the samples.
+    /// Calls `f` for every sample with its state, in parallel, and returns the results in the order of the samples.
     fn each<R: Send>(
         &self,
         states: &mut [O::State],
@@ -69,7 +69,7 @@ impl<O: Oracle> Mean<O> {
     }
 }
 
-/// The mean of bounded numbers, as sure as the least sure of them.
+/// The mean of bounded numbers, with the lowest trust among them.
 fn mean(values: impl ExactSizeIterator<Item = BoundedValue> + Clone) -> BoundedValue {
     let m = values.len() as f64;
     let average =
@@ -156,7 +156,7 @@ impl<O: Oracle> Oracle for Mean<O> {
         }
         total.value = value;
         if let Some(correction) = &total.correction {
-            // The errors of the samples are known with their signs, and cancel in part.
+            // The errors of the samples are known with their signs, so they partly cancel.
             total.error_bound = total.error_bound.min(correction.norm());
         }
         Ok(total)
@@ -212,7 +212,7 @@ impl<O: Oracle> Oracle for Mean<O> {
     }
 
     fn identity(&self) -> String {
-        // The samples share their settings; the data of all of them go into one checksum.
+        // The samples share their settings; one checksum covers the data of all.
         let mut checksum = Crc32::new();
         for term in &self.terms {
             checksum.update(term.identity().as_bytes());

@@ -1,4 +1,4 @@
-//! A borrowed oracle is an oracle, so that what takes one by value can be lent it, and so that one behind `dyn` can be used.
+//! A reference to an oracle is an oracle, also behind `dyn`.
 
 use super::Oracle;
 use crate::error::Error;

@@ -11,34 +11,32 @@ use crate::status::SolveStatus;
 use crate::vector::Vector;
 use crate::work::Work;
 
-/// A training run of T steps, what judges its end, and how it is differentiated.
+/// The oracle of a training run of T steps: the run, the criterion at its end, and the mode of differentiation.
 ///
-/// Its F is F_T, the criterion after these T steps, which is computed exactly but for rounding: accuracies that are asked for make no
-/// difference. Bounds are [`Trust::Estimated`]: every step is taken to round the result eight times, by chance up or down, and nothing to
-/// amplify it. What a run is that is itself differentiated numerically somewhere is not in it. A
-/// hypergradient of a [`Mode`] that leaves steps out is biased by an amount that is not known, and [`Trust::Unknown`].
+/// F is F_T, the criterion after these T steps, which is computed exactly up to rounding, so requested accuracies have no effect. Bounds are
+/// [`Trust::Estimated`]: they assume eight independent roundings per step, without amplification. The bound does not cover finite-difference
+/// error inside the training run. The hypergradient of a [`Mode`] that omits steps has an unknown bias and [`Trust::Unknown`].
 pub struct Unrolled<D, U> {
     dynamics: D,
     upper: U,
     mode: Mode,
 }
 
-/// Runs that are remembered, at most.
+/// The maximum number of stored runs.
 const REMEMBERED: usize = 32;
 
-/// What an [`Unrolled`] oracle remembers: what the last runs came to. A solver that asks again at the same θ, for more accuracy than there
-/// is, is told what it was told, at no cost.
+/// The state of an [`Unrolled`] oracle: the results of the last runs. A second call at the same θ returns the stored result at no cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct UnrolledState<T: Vector> {
-    /// The last one at the end.
-    runs: Vec<Ran<T>>,
+    /// The most recent one is last.
+    runs: Vec<Outcome<T>>,
 }
 
-/// What a run at θ came to.
+/// The result of the run at θ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
-struct Ran<T: Vector> {
+struct Outcome<T: Vector> {
     theta: T,
     value: f64,
     gradient: Option<T>,
@@ -51,20 +49,20 @@ impl<T: Vector> Default for UnrolledState<T> {
 }
 
 impl<T: Vector> UnrolledState<T> {
-    /// What is known at θ.
-    fn at(&self, theta: &T) -> Option<&Ran<T>> {
+    /// The stored result at θ.
+    fn at(&self, theta: &T) -> Option<&Outcome<T>> {
         let here = theta.to_f64();
-        self.runs.iter().find(|ran| ran.theta.to_f64() == here)
+        self.runs.iter().find(|run| run.theta.to_f64() == here)
     }
 
-    /// Puts what was found at θ in the place of what was known there.
+    /// Stores the result at θ, replacing an earlier one.
     fn remember(&mut self, theta: &T, value: f64, gradient: Option<T>) {
         let here = theta.to_f64();
-        self.runs.retain(|ran| ran.theta.to_f64() != here);
+        self.runs.retain(|run| run.theta.to_f64() != here);
         if self.runs.len() >= REMEMBERED {
             self.runs.remove(0);
         }
-        self.runs.push(Ran {
+        self.runs.push(Outcome {
             theta: theta.clone(),
             value,
             gradient,
@@ -116,7 +114,7 @@ where
         }
     }
 
-    /// The share of a result that rounding may have changed, as an estimate: the errors of the steps are taken for independent.
+    /// An estimate of the relative rounding error of a result, with independent errors of the steps.
     fn rounding(&self) -> f64 {
         8.0 * D::State::UNIT_ROUNDOFF * (1.0 + self.dynamics.steps() as f64).sqrt()
     }
@@ -154,7 +152,7 @@ where
         self.dynamics.check(theta)?;
         let mut work = Work::default();
         let value = match state.at(theta) {
-            Some(ran) => ran.value,
+            Some(run) => run.value,
             None => {
                 let value = self.rollout().value(theta, &mut work)?;
                 state.remember(theta, value, None);
@@ -178,7 +176,7 @@ where
         self.dynamics.check(theta)?;
         let known = state.at(theta).cloned();
         let (value, gradient, work) = match known {
-            Some(Ran {
+            Some(Outcome {
                 value,
                 gradient: Some(gradient),
                 ..
@@ -216,12 +214,12 @@ where
         })
     }
 
-    /// What a run came to is so whether its θ is accepted or not.
+    /// The results of runs stay valid whether a trial is accepted or not.
     fn end_trial(&self, state: &mut Self::State, trial: Self::State, _accepted: bool) {
         *state = trial;
     }
 
-    /// Likewise from one trial to the next.
+    /// They also stay valid from one trial to the next.
     fn reset_trial(&self, _state: &Self::State, _trial: &mut Self::State) {}
 
     fn check(&self, theta: &D::Theta, _state: &Self::State) -> Result<(), Error> {
@@ -229,7 +227,7 @@ where
     }
 
     fn probe(&self, theta: &D::Theta, _state: &Self::State) -> f64 {
-        // A step of the run, judged: the data of both levels decide it.
+        // The criterion after one step of the run depends on the data of both levels.
         let mut state = self.dynamics.start();
         if self.dynamics.steps() > 0 {
             self.dynamics.step(0, &mut state, theta);

@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use super::crc32::crc32;
+use crate::crc32::crc32;
 use crate::error::{CheckpointError, Error};
 
 /// The format version of this build.

@@ -8,18 +8,18 @@
 //! θ ← θ − ηₖ m/‖m‖                       d(x, v, θ; ξ) = ∇θf(x, θ; ξ) − B(x, θ; ξ)ᵀv
 //! ```
 //!
-//! x⁻, v⁻ and θ⁻ are what d was last computed at. The recursive momentum takes both of its directions on the same batch, so its noise
-//! cancels as far as the iterates stand still, and normalisation sees to it that they nearly do. γₖ = γ₀/(1+k/κ)^¼, νₖ is a multiple of
-//! γₖ, and ηₖ = η₀/(k+1)^⅔ is a length.
+//! (x⁻, v⁻, θ⁻) is the point of the last evaluation of d. The recursive momentum computes both of its directions on the same batch, so their
+//! noise cancels up to the change of the iterates, which normalisation keeps small. γₖ = γ₀/(1+k/κ)^¼, νₖ is a multiple of γₖ, and
+//! ηₖ = η₀/(k+1)^⅔ is a length.
 //!
 //! # Where this departs from the paper
-//! The paper estimates A⁻¹∇ₓf anew in every iteration by a truncated Neumann series on Q batches, whose bias remains. Here v follows it by
-//! one step of SGD, as in SLIP: one product with A in place of Q, and a bias that goes. The authors' program takes the two directions
-//! of the recursion on two batches; we take them on one, as the text does, without which nothing cancels. Steps decay by default, because
-//! the constant ones of the theory need the accuracy that is wanted.
+//! The paper estimates A⁻¹∇ₓf anew in every iteration by a truncated Neumann series on Q batches, whose bias remains. Here v follows A⁻¹∇ₓf
+//! by one step of SGD, as in SLIP: one product with A instead of Q, and a bias that vanishes. The authors' program computes the two
+//! directions of the recursion on two batches; we use one batch, as the text does, without which nothing cancels. Steps decay by default,
+//! because the constant ones of the theory depend on the target accuracy.
 //!
 //! # Assumptions
-//! Those of BO-REP, for every sample and not only for the mean. Then ‖∇F‖ ≤ ε after Õ(ε⁻³) calls where the noise of the lower level is of
+//! The assumptions of BO-REP, for every sample and not only for the mean. Then ‖∇F‖ ≤ ε after Õ(ε⁻³) calls where the noise of the lower level is of
 //! the size ε; the proof is for the series.
 //!
 //! # Cost
@@ -32,9 +32,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::iterate::{Iterate, MethodMemory};
+use super::levels::Levels;
+use super::method::Method;
 use super::parts::{Sgd, adjoint_step, momentum, normalised_step, weight};
+use super::steps::{StepDefaults, StepSizes};
 use super::storm::recur;
-use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -48,7 +51,7 @@ pub struct AccBo {
     pub warm_start: u64,
     /// β, at least 0 and below 1 (default 0.9).
     pub momentum: f64,
-    /// α: the share of the last step that Nesterov's repeats, at least 0 and below 1 (default 0.9).
+    /// α: Nesterov's extrapolation factor, at least 0 and below 1 (default 0.9).
     pub extrapolation: f64,
     /// τ: the weight of the new y in the average x, above 0 and at most 1 (default 0.5).
     pub averaging: f64,
@@ -69,6 +72,7 @@ impl Default for AccBo {
 }
 
 /// The memory of [`AccBo`].
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct AccBoMemory<T: Vector, X: Vector> {
@@ -81,6 +85,19 @@ pub struct AccBoMemory<T: Vector, X: Vector> {
     x: X,
     v: X,
     theta: T,
+}
+
+impl<T: Vector, X: Vector> MethodMemory<T, X> for AccBoMemory<T, X> {
+    fn new(at: &Iterate<T, X>) -> Self {
+        AccBoMemory {
+            m: at.theta.zeros_like(),
+            y: at.x.clone(),
+            y_before: at.x.clone(),
+            x: at.x.clone(),
+            v: at.v.clone(),
+            theta: at.theta.clone(),
+        }
+    }
 }
 
 /// out ← ∇θf(x, θ; ξ') − B(x, θ; ξ)ᵀv.
@@ -136,14 +153,7 @@ impl Method for AccBo {
             average: false,
         }
         .run(levels, at);
-        AccBoMemory {
-            m: at.theta.zeros_like(),
-            y: at.x.clone(),
-            y_before: at.x.clone(),
-            x: at.x.clone(),
-            v: at.v.clone(),
-            theta: at.theta.clone(),
-        }
+        MethodMemory::new(at)
     }
 
     fn iterate<P, U>(
@@ -159,11 +169,11 @@ impl Method for AccBo {
         // y⁻ becomes ȳ, and then the new y.
         s.y_before
             .axpby(1.0 + self.extrapolation, &s.y, -self.extrapolation);
-        let mut room = at.take_x();
+        let mut buffer = at.take_x();
         let number = at.lower.draw();
         let batch = at.lower.batch(number);
-        levels.gradient(batch, &s.y_before, &at.theta, &mut room, &mut at.work);
-        s.y_before.axpy(-now.lower, &room);
+        levels.gradient(batch, &s.y_before, &at.theta, &mut buffer, &mut at.work);
+        s.y_before.axpy(-now.lower, &buffer);
         std::mem::swap(&mut s.y, &mut s.y_before);
         at.x.axpby(self.averaging, &s.y, 1.0 - self.averaging);
 
@@ -174,27 +184,27 @@ impl Method for AccBo {
         let mut cross = at.take_theta();
         let [lower, upper] = at.draw();
         let batches = [at.lower.batch(lower), at.upper.batch(upper)];
-        let (point, rooms) = ([&at.x, &at.v], (&mut room, &mut cross));
+        let (point, buffers) = ([&at.x, &at.v], (&mut buffer, &mut cross));
         direction(
             levels,
             batches,
             point,
             &at.theta,
             &mut here,
-            rooms,
+            buffers,
             &mut at.work,
         );
         if now.k == 0 {
             s.m.copy_from(&here);
         } else {
-            let (point, rooms) = ([&s.x, &s.v], (&mut room, &mut cross));
+            let (point, buffers) = ([&s.x, &s.v], (&mut buffer, &mut cross));
             direction(
                 levels,
                 batches,
                 point,
                 &s.theta,
                 &mut there,
-                rooms,
+                buffers,
                 &mut at.work,
             );
             recur(&mut s.m, 1.0 - self.momentum, &here, &there);
@@ -202,7 +212,7 @@ impl Method for AccBo {
         s.x.copy_from(&at.x);
         s.v.copy_from(&at.v);
         s.theta.copy_from(&at.theta);
-        at.put_x(room);
+        at.put_x(buffer);
         at.put_theta(here);
         at.put_theta(there);
         at.put_theta(cross);

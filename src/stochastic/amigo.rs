@@ -1,4 +1,4 @@
-//! AmIGO: amortised implicit gradient. A few steps of SGD on x, then a few on v, both from where they stood, then one step of θ.
+//! AmIGO: amortised implicit gradient. A few steps of SGD on x, then a few on v, both warm-started, then one step of θ.
 //!
 //! ```text
 //! T times:  x ← x − γₖ ∇ₓg(x, θ; ξ)                                       γₖ = γ₀/√(k+1)
@@ -7,9 +7,9 @@
 //! ```
 //!
 //! # Assumptions
-//! g(·, θ) strongly convex, g and its second derivatives and f Lipschitz, variance bounded. Warm starts let fixed T and Q of the order
-//! of the condition number do, and O(ε⁻²) samples reach ‖∇F‖² ≤ ε, as many as with an unbiased gradient of F. The paper has constant steps,
-//! whose size and whose batches depend on the ε that is wanted; steps that decay need no such choice.
+//! g(·, θ) strongly convex, g and its second derivatives and f Lipschitz, variance bounded. With warm starts, fixed T and Q of the order
+//! of the condition number suffice, and O(ε⁻²) samples reach ‖∇F‖² ≤ ε, as many as with an unbiased gradient of F. The paper has constant
+//! steps, whose size and batches depend on the target ε; decaying steps need no such choice.
 //!
 //! # Cost
 //! An iteration: T gradients, Q products with A and one with Bᵀ, each on a ξ of its own, one gradient of f. Memory: five vectors like
@@ -21,7 +21,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes};
+use super::iterate::Iterate;
+use super::levels::Levels;
+use super::method::Method;
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -46,7 +49,7 @@ impl Default for Amigo {
 }
 
 impl Method for Amigo {
-    type Memory<T: Vector, X: Vector> = Directions<T, X>;
+    type Memory<T: Vector, X: Vector> = ();
 
     fn name(&self) -> String {
         "AmIGO".into()
@@ -62,48 +65,43 @@ impl Method for Amigo {
         StepDefaults::noisy(0.5)
     }
 
-    fn start<P, U>(
-        &self,
-        _levels: Levels<'_, P, U>,
-        at: &mut Iterate<P::Theta, P::X>,
-        _now: StepSizes,
-    ) -> Directions<P::Theta, P::X>
-    where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
-    {
-        Directions::new(&at.theta, &at.x)
-    }
-
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        d: &mut Directions<P::Theta, P::X>,
+        (): &mut (),
         now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
         for _ in 0..self.steps {
-            levels.step_x(at, now.lower, &mut d.x);
+            levels.step_x(at, now.lower);
         }
+        let mut by_x = at.take_x();
+        let mut product = at.take_x();
+        let mut direction = at.take_theta();
+        let mut cross = at.take_theta();
         let number = at.upper.draw();
         let batch = at.upper.batch(number);
-        let (by_x, by_theta) = (&mut d.upper_x, &mut d.theta);
-        levels.upper_gradients(batch, &at.x, &at.theta, by_x, by_theta, &mut at.work);
+        let (x, theta) = (&at.x, &at.theta);
+        levels.upper_gradients(batch, x, theta, &mut by_x, &mut direction, &mut at.work);
         for _ in 0..self.adjoint_steps {
             let number = at.lower.draw();
             let batch = at.lower.batch(number);
-            levels.hvp(batch, &at.x, &at.theta, &at.v, &mut d.v, &mut at.work);
-            at.v.axpy(-now.lower, &d.v);
-            at.v.axpy(now.lower, &d.upper_x);
+            levels.hvp(batch, &at.x, &at.theta, &at.v, &mut product, &mut at.work);
+            at.v.axpy(-now.lower, &product);
+            at.v.axpy(now.lower, &by_x);
         }
         let number = at.lower.draw();
         let batch = at.lower.batch(number);
-        levels.cross_vjp(batch, &at.x, &at.theta, &at.v, &mut d.cross, &mut at.work);
-        d.theta.axpy(-1.0, &d.cross);
-        at.theta.axpy(-now.upper, &d.theta);
-        at.note(&d.theta);
+        levels.cross_vjp(batch, &at.x, &at.theta, &at.v, &mut cross, &mut at.work);
+        direction.axpy(-1.0, &cross);
+        at.theta.axpy(-now.upper, &direction);
+        at.note(&direction);
+        at.put_x(by_x);
+        at.put_x(product);
+        at.put_theta(direction);
+        at.put_theta(cross);
     }
 }

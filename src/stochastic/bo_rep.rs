@@ -34,8 +34,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::iterate::{Iterate, MethodMemory, Momentum};
+use super::levels::Levels;
+use super::method::Method;
 use super::parts::{Sgd, adjoint_step, at_least_one, momentum, momentum_step, normalised_step};
-use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -77,13 +80,6 @@ impl Default for BoRep {
     }
 }
 
-/// The memory of [`BoRep`]: m.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(bound = "")]
-pub struct BoRepMemory<T: Vector> {
-    m: T,
-}
-
 impl BoRep {
     fn refine<P, U>(&self, levels: Levels<'_, P, U>, at: &mut Iterate<P::Theta, P::X>, step: f64)
     where
@@ -115,7 +111,7 @@ impl BoRep {
 }
 
 impl Method for BoRep {
-    type Memory<T: Vector, X: Vector> = BoRepMemory<T>;
+    type Memory<T: Vector, X: Vector> = Momentum<T>;
 
     fn name(&self) -> String {
         "BO-REP".into()
@@ -143,22 +139,20 @@ impl Method for BoRep {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         now: StepSizes,
-    ) -> BoRepMemory<P::Theta>
+    ) -> Momentum<P::Theta>
     where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
         self.refine(levels, at, now.lower);
-        BoRepMemory {
-            m: at.theta.zeros_like(),
-        }
+        MethodMemory::new(at)
     }
 
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        s: &mut BoRepMemory<P::Theta>,
+        s: &mut Momentum<P::Theta>,
         now: StepSizes,
     ) where
         P: MinibatchLower,

@@ -31,8 +31,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::iterate::{Iterate, MethodMemory};
+use super::levels::Levels;
+use super::method::Method;
 use super::parts::at_least_one;
-use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -56,10 +59,17 @@ impl Default for Bome {
     }
 }
 
-/// The memory of [`Bome`]: γ₀, the longest step along ∇ₓg.
+/// The memory of [`Bome`]: γ₀, the longest step along ∇ₓg, from the first iteration on.
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BomeMemory {
     longest: f64,
+}
+
+impl<T: Vector, X: Vector> MethodMemory<T, X> for BomeMemory {
+    fn new(_: &Iterate<T, X>) -> Self {
+        BomeMemory { longest: 0.0 }
+    }
 }
 
 impl Method for Bome {
@@ -82,19 +92,6 @@ impl Method for Bome {
         }
     }
 
-    fn start<P, U>(
-        &self,
-        _levels: Levels<'_, P, U>,
-        _at: &mut Iterate<P::Theta, P::X>,
-        now: StepSizes,
-    ) -> BomeMemory
-    where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
-    {
-        BomeMemory { longest: now.lower }
-    }
-
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
@@ -105,6 +102,9 @@ impl Method for Bome {
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
+        if now.k == 0 {
+            memory.longest = now.lower;
+        }
         let mut reached = at.take_x();
         let mut q_x = at.take_x();
         let mut f_x = at.take_x();

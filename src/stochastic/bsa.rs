@@ -21,8 +21,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::neumann::Series;
-use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes, Truncation};
+use super::iterate::Iterate;
+use super::levels::Levels;
+use super::method::Method;
+use super::neumann::{Series, Truncation};
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -53,10 +56,12 @@ impl Default for Bsa {
 }
 
 impl Bsa {
-    fn series(&self) -> Series {
+    fn series(&self, step: f64) -> Series {
         Series {
             terms: self.terms,
             truncation: self.truncation,
+            step,
+            all: false,
         }
     }
 
@@ -67,7 +72,7 @@ impl Bsa {
 }
 
 impl Method for Bsa {
-    type Memory<T: Vector, X: Vector> = Directions<T, X>;
+    type Memory<T: Vector, X: Vector> = ();
 
     fn name(&self) -> String {
         "BSA".into()
@@ -82,7 +87,7 @@ impl Method for Bsa {
                 "a number from 0 to 1",
             ));
         }
-        self.series().check()
+        positive("terms", self.terms as f64).map(drop)
     }
 
     fn scale(&self) -> StepDefaults {
@@ -92,24 +97,11 @@ impl Method for Bsa {
         }
     }
 
-    fn start<P, U>(
-        &self,
-        _levels: Levels<'_, P, U>,
-        at: &mut Iterate<P::Theta, P::X>,
-        _now: StepSizes,
-    ) -> Directions<P::Theta, P::X>
-    where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
-    {
-        Directions::new(&at.theta, &at.x)
-    }
-
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        d: &mut Directions<P::Theta, P::X>,
+        (): &mut (),
         now: StepSizes,
     ) where
         P: MinibatchLower,
@@ -117,10 +109,8 @@ impl Method for Bsa {
     {
         for t in 0..self.steps_at(now.k) {
             let step = now.lower * 2.0 / (t + 2) as f64;
-            levels.step_x(at, step, &mut d.x);
+            levels.step_x(at, step);
         }
-        self.series().direction(levels, at, d, now.first);
-        at.theta.axpy(-now.upper, &d.theta);
-        at.note(&d.theta);
+        self.series(now.first).step(levels, at, now.upper);
     }
 }

@@ -1,37 +1,38 @@
-//! Looks at the curvature of F along the way, from which step sizes are estimated.
+//! Probes of the curvature of F, from which step sizes are estimated.
 //!
-//! A look at θ measures
+//! A probe at θ measures
 //!
 //! - L, the largest eigenvalue of A, by power iterations on several batches: the largest of them, because a step must be stable on every batch;
-//! - L_F, the largest curvature of F, by power iterations on differences of hypergradients along short steps from θ, begun with steepest
-//!   descent. The hypergradients come from the oracle, to an accuracy at which their differences mean something;
-//! - L_x, the part of that curvature that comes through x and v: the change of the hypergradient that is left when d_θ is taken at the new θ
+//! - L_F, the largest curvature of F, by power iterations on differences of hypergradients along short steps from θ, starting with steepest
+//!   descent. The oracle computes the hypergradients, to an accuracy at which their differences are significant;
+//! - L_x, the part of that curvature that comes through x and v: the remaining change of the hypergradient when d_θ is computed at the new θ
 //!   with the old x and v;
-//! - μ̂, the smaller of ‖A δx‖/‖δx‖ for the δx by which x*(θ) moved along the step, and of ‖A q‖/‖q‖. x and v need about 1/(γμ̂) iterations to
-//!   follow θ, so θ may not go faster than that.
+//! - μ̂, the smaller of ‖A δx‖/‖δx‖, for the change δx of x*(θ) along the step, and ‖A q‖/‖q‖. x and v need about 1/(γμ̂) iterations to
+//!   follow θ, which limits the step of θ.
 //!
-//! No step along −∇F is longer than [`LONGEST`] in the root mean square over the entries of θ, where F is too flat for curvature to say
-//! anything.
+//! No step along −∇F is longer than [`LONGEST`] in the root mean square over the entries of θ, because where F is flat its curvature sets no
+//! limit.
 //!
-//! # Looking again
-//! One look is not enough where the curvature of F changes along the way: penalties e^θ start on a plateau, cross a steep slope, and end
-//! in a flat valley, and a step for one of them is wrong by orders of magnitude in the others. So steps that are not given are renewed:
+//! # Repeated probes
+//! One probe is not enough where the curvature of F changes during the run: penalties e^θ start on a plateau, cross a steep slope, and end
+//! in a flat valley, and a step for one of them is wrong by orders of magnitude in the others. So estimated steps are renewed:
 //!
 //! - after 16 epochs, and then whenever the number of iterations has doubled;
-//! - whenever θ is half a unit away from the last look, in the root mean square over its entries;
-//! - whenever it moves four times as fast as ‖∇F‖ at the last look says: so do a slope, and a step too long, make themselves known;
-//! - L alone, which eight batches tell, whenever the iterations have grown by a quarter.
+//! - whenever θ is half a unit away from the last probe, in the root mean square over its entries;
+//! - whenever θ moves four times as fast as ‖∇F‖ at the last probe predicts, which reveals a slope or too long a step;
+//! - L alone, which takes eight batches, whenever the number of iterations has grown by a quarter.
 //!
-//! Where a method normalises its direction, L alone is measured every time: the length of its steps is a matter of the start.
+//! Where a method normalises its direction, only L is measured again: the length of its steps is set at the start.
 //!
-//! A look never makes a step longer: one that is right for a flat valley is too long for the next slope, and the look that would tell comes
-//! after it; and L, of a few batches, may be that of flat ones. A look costs some tens to hundreds of passes over all samples, which the
-//! trace counts.
+//! Re-estimation never increases a step size: a step that suits a flat valley is too long for the next slope, which the next probe would
+//! notice too late; and L, from a few batches, may be that of flat ones. A probe costs some tens to hundreds of passes over all samples, which
+//! the trace counts.
 
 use serde::{Deserialize, Serialize};
 
-use super::levels::{ThetaOf, XOf};
-use super::{Directions, Iterate, Levels, MinibatchOracle, StepDefaults, StepSizes};
+use super::iterate::{Directions, Iterate};
+use super::levels::{Levels, MinibatchOracle, ThetaOf, XOf};
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::Error;
 use crate::hypergradient::Accuracy;
 use crate::problem::LowerLevel;
@@ -49,23 +50,23 @@ const PROBES: usize = 2;
 const PROBE: f64 = 0.05;
 /// The accuracy of the hypergradients, relative to ‖x‖ or, near zero, to the distance that one gradient step moves it.
 const RELATIVE: f64 = 1e-3;
-/// Iterations between two glances at how far θ has gone.
+/// Iterations between two checks of the distance from the last probe.
 pub(super) const PROBE_INTERVAL: u64 = 8;
-/// How far it may go from one look to the next, in the root mean square over its entries; and by how much that grows with every look.
+/// The distance of θ from the last probe that triggers the next one, in the root mean square over its entries, and its growth per probe.
 const REACH: f64 = 0.5;
 const GROWTH: f64 = 1.15;
-/// Iterations over which the speed of θ is measured, and how much faster than at the last look it may be.
+/// Iterations over which the speed of θ is measured, and the increase since the last probe that triggers the next one.
 const WINDOW: u64 = 1024;
 const FASTER: f64 = 4.0;
-/// Epochs until the first look that is due.
+/// Epochs until the first scheduled probe.
 const FIRST_EPOCHS: u64 = 16;
 /// The longest first step, in the root mean square over the entries of θ.
 pub const LONGEST: f64 = 0.1;
 
-/// What a look at F around θ shows.
+/// The result of a probe at θ.
 #[derive(Debug)]
 pub(super) struct CurvatureProbe {
-    /// L and L_F; L_F is zero where F was not defined a short step away.
+    /// L and L_F; L_F is zero where F is undefined a short step away.
     largest: f64,
     lipschitz: f64,
     /// L_x and μ̂.
@@ -106,7 +107,7 @@ impl CurvatureProbe {
     }
 }
 
-/// Looks at F around an iterate.
+/// Probes F around an iterate.
 pub(super) fn probe<O: MinibatchOracle>(
     oracle: &O,
     at: &Iterate<ThetaOf<O>, XOf<O>>,
@@ -124,7 +125,7 @@ pub(super) fn probe<O: MinibatchOracle>(
     let mut state = oracle.state_with(&at.x, &at.v);
     let z = oracle.hypergradient(&at.theta, accuracy, &mut state)?;
     work += with_samples(levels, z.work);
-    let mut look = CurvatureProbe {
+    let mut found = CurvatureProbe {
         largest,
         lipschitz: 0.0,
         through_x: 0.0,
@@ -139,12 +140,12 @@ pub(super) fn probe<O: MinibatchOracle>(
     };
     let mut d = Directions::new(&at.theta, &x);
     let all = [at.lower.all(), at.upper.all()];
-    // How soon v follows.
+    // The rate at which v follows.
     if q.norm() > 0.0 {
-        levels.hvp(all[0], &x, &at.theta, &q, &mut d.v, &mut look.work);
-        look.following = (d.v.norm() / q.norm()).min(largest);
+        levels.hvp(all[0], &x, &at.theta, &q, &mut d.v, &mut found.work);
+        found.following = (d.v.norm() / q.norm()).min(largest);
     }
-    let of_v = look.following;
+    let of_v = found.following;
     let mut along = z.gradient.clone();
     along.scale(-1.0);
     for _ in 0..PROBES {
@@ -152,39 +153,39 @@ pub(super) fn probe<O: MinibatchOracle>(
         if norm == 0.0 {
             break;
         }
-        let length = PROBE * (look.entries as f64).sqrt();
+        let length = PROBE * (found.entries as f64).sqrt();
         let mut there = at.theta.clone();
         there.axpy(length / norm, &along);
         let other = match oracle.hypergradient(&there, accuracy, &mut state) {
             Ok(other) => other,
-            // Beyond the domain, or not finite: what is known so far has to do.
+            // Outside the domain, or not finite: the results so far are used.
             Err(Error::InvalidArgument { .. } | Error::NotFinite { .. }) => break,
             Err(error) => return Err(error),
         };
-        look.work += with_samples(levels, other.work);
-        // d.theta ← the hypergradient there, were x and v still those of θ.
-        levels.directions_at(all, [&x, &q], &there, &mut d, &mut look.work);
+        found.work += with_samples(levels, other.work);
+        // d.theta ← the hypergradient there with the x and v of θ.
+        levels.directions_at(all, [&x, &q], &there, &mut d, &mut found.work);
         d.theta.axpy(-1.0, &other.gradient);
         along = other.gradient;
         along.axpy(-1.0, &z.gradient);
-        look.lipschitz = look.lipschitz.max(along.norm() / length);
+        found.lipschitz = found.lipschitz.max(along.norm() / length);
         let through_x = d.theta.norm() / length;
         // gradient ← δx, then d.v ← A δx.
         gradient.copy_from(oracle.x_of(&state).0);
         gradient.axpy(-1.0, &x);
         let moved = gradient.norm();
         if moved > 0.0 {
-            levels.hvp(all[0], &x, &at.theta, &gradient, &mut d.v, &mut look.work);
+            levels.hvp(all[0], &x, &at.theta, &gradient, &mut d.v, &mut found.work);
             let following = (d.v.norm() / moved).min(of_v);
-            if through_x / following > look.through_x / look.following {
-                (look.through_x, look.following) = (through_x, following);
+            if through_x / following > found.through_x / found.following {
+                (found.through_x, found.following) = (through_x, following);
             }
         }
     }
-    Ok(look)
+    Ok(found)
 }
 
-/// Work on all samples, with these counted.
+/// The work, with the samples of passes over all samples counted.
 fn with_samples<P: MinibatchLower, U: MinibatchUpper>(
     levels: Levels<'_, P, U>,
     work: Work,
@@ -197,35 +198,35 @@ fn with_samples<P: MinibatchLower, U: MinibatchUpper>(
     }
 }
 
-/// What a look is at.
+/// The extent of a probe.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Depth {
     /// L alone.
     Largest,
-    /// All of it.
+    /// All quantities.
     Curvature,
 }
 
-/// When to look again.
+/// The schedule of repeated probes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(super) struct ProbeSchedule<T: Vector> {
-    /// θ at the last look.
+    /// θ at the last probe.
     theta: T,
-    /// How far it may go.
+    /// The distance from it that triggers the next probe.
     reach: f64,
-    /// The iterations at which a look is due, and one at L alone.
+    /// The iterations of the next scheduled probe, and of the next one of L alone.
     due: u64,
     due_of_largest: u64,
-    /// Where the window began, the length of the mean direction in the last one, and the one that it is compared with.
+    /// θ at the start of the window, the length of the mean direction in the last window, and the length that it is compared with.
     window: T,
     speed: f64,
     reference: Option<f64>,
-    room: T,
+    buffer: T,
 }
 
 impl<T: Vector> ProbeSchedule<T> {
-    /// From the start, with so many batches in an epoch.
+    /// The schedule at the start, with the number of batches per epoch.
     pub(super) fn new(theta: &T, batches: usize, norm: Option<f64>) -> Self {
         ProbeSchedule {
             theta: theta.clone(),
@@ -235,30 +236,30 @@ impl<T: Vector> ProbeSchedule<T> {
             window: theta.clone(),
             speed: 0.0,
             reference: norm,
-            room: theta.zeros_like(),
+            buffer: theta.zeros_like(),
         }
     }
 
-    /// What a look found.
-    pub(super) fn found(&mut self, norm: Option<f64>) {
+    /// Records ‖∇F‖ from a probe.
+    pub(super) fn record(&mut self, norm: Option<f64>) {
         if let Some(norm) = norm {
             self.reference = Some(norm.max(self.speed));
         }
     }
 
-    /// What it is time to look at.
-    pub(super) fn time(&mut self, theta: &T, now: StepSizes) -> Option<Depth> {
+    /// The probe that is due after iteration `now.k`.
+    pub(super) fn due(&mut self, theta: &T, now: StepSizes) -> Option<Depth> {
         let k = now.k + 1;
         if k.is_multiple_of(WINDOW) {
-            self.room.copy_from(theta);
-            self.room.axpy(-1.0, &self.window);
+            self.buffer.copy_from(theta);
+            self.buffer.axpy(-1.0, &self.window);
             self.window.copy_from(theta);
-            self.speed = self.room.norm() / (WINDOW as f64 * now.upper);
+            self.speed = self.buffer.norm() / (WINDOW as f64 * now.upper);
         }
         let fast = self.reference.is_some_and(|r| self.speed > FASTER * r);
-        self.room.copy_from(theta);
-        self.room.axpy(-1.0, &self.theta);
-        let far = self.room.norm() > self.reach;
+        self.buffer.copy_from(theta);
+        self.buffer.axpy(-1.0, &self.theta);
+        let far = self.buffer.norm() > self.reach;
         if far {
             self.reach *= GROWTH;
         }
@@ -346,21 +347,21 @@ mod tests {
         }
     }
 
-    /// Every iteration at which it is time, with θ where `theta` says, and what then.
+    /// Every iteration with a due probe, for the path `theta`, and its extent.
     fn times(mut theta: impl FnMut(u64) -> f64, norm: Option<f64>, k: u64) -> Vec<(u64, Depth)> {
-        let mut watch = ProbeSchedule::new(&vec![0.0], 5, norm);
+        let mut schedule = ProbeSchedule::new(&vec![0.0], 5, norm);
         (PROBE_INTERVAL..=k)
             .step_by(PROBE_INTERVAL as usize)
             .filter_map(|k| {
-                let depth = watch.time(&vec![theta(k)], now(k - 1))?;
-                watch.found((depth == Depth::Curvature).then_some(norm).flatten());
+                let depth = schedule.due(&vec![theta(k)], now(k - 1))?;
+                schedule.record((depth == Depth::Curvature).then_some(norm).flatten());
                 Some((k, depth))
             })
             .collect()
     }
 
     #[test]
-    fn looks_at_rest_come_at_doublings_and_those_at_l_between_them() {
+    fn probes_at_rest_come_at_doublings_and_those_of_l_between_them() {
         let all = times(|_| 0.0, Some(1.0), 400);
         let of = |which| {
             all.iter()
@@ -372,26 +373,24 @@ mod tests {
     }
 
     #[test]
-    fn a_theta_that_goes_far_is_looked_at_and_each_time_may_go_farther() {
+    fn a_theta_that_goes_far_is_probed_and_each_time_may_go_farther() {
         let all = times(|k| k as f64 / 16.0, None, 40);
         assert_eq!(all, [(16, Depth::Curvature), (32, Depth::Curvature)]);
     }
 
     #[test]
-    fn a_theta_that_moves_four_times_as_fast_is_looked_at_once() {
+    fn a_theta_that_moves_four_times_as_fast_is_probed_once() {
         // To and fro, so that it is never far: the mean direction of a window is 0.2/1024 long.
         let speed = 0.2 / WINDOW as f64;
         let to_and_fro = |k: u64| if (k / WINDOW) % 2 == 1 { 0.2 } else { 0.0 };
-        let looks_at_windows = |norm| {
+        let probes_at_windows = |norm| {
             let all = times(to_and_fro, norm, 4 * WINDOW);
-            let curvature_probe = all.into_iter().filter(|(_, d)| *d == Depth::Curvature);
-            let at_windows = curvature_probe
-                .map(|(k, _)| k)
-                .filter(|k| k.is_multiple_of(WINDOW));
+            let probes = all.into_iter().filter(|(_, d)| *d == Depth::Curvature);
+            let at_windows = probes.map(|(k, _)| k).filter(|k| k.is_multiple_of(WINDOW));
             at_windows.collect::<Vec<_>>()
         };
-        assert_eq!(looks_at_windows(Some(speed / 4.1)), [WINDOW]);
-        assert!(looks_at_windows(Some(speed / 3.9)).is_empty());
-        assert!(looks_at_windows(None).is_empty());
+        assert_eq!(probes_at_windows(Some(speed / 4.1)), [WINDOW]);
+        assert!(probes_at_windows(Some(speed / 3.9)).is_empty());
+        assert!(probes_at_windows(None).is_empty());
     }
 }

@@ -13,11 +13,11 @@ use crate::hypergradient::{Accuracy, BoundedValue, Hypergradient};
 use crate::problem::LowerLevel;
 use crate::problem::minibatch::{Batch, MinibatchLower, MinibatchUpper};
 use crate::status::Status;
-use crate::upper::{Iteration, Solver, Step, check_theta, evaluate};
+use crate::upper::solver::{Iteration, Solver, SolverState, Step, check_theta, evaluate};
 use crate::vector::{Scratch, Vector};
 use crate::work::Work;
 
-/// Batches of the upper level whose mean value is shown for a block.
+/// The value of a block is the mean of f over this many batches of the upper level.
 const SHOWN_BATCHES: usize = 4;
 
 /// The solver of a stochastic method. See the [module](self).
@@ -26,17 +26,17 @@ const SHOWN_BATCHES: usize = 4;
 pub struct Stochastic<M> {
     /// The method.
     pub method: M,
-    /// Samples of a batch of the lower level, about (default 64; more than there are is refused).
+    /// The approximate size of a batch of the lower level (default 64; at most the number of samples).
     pub lower_batch: usize,
-    /// Samples of a batch of the upper level, about (default 64).
+    /// The approximate size of a batch of the upper level (default 64; at most the number of samples).
     pub upper_batch: usize,
-    /// How batches are made (default contiguous).
+    /// The division of the samples into batches (default contiguous).
     pub sampling: Sampling,
     /// γ₀ and its exponent (default: estimated, and the method's).
     pub lower_step: StepSize,
     /// η₀ and its exponent (default: estimated, and the method's).
     pub upper_step: StepSize,
-    /// Iterations of the method in one of the driver (default 1,000).
+    /// Iterations of the method per iteration of the driver (default 1,000).
     pub block: u64,
     /// The seed of the batches (default 0).
     pub seed: u64,
@@ -78,20 +78,44 @@ impl<M> Stochastic<M> {
 ))]
 pub struct StochasticState<T: Vector, X: Vector, Memory> {
     at: Iterate<T, X>,
-    /// θ₀, which is known to be sound.
+    /// θ₀, at which the problem is known to be defined.
     first: T,
     /// γ₀ and η₀, and κ of both.
     steps: [f64; 2],
     delays: [f64; 2],
-    /// When they are renewed, where they are not given.
-    watch: Option<ProbeSchedule<T>>,
+    /// The schedule of their renewals, where they are estimated.
+    probes: Option<ProbeSchedule<T>>,
     memory: Memory,
 }
 
 impl<T: Vector, X: Vector, Memory> StochasticState<T, X, Memory> {
-    /// θ, x and v.
+    /// θ, x and v, with the samplers and the work.
     pub fn iterate(&self) -> &Iterate<T, X> {
         &self.at
+    }
+}
+
+impl<O: MinibatchOracle, Memory> SolverState<O> for StochasticState<ThetaOf<O>, XOf<O>, Memory>
+where
+    Memory: Serialize + DeserializeOwned,
+{
+    fn theta(&self) -> &O::Theta {
+        &self.at.theta
+    }
+
+    fn evaluate(
+        &mut self,
+        oracle: &O,
+        accuracy: Accuracy,
+    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
+        let mut state = oracle.state_with(&self.at.x, &self.at.v);
+        evaluate(oracle, &self.at.theta, accuracy, &mut state)
+    }
+
+    fn probe(&self, oracle: &O) -> Result<f64, Error> {
+        let state = oracle.state_with(&self.at.x, &self.at.v);
+        oracle.check(&self.at.theta, &state)?;
+        Ok(oracle.probe(&self.at.theta, &state))
     }
 }
 
@@ -134,8 +158,8 @@ impl<M: Method> Stochastic<M> {
         Ok(())
     }
 
-    /// Looks at F and sets the steps that are not given. The first ones have to be found; later, where F is not defined, they stay. Returns
-    /// the length of a direction of θ: ‖∇F‖, or none where it is no measure of the speed.
+    /// Probes F and sets the steps that are not given. At the start this must succeed; later, steps are kept where F is undefined. Returns
+    /// ‖∇F‖, the expected length of a direction of θ, or `None` where the direction is normalised.
     fn renew<O: MinibatchOracle>(
         &self,
         oracle: &O,
@@ -147,11 +171,11 @@ impl<M: Method> Stochastic<M> {
         let scale = self
             .method
             .scale_on([at.lower.batches(), at.upper.batches()]);
-        // A length is a matter of the start alone: it falls by its own law.
+        // The length of a normalised step is set at the start; only its decay changes it.
         if depth == Depth::Largest || (scale.normalised && at.k > 0) {
             if self.lower_step.first.is_none() {
                 let mut work = Work::default();
-                // Where it cannot be told, γ₀ stays.
+                // Where the probe fails, γ₀ is kept.
                 if let Ok(largest) =
                     curvature_probe::largest_eigenvalue(oracle.levels(), at, &mut work)
                 {
@@ -161,23 +185,23 @@ impl<M: Method> Stochastic<M> {
             }
             return Ok(None);
         }
-        let look = match curvature_probe::probe(oracle, at) {
-            Ok(look) => look,
+        let found = match curvature_probe::probe(oracle, at) {
+            Ok(found) => found,
             Err(Error::InvalidArgument { .. } | Error::NotFinite { .. }) if at.k > 0 => {
                 return Ok(None);
             }
             Err(error) => return Err(error),
         };
-        at.work += look.work;
+        at.work += found.work;
         let decayed = self.now([1.0, 1.0], delays, at.k).upper;
-        let [mut lower, mut upper] = look.steps(scale, decayed);
+        let [mut lower, mut upper] = found.steps(scale, decayed);
         if at.k > 0 {
             lower = lower.min(steps[0]);
             upper = upper.min(steps[1]);
         }
         steps[0] = self.lower_step.first.unwrap_or(lower);
         steps[1] = self.upper_step.first.unwrap_or(upper);
-        Ok((!scale.normalised).then_some(look.norm))
+        Ok((!scale.normalised).then_some(found.norm))
     }
 
     fn now(&self, steps: [f64; 2], delays: [f64; 2], k: u64) -> StepSizes {
@@ -216,8 +240,8 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
             work: Work::default(),
             sum: theta.zeros_like(),
             theta,
-            rooms_x: Scratch::default(),
-            rooms_theta: Scratch::default(),
+            buffers_x: Scratch::default(),
+            buffers_theta: Scratch::default(),
         };
         let mut steps = [0.0; 2];
         let batches = at.lower.batches().max(at.upper.batches());
@@ -226,7 +250,7 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
             self.method.scale(),
             batches,
         );
-        let watch = match (self.lower_step.first, self.upper_step.first) {
+        let probes = match (self.lower_step.first, self.upper_step.first) {
             (Some(lower), Some(upper)) => {
                 steps = [lower, upper];
                 None
@@ -244,7 +268,7 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
             first,
             steps,
             delays,
-            watch,
+            probes,
             memory,
         })
     }
@@ -263,17 +287,17 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
             now = self.now(s.steps, s.delays, s.at.k);
             self.method.iterate(levels, &mut s.at, &mut s.memory, now);
             s.at.k += 1;
-            if let Some(watch) = &mut s.watch
+            if let Some(probes) = &mut s.probes
                 && s.at.k.is_multiple_of(PROBE_INTERVAL)
                 && s.at.is_finite()
-                && let Some(depth) = watch.time(&s.at.theta, now)
+                && let Some(depth) = probes.due(&s.at.theta, now)
             {
                 let norm = self.renew(oracle, &mut s.at, &mut s.steps, s.delays, depth)?;
-                watch.found(norm);
+                probes.record(norm);
             }
         }
         if !s.at.is_finite() || levels.lower.check(&s.at.theta).is_err() {
-            // The run ends with the θ before this block, or, where that was out of reach already, with the first one.
+            // The run ends with the θ before this block, or, where F is undefined there, with θ₀.
             s.at.x = levels.lower.start();
             s.at.v = s.at.x.zeros_like();
             s.at.theta = before;
@@ -296,31 +320,12 @@ impl<O: MinibatchOracle, M: Method> Solver<O> for Stochastic<M> {
         Ok(Step::Moved(row))
     }
 
-    fn evaluate(
-        &self,
-        oracle: &O,
-        s: &mut Self::State,
-    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        let mut state = oracle.state_with(&s.at.x, &s.at.v);
-        evaluate(oracle, &s.at.theta, self.accuracy, &mut state)
-    }
-
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        let state = oracle.state_with(&s.at.x, &s.at.v);
-        oracle.check(&s.at.theta, &state)?;
-        Ok(oracle.probe(&s.at.theta, &state))
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.at.theta
+    fn accuracy(&self, _s: &Self::State) -> Accuracy {
+        self.accuracy
     }
 
     fn name(&self) -> String {
         self.method.name()
-    }
-
-    fn identity(&self) -> String {
-        format!("{self:?}")
     }
 }
 

@@ -28,8 +28,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::iterate::Iterate;
+use super::levels::Levels;
+use super::method::Method;
 use super::parts::at_least_one;
-use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -56,12 +59,8 @@ impl Default for F2sa {
     }
 }
 
-/// The memory of [`F2sa`]: none, beside that y starts where x does.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct F2saMemory {}
-
 impl Method for F2sa {
-    type Memory<T: Vector, X: Vector> = F2saMemory;
+    type Memory<T: Vector, X: Vector> = ();
 
     fn name(&self) -> String {
         "F2SA".into()
@@ -89,20 +88,19 @@ impl Method for F2sa {
         _levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         _now: StepSizes,
-    ) -> F2saMemory
-    where
+    ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
+        // y starts at x.
         at.v.copy_from(&at.x);
-        F2saMemory {}
     }
 
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        _memory: &mut F2saMemory,
+        (): &mut (),
         now: StepSizes,
     ) where
         P: MinibatchLower,

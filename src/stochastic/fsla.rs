@@ -7,8 +7,8 @@
 //! θ ← θ − ηₖ m                                                          ηₖ = η₀/√(k+1)
 //! ```
 //!
-//! d_θ(x, v, θ) = ∇θf(x, θ) − B(x, θ)ᵀv, and (x⁻, v⁻, θ⁻) is where it was evaluated in the iteration before. The difference on one batch
-//! carries m along with the variables, so m has the variance of an average and not its delay.
+//! d_θ(x, v, θ) = ∇θf(x, θ) − B(x, θ)ᵀv, and (x⁻, v⁻, θ⁻) is the point of its evaluation in the previous iteration. The difference on one
+//! batch corrects m for the change of the variables, so m has the variance of an average without its delay.
 //!
 //! # Assumptions
 //! g(·, θ) strongly convex, g and its second derivatives and f Lipschitz on every batch, variance bounded. Then O(ε⁻²) iterations reach
@@ -23,8 +23,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ma_soba::check_weight;
-use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes};
+use super::iterate::{Iterate, MethodMemory};
+use super::levels::Levels;
+use super::method::Method;
+use super::parts::{adjoint_step, weight};
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::Error;
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -43,18 +46,28 @@ impl Default for Fsla {
     }
 }
 
-/// What FSLA remembers.
+/// The memory of [`Fsla`].
+#[doc(hidden)]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct FslaMemory<T: Vector, X: Vector> {
-    /// Room.
-    directions: Directions<T, X>,
     /// m.
     momentum: T,
     /// x⁻, v⁻ and θ⁻.
     x: X,
     v: X,
     theta: T,
+}
+
+impl<T: Vector, X: Vector> MethodMemory<T, X> for FslaMemory<T, X> {
+    fn new(at: &Iterate<T, X>) -> Self {
+        FslaMemory {
+            momentum: at.theta.zeros_like(),
+            x: at.x.clone(),
+            v: at.v.clone(),
+            theta: at.theta.clone(),
+        }
+    }
 }
 
 impl Method for Fsla {
@@ -65,30 +78,11 @@ impl Method for Fsla {
     }
 
     fn check(&self) -> Result<(), Error> {
-        check_weight("weight", self.weight)
+        weight("weight", self.weight)
     }
 
     fn scale(&self) -> StepDefaults {
         StepDefaults::noisy(0.5)
-    }
-
-    fn start<P, U>(
-        &self,
-        _levels: Levels<'_, P, U>,
-        at: &mut Iterate<P::Theta, P::X>,
-        _now: StepSizes,
-    ) -> FslaMemory<P::Theta, P::X>
-    where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
-    {
-        FslaMemory {
-            directions: Directions::new(&at.theta, &at.x),
-            momentum: at.theta.zeros_like(),
-            x: at.x.clone(),
-            v: at.v.clone(),
-            theta: at.theta.clone(),
-        }
     }
 
     fn iterate<P, U>(
@@ -101,35 +95,32 @@ impl Method for Fsla {
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        let (d, m) = (&mut memory.directions, &mut memory.momentum);
-        levels.step_x(at, now.lower, &mut d.x);
+        let m = &mut memory.momentum;
+        levels.step_x(at, now.lower);
+        adjoint_step(levels, at, now.lower);
 
-        let [lower, upper] = at.draw();
-        let (by_x, by_theta) = (&mut d.upper_x, &mut d.theta);
-        let batch = at.upper.batch(upper);
-        levels.upper_gradients(batch, &at.x, &at.theta, by_x, by_theta, &mut at.work);
-        let batch = at.lower.batch(lower);
-        levels.hvp(batch, &at.x, &at.theta, &at.v, &mut d.v, &mut at.work);
-        at.v.axpy(-now.lower, &d.v);
-        at.v.axpy(now.lower, &d.upper_x);
-
+        let mut by_x = at.take_x();
+        let mut by_theta = at.take_theta();
+        let mut cross = at.take_theta();
         let [lower, upper] = at.draw();
         let (lower, upper) = (at.lower.batch(lower), at.upper.batch(upper));
         let weight = self.weight / ((now.k + 1) as f64).sqrt();
-        // A weight of 1, as in the first iteration, forgets what was.
+        // A weight of 1, as in the first iteration, discards m.
         if weight < 1.0 {
             let (x, v, theta) = (&memory.x, &memory.v, &memory.theta);
-            let (by_x, by_theta) = (&mut d.upper_x, &mut d.theta);
-            levels.upper_gradients(upper, x, theta, by_x, by_theta, &mut at.work);
-            levels.cross_vjp(lower, x, theta, v, &mut d.cross, &mut at.work);
-            m.axpy(-1.0, &d.theta);
-            m.axpy(1.0, &d.cross);
+            levels.upper_gradients(upper, x, theta, &mut by_x, &mut by_theta, &mut at.work);
+            levels.cross_vjp(lower, x, theta, v, &mut cross, &mut at.work);
+            m.axpy(-1.0, &by_theta);
+            m.axpy(1.0, &cross);
         }
-        let (by_x, by_theta) = (&mut d.upper_x, &mut d.theta);
-        levels.upper_gradients(upper, &at.x, &at.theta, by_x, by_theta, &mut at.work);
-        levels.cross_vjp(lower, &at.x, &at.theta, &at.v, &mut d.cross, &mut at.work);
-        m.axpby(1.0, &d.theta, 1.0 - weight);
-        m.axpy(-1.0, &d.cross);
+        let (x, theta) = (&at.x, &at.theta);
+        levels.upper_gradients(upper, x, theta, &mut by_x, &mut by_theta, &mut at.work);
+        levels.cross_vjp(lower, x, theta, &at.v, &mut cross, &mut at.work);
+        m.axpby(1.0, &by_theta, 1.0 - weight);
+        m.axpy(-1.0, &cross);
+        at.put_x(by_x);
+        at.put_theta(by_theta);
+        at.put_theta(cross);
 
         memory.x.copy_from(&at.x);
         memory.v.copy_from(&at.v);

@@ -1,12 +1,12 @@
 //! The iterate of a stochastic method: θ, x and v, the samplers, and the directions.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::sampler::Sampler;
 use crate::vector::{Scratch, Vector};
 use crate::work::Work;
 
-/// The three directions, and room for what they are made of.
+/// The three directions and their parts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Directions<T: Vector, X: Vector> {
@@ -22,8 +22,14 @@ pub struct Directions<T: Vector, X: Vector> {
     pub(super) upper_x: X,
 }
 
+impl<T: Vector, X: Vector> MethodMemory<T, X> for Directions<T, X> {
+    fn new(at: &Iterate<T, X>) -> Self {
+        Directions::new(&at.theta, &at.x)
+    }
+}
+
 impl<T: Vector, X: Vector> Directions<T, X> {
-    /// Zero, for θ and x of these lengths.
+    /// Zero directions for θ and x of these lengths.
     pub fn new(theta: &T, x: &X) -> Self {
         Directions {
             x: x.zeros_like(),
@@ -35,7 +41,7 @@ impl<T: Vector, X: Vector> Directions<T, X> {
     }
 }
 
-/// Where a stochastic method stands: the same for every method, beside its own memory.
+/// The iterate of a stochastic method, without the memory of the method.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Iterate<T: Vector, X: Vector> {
@@ -45,20 +51,20 @@ pub struct Iterate<T: Vector, X: Vector> {
     pub x: X,
     /// v.
     pub v: X,
-    /// Iterations of the method so far.
+    /// The number of iterations so far.
     pub k: u64,
-    /// Draws ξ.
+    /// The sampler of ξ.
     pub lower: Sampler,
-    /// Draws ξ'.
+    /// The sampler of ξ'.
     pub upper: Sampler,
-    /// What was done since the last row of the trace.
+    /// The work since the last row of the trace.
     pub work: Work,
     /// The sum of the directions of θ since the last row.
     pub(super) sum: T,
     #[serde(skip)]
-    pub(super) rooms_x: Scratch<X>,
+    pub(super) buffers_x: Scratch<X>,
     #[serde(skip)]
-    pub(super) rooms_theta: Scratch<T>,
+    pub(super) buffers_theta: Scratch<T>,
 }
 
 impl<T: Vector, X: Vector> Iterate<T, X> {
@@ -67,32 +73,59 @@ impl<T: Vector, X: Vector> Iterate<T, X> {
         [self.lower.draw(), self.upper.draw()]
     }
 
-    /// A vector like x, of unspecified content, to be given back.
+    /// Lends a vector like x, of unspecified content, until [`put_x`](Iterate::put_x).
     pub fn take_x(&mut self) -> X {
-        self.rooms_x.take(&self.x)
+        self.buffers_x.take(&self.x)
     }
 
-    /// Takes such a vector back.
+    /// Takes a lent vector back.
     pub fn put_x(&mut self, x: X) {
-        self.rooms_x.put(x);
+        self.buffers_x.put(x);
     }
 
-    /// A vector like θ, of unspecified content, to be given back.
+    /// Lends a vector like θ, of unspecified content, until [`put_theta`](Iterate::put_theta).
     pub fn take_theta(&mut self) -> T {
-        self.rooms_theta.take(&self.theta)
+        self.buffers_theta.take(&self.theta)
     }
 
-    /// Takes such a vector back.
+    /// Takes a lent vector back.
     pub fn put_theta(&mut self, theta: T) {
-        self.rooms_theta.put(theta);
+        self.buffers_theta.put(theta);
     }
 
-    /// Notes the direction that θ moves against (an estimate of ∇F), for the trace. Every iteration calls it once.
+    /// Records the direction that θ moves against, an estimate of ∇F, for the trace. Every iteration calls it once.
     pub fn note(&mut self, direction: &T) {
         self.sum.axpy(1.0, direction);
     }
 
     pub(super) fn is_finite(&self) -> bool {
         self.theta.is_finite() && self.x.is_finite() && self.v.is_finite()
+    }
+}
+
+/// The memory of a stochastic method, which checkpoints store.
+pub trait MethodMemory<T: Vector, X: Vector>: Serialize + DeserializeOwned {
+    /// The memory at the first iterate.
+    fn new(at: &Iterate<T, X>) -> Self;
+}
+
+/// For methods without a memory.
+impl<T: Vector, X: Vector> MethodMemory<T, X> for () {
+    fn new(_: &Iterate<T, X>) -> Self {}
+}
+
+/// The momentum m of θ, which starts at zero.
+#[doc(hidden)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Momentum<T: Vector> {
+    pub(super) m: T,
+}
+
+impl<T: Vector, X: Vector> MethodMemory<T, X> for Momentum<T> {
+    fn new(at: &Iterate<T, X>) -> Self {
+        Momentum {
+            m: at.theta.zeros_like(),
+        }
     }
 }

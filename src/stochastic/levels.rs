@@ -150,7 +150,7 @@ where
         work.upper_samples += batch.len() as u64;
     }
 
-    /// d ← (d_x, d_v, d_θ) at the iterate on the batches of these numbers, from one pass over each.
+    /// d ← (d_x, d_v, d_θ) at the iterate on the batches with these numbers, in one pass over each batch.
     pub fn directions(
         &self,
         at: &mut Iterate<P::Theta, P::X>,
@@ -161,7 +161,7 @@ where
         self.directions_at(batches, [&at.x, &at.v], &at.theta, d, &mut at.work);
     }
 
-    /// The same at any x, v and θ.
+    /// d ← (d_x, d_v, d_θ) at any x, v and θ.
     pub fn directions_at(
         &self,
         [lower, upper]: [Batch<'_>; 2],
@@ -175,8 +175,7 @@ where
         d.theta.axpy(-1.0, &d.cross);
     }
 
-    /// What the directions are made of, not yet put together: d holds ∇ₓg in `x`, A v in `v`, Bᵀv in `cross`, ∇ₓf in `upper_x` and ∇θf
-    /// in `theta`.
+    /// The parts of the directions: d holds ∇ₓg in `x`, A v in `v`, Bᵀv in `cross`, ∇ₓf in `upper_x` and ∇θf in `theta`.
     pub(super) fn parts_at(
         &self,
         [lower, upper]: [Batch<'_>; 2],
@@ -198,11 +197,13 @@ where
         self.upper_gradients(upper, x, theta, &mut d.upper_x, &mut d.theta, work);
     }
 
-    /// x ← x − step·∇ₓg(x, θ; ξ) on a batch that it draws. `room` is overwritten.
-    pub fn step_x(&self, at: &mut Iterate<P::Theta, P::X>, step: f64, room: &mut P::X) {
+    /// x ← x − step·∇ₓg(x, θ; ξ) on a new batch.
+    pub fn step_x(&self, at: &mut Iterate<P::Theta, P::X>, step: f64) {
+        let mut gradient = at.take_x();
         let number = at.lower.draw();
         let batch = at.lower.batch(number);
-        self.gradient(batch, &at.x, &at.theta, room, &mut at.work);
-        at.x.axpy(-step, room);
+        self.gradient(batch, &at.x, &at.theta, &mut gradient, &mut at.work);
+        at.x.axpy(-step, &gradient);
+        at.put_x(gradient);
     }
 }

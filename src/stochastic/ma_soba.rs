@@ -24,7 +24,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes};
+use super::iterate::{Directions, Iterate, MethodMemory};
+use super::levels::Levels;
+use super::method::Method;
+use super::parts::weight;
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::Error;
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -43,13 +47,23 @@ impl Default for MaSoba {
     }
 }
 
-/// What MA-SOBA remembers.
+/// The memory of [`MaSoba`].
+#[doc(hidden)]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct MaSobaMemory<T: Vector, X: Vector> {
     directions: Directions<T, X>,
     /// h.
     average: T,
+}
+
+impl<T: Vector, X: Vector> MethodMemory<T, X> for MaSobaMemory<T, X> {
+    fn new(at: &Iterate<T, X>) -> Self {
+        MaSobaMemory {
+            directions: Directions::new(&at.theta, &at.x),
+            average: at.theta.zeros_like(),
+        }
+    }
 }
 
 impl Method for MaSoba {
@@ -60,27 +74,11 @@ impl Method for MaSoba {
     }
 
     fn check(&self) -> Result<(), Error> {
-        check_weight("weight", self.weight)
+        weight("weight", self.weight)
     }
 
     fn scale(&self) -> StepDefaults {
         StepDefaults::noisy(0.5)
-    }
-
-    fn start<P, U>(
-        &self,
-        _levels: Levels<'_, P, U>,
-        at: &mut Iterate<P::Theta, P::X>,
-        _now: StepSizes,
-    ) -> MaSobaMemory<P::Theta, P::X>
-    where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
-    {
-        MaSobaMemory {
-            directions: Directions::new(&at.theta, &at.x),
-            average: at.theta.zeros_like(),
-        }
     }
 
     fn iterate<P, U>(
@@ -103,16 +101,4 @@ impl Method for MaSoba {
         at.theta.axpy(-now.upper, &memory.average);
         at.note(&memory.average);
     }
-}
-
-/// `Ok` for a weight above 0 and at most 1.
-pub(super) fn check_weight(name: &str, weight: f64) -> Result<(), Error> {
-    if weight > 0.0 && weight <= 1.0 {
-        return Ok(());
-    }
-    Err(Error::invalid(
-        name,
-        weight,
-        "a number above 0 and at most 1",
-    ))
 }

@@ -1,9 +1,8 @@
 //! The trait that a stochastic method implements.
 
-use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 
-use super::iterate::Iterate;
+use super::iterate::{Iterate, MethodMemory};
 use super::levels::Levels;
 use super::steps::{StepDefaults, StepSizes};
 use crate::error::Error;
@@ -12,8 +11,8 @@ use crate::vector::Vector;
 
 /// A stochastic method: how θ, x and v move in one iteration.
 pub trait Method: Debug + Send + Sync {
-    /// What it remembers beside θ, x and v.
-    type Memory<T: Vector, X: Vector>: Serialize + DeserializeOwned;
+    /// The memory of the method beside θ, x and v.
+    type Memory<T: Vector, X: Vector>: MethodMemory<T, X>;
 
     /// A short name, as in `SOBA`.
     fn name(&self) -> String;
@@ -26,22 +25,22 @@ pub trait Method: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether it remembers something of every batch, so that a batch must be the same samples in every epoch.
+    /// Whether the memory has values for every batch, so that a batch must consist of the same samples in every epoch.
     fn remembers_batches(&self) -> bool {
         false
     }
 
-    /// The exponents of its theory, and how its first steps compare with 1/L and 1/L_F.
+    /// The exponents of the step sizes, and the first steps in units of 1/L and 1/L_F.
     fn scale(&self) -> StepDefaults;
 
-    /// The same where it depends on the numbers of batches of the lower and of the upper level. Exponents are those of
-    /// [`scale`](Method::scale).
+    /// [`scale`](Method::scale) where the first steps depend on the numbers of batches of the lower and the upper level. The exponents must
+    /// not.
     fn scale_on(&self, batches: [usize; 2]) -> StepDefaults {
         let _ = batches;
         self.scale()
     }
 
-    /// The memory at the start. It may move x and v, which start at the problem's start and zero.
+    /// The memory at the start. A method may move x and v here, which are the start of the problem and zero.
     fn start<P, U>(
         &self,
         levels: Levels<'_, P, U>,
@@ -50,7 +49,11 @@ pub trait Method: Debug + Send + Sync {
     ) -> Self::Memory<P::Theta, P::X>
     where
         P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>;
+        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+    {
+        let _ = (levels, now);
+        MethodMemory::new(at)
+    }
 
     /// Iteration k, with the step sizes of `now`.
     fn iterate<P, U>(

@@ -1,6 +1,7 @@
-//! Parts that several methods share: SGD on the lower level, a step of the adjoint, momentum, and the normalised step.
+//! Shared parts of the methods: SGD on the lower level, a step of the adjoint, momentum, the normalised step, and checks of settings.
 
-use super::{Iterate, Levels};
+use super::iterate::Iterate;
+use super::levels::Levels;
 use crate::error::Error;
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -8,9 +9,9 @@ use crate::vector::Vector;
 /// A few steps of SGD on g(·, θ) from the current x.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sgd {
-    /// How many.
+    /// The number of steps.
     pub(super) steps: u64,
-    /// Their size.
+    /// The step size.
     pub(super) step: f64,
     /// The radius of the ball around the start onto which every step is projected.
     pub(super) radius: Option<f64>,
@@ -51,17 +52,17 @@ impl Sgd {
 }
 
 /// x ← the nearest point of the ball.
-fn project<X: Vector>(x: &mut X, centre: &X, radius: f64, room: &mut X) {
-    room.copy_from(x);
-    room.axpy(-1.0, centre);
-    let distance = room.norm();
+fn project<X: Vector>(x: &mut X, centre: &X, radius: f64, buffer: &mut X) {
+    buffer.copy_from(x);
+    buffer.axpy(-1.0, centre);
+    let distance = buffer.norm();
     if distance > radius {
         x.copy_from(centre);
-        x.axpy(radius / distance, room);
+        x.axpy(radius / distance, buffer);
     }
 }
 
-/// v ← v − ν (A(x, θ; ξ) v − ∇ₓf(x, θ; ξ')) on batches drawn for it.
+/// v ← v − ν (A(x, θ; ξ) v − ∇ₓf(x, θ; ξ')) on new batches.
 pub(super) fn adjoint_step<P, U>(
     levels: Levels<'_, P, U>,
     at: &mut Iterate<P::Theta, P::X>,
@@ -86,7 +87,7 @@ pub(super) fn adjoint_step<P, U>(
     at.put_theta(by_theta);
 }
 
-/// m ← βm + (1 − β)(∇θf(x, θ; ξ') − B(x, θ; ξ)ᵀv) on batches drawn for it.
+/// m ← βm + (1 − β)(∇θf(x, θ; ξ') − B(x, θ; ξ)ᵀv) on new batches.
 pub(super) fn momentum_step<P, U>(
     levels: Levels<'_, P, U>,
     at: &mut Iterate<P::Theta, P::X>,
@@ -120,7 +121,7 @@ pub(super) fn normalised_step<T: Vector>(theta: &mut T, eta: f64, m: &T) {
     }
 }
 
-/// `Ok` for a number of at least 0 and below 1.
+/// Refuses a number below 0 or of at least 1.
 pub(super) fn momentum(argument: &str, value: f64) -> Result<(), Error> {
     if (0.0..1.0).contains(&value) {
         return Ok(());
@@ -132,7 +133,7 @@ pub(super) fn momentum(argument: &str, value: f64) -> Result<(), Error> {
     ))
 }
 
-/// `Ok` for a number above 0 and at most 1.
+/// Refuses a number of at most 0 or above 1.
 pub(super) fn weight(argument: &str, value: f64) -> Result<(), Error> {
     if value > 0.0 && value <= 1.0 {
         return Ok(());
@@ -144,7 +145,7 @@ pub(super) fn weight(argument: &str, value: f64) -> Result<(), Error> {
     ))
 }
 
-/// `Ok` for a count of at least 1.
+/// Refuses a count of 0.
 pub(super) fn at_least_one(argument: &str, value: u64) -> Result<(), Error> {
     if value > 0 {
         return Ok(());
@@ -168,12 +169,12 @@ mod tests {
     #[test]
     fn the_projection_leaves_the_ball_alone_and_shortens_what_is_outside() {
         let centre = vec![1.0f64, 0.0];
-        let mut room = vec![0.0; 2];
+        let mut buffer = vec![0.0; 2];
         let mut x: Vec<f64> = vec![1.5, 0.0];
-        project(&mut x, &centre, 1.0, &mut room);
+        project(&mut x, &centre, 1.0, &mut buffer);
         assert_eq!(x, [1.5, 0.0]);
         x = vec![4.0, 4.0];
-        project(&mut x, &centre, 2.5, &mut room);
+        project(&mut x, &centre, 2.5, &mut buffer);
         assert!((x[0] - 2.5).abs() < 1e-15 && (x[1] - 2.0).abs() < 1e-15);
     }
 

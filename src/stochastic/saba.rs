@@ -36,7 +36,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes};
+use super::iterate::{Directions, Iterate, MethodMemory};
+use super::levels::Levels;
+use super::method::Method;
+use super::steps::{StepDefaults, StepSizes};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
 
@@ -77,7 +80,8 @@ impl<V: Vector> Table<V> {
     }
 }
 
-/// What SABA remembers: the tables.
+/// The memory of [`Saba`]: the tables.
+#[doc(hidden)]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct SabaMemory<T: Vector, X: Vector> {
@@ -87,6 +91,20 @@ pub struct SabaMemory<T: Vector, X: Vector> {
     cross: Table<T>,
     upper_x: Table<X>,
     upper_theta: Table<T>,
+}
+
+impl<T: Vector, X: Vector> MethodMemory<T, X> for SabaMemory<T, X> {
+    fn new(at: &Iterate<T, X>) -> Self {
+        let (lower, upper) = (at.lower.batches(), at.upper.batches());
+        SabaMemory {
+            directions: Directions::new(&at.theta, &at.x),
+            gradient: Table::zeros(lower, &at.x),
+            hvp: Table::zeros(lower, &at.x),
+            cross: Table::zeros(lower, &at.theta),
+            upper_x: Table::zeros(upper, &at.x),
+            upper_theta: Table::zeros(upper, &at.theta),
+        }
+    }
 }
 
 impl Method for Saba {
@@ -122,33 +140,23 @@ impl Method for Saba {
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        let (lower, upper) = (at.lower.batches(), at.upper.batches());
-        let mut d = Directions::new(&at.theta, &at.x);
-        let mut gradient = Table::zeros(lower, &at.x);
-        for number in 0..lower {
+        let mut memory = SabaMemory::new(at);
+        let d = &mut memory.directions;
+        for number in 0..at.lower.batches() {
             let batch = at.lower.batch(number);
             let weight = batch.len() as f64 / levels.lower.samples() as f64;
             levels.gradient(batch, &at.x, &at.theta, &mut d.x, &mut at.work);
-            gradient.fill(number, weight, &d.x);
+            memory.gradient.fill(number, weight, &d.x);
         }
-        let mut upper_x = Table::zeros(upper, &at.x);
-        let mut upper_theta = Table::zeros(upper, &at.theta);
-        for number in 0..upper {
+        for number in 0..at.upper.batches() {
             let batch = at.upper.batch(number);
             let weight = batch.len() as f64 / levels.upper.samples() as f64;
             let (by_x, by_theta) = (&mut d.upper_x, &mut d.theta);
             levels.upper_gradients(batch, &at.x, &at.theta, by_x, by_theta, &mut at.work);
-            upper_x.fill(number, weight, by_x);
-            upper_theta.fill(number, weight, by_theta);
+            memory.upper_x.fill(number, weight, by_x);
+            memory.upper_theta.fill(number, weight, by_theta);
         }
-        SabaMemory {
-            directions: d,
-            gradient,
-            hvp: Table::zeros(lower, &at.x),
-            cross: Table::zeros(lower, &at.theta),
-            upper_x,
-            upper_theta,
-        }
+        memory
     }
 
     fn iterate<P, U>(

@@ -1,29 +1,30 @@
-//! Which samples are drawn when: a function of the seed and of the number of the draw alone.
+//! Batches of samples, drawn as a function of the seed and of the number of the draw alone.
 //!
-//! The n samples are divided into ⌈n/size⌉ batches whose sizes differ by one at most. An epoch visits every batch once, in an order of its
-//! own; the order of epoch e is drawn from the e-th stream of ChaCha8, so a sampler that is resumed draws what it would have drawn.
+//! The n samples are divided into ⌈n/size⌉ batches whose sizes differ by one at most. An epoch visits every batch once, in a random order;
+//! the order of epoch e comes from the e-th stream of ChaCha8, so a resumed sampler continues with the batches of an uninterrupted one.
 
 use chacha20::ChaCha8Rng;
-use chacha20::rand_core::{Rng, SeedableRng};
+use chacha20::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::minibatch::Batch;
+use crate::random::{below, shuffle};
 
-/// What tells the seed of [`Sampler::number`] from that of the epochs.
+/// Separates the seed of [`Sampler::number`] from that of the epochs.
 const NUMBERS: u64 = 0x6E75_6D62_6572_7321;
 
 /// How an epoch divides the samples into batches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sampling {
-    /// Batches of neighbours, the same in every epoch, in another order: fast, and right where the samples stand in random order.
+    /// Batches of neighbours, the same in every epoch and visited in random order: fast, and correct where the samples are in random order.
     #[default]
     Contiguous,
-    /// All samples shuffled anew in every epoch. Methods that remember something of a batch remember it of its number.
+    /// All samples are shuffled anew in every epoch. Methods that store values per batch refuse it.
     Shuffled,
 }
 
-/// Draws batches. Two samplers with the same settings and another `stream` are independent.
+/// Draws batches. Two samplers that differ in `stream` alone are independent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sampler {
     samples: usize,
@@ -33,21 +34,9 @@ pub struct Sampler {
     stream: u64,
     /// Batches drawn so far.
     drawn: u64,
-    /// The order of the current epoch: of the batches, or of the samples. Made again after a resume.
+    /// The order of the current epoch: of the batches, or of the samples. It is recomputed after a resume.
     #[serde(skip)]
     order: Vec<usize>,
-}
-
-/// A number below `bound`, every one equally likely.
-pub(crate) fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
-    // Numbers from the last, incomplete multiple of `bound` on are drawn again.
-    let limit = u64::MAX - u64::MAX % bound;
-    loop {
-        let x = rng.next_u64();
-        if x < limit {
-            return x % bound;
-        }
-    }
 }
 
 impl Sampler {
@@ -92,9 +81,9 @@ impl Sampler {
         }
     }
 
-    /// A number from 0 to `bound` − 1 (`bound` at least 1), every one equally likely: a function of the seed, the stream and `k` alone.
+    /// An integer from 0 to `bound` − 1 (`bound` at least 1), uniformly distributed: a function of the seed, the stream and `k` alone.
     pub fn number(&self, k: u64, bound: u64) -> u64 {
-        // Another seed than that of the epochs, whose streams have numbers too.
+        // The epochs use the numbered streams of their own seed.
         let seed = self.seed ^ self.stream.rotate_left(32) ^ NUMBERS;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(k);
@@ -115,10 +104,7 @@ impl Sampler {
         rng.set_stream(epoch);
         self.order.clear();
         self.order.extend(0..count);
-        for i in (1..count).rev() {
-            let j = below(&mut rng, i as u64 + 1) as usize;
-            self.order.swap(i, j);
-        }
+        shuffle(&mut self.order, |bound| below(&mut rng, bound));
     }
 }
 

@@ -6,11 +6,11 @@
 //! θ ← θ − ηₖ m/‖m‖;   x ← x⁺;   v ← v⁺
 //! ```
 //!
-//! BO-REP without its inner loops: since a normalised step moves θ by ηₖ at most, one step of SGD an iteration follows x*(θ). All three
-//! directions are at the same (θ, x, v). γₖ = γ₀/(1+k/κ)^¼, νₖ is a multiple of γₖ, and ηₖ = η₀/(k+1)^⅔ is a length.
+//! BO-REP without its inner loops: since a normalised step moves θ by ηₖ at most, one step of SGD per iteration follows x*(θ). All three
+//! directions are computed at the same (θ, x, v). γₖ = γ₀/(1+k/κ)^¼, νₖ is a multiple of γₖ, and ηₖ = η₀/(k+1)^⅔ is a length.
 //!
 //! # Assumptions
-//! Those of BO-REP: g(·, θ) strongly convex with Lipschitz derivatives, ‖∇²F‖ ≤ L₀ + L₁‖∇F‖ in the wide sense of the paper. Then ‖∇F‖ ≤ ε
+//! The assumptions of BO-REP: g(·, θ) strongly convex with Lipschitz derivatives, ‖∇²F‖ ≤ L₀ + L₁‖∇F‖ in the wide sense of the paper. Then ‖∇F‖ ≤ ε
 //! after Õ(ε⁻⁴) calls, with constant steps that ε sets. Steps that decay reach it without knowing ε.
 //!
 //! # Cost
@@ -23,8 +23,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::iterate::{Iterate, MethodMemory, Momentum};
+use super::levels::Levels;
+use super::method::Method;
 use super::parts::{Sgd, adjoint_step, momentum, momentum_step, normalised_step};
-use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -51,15 +54,8 @@ impl Default for Slip {
     }
 }
 
-/// The memory of [`Slip`]: m.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(bound = "")]
-pub struct SlipMemory<T: Vector> {
-    m: T,
-}
-
 impl Method for Slip {
-    type Memory<T: Vector, X: Vector> = SlipMemory<T>;
+    type Memory<T: Vector, X: Vector> = Momentum<T>;
 
     fn name(&self) -> String {
         "SLIP".into()
@@ -79,7 +75,7 @@ impl Method for Slip {
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
         now: StepSizes,
-    ) -> SlipMemory<P::Theta>
+    ) -> Momentum<P::Theta>
     where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
@@ -91,22 +87,20 @@ impl Method for Slip {
             average: false,
         }
         .run(levels, at);
-        SlipMemory {
-            m: at.theta.zeros_like(),
-        }
+        MethodMemory::new(at)
     }
 
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        s: &mut SlipMemory<P::Theta>,
+        s: &mut Momentum<P::Theta>,
         now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        // The steps are taken from the last variable to the first, so that every direction is at the old (θ, x, v).
+        // The variables move in reverse order, so that every direction is computed at the old (θ, x, v).
         momentum_step(levels, at, self.momentum, &mut s.m);
         adjoint_step(levels, at, self.adjoint_ratio * now.lower);
         Sgd {

@@ -19,7 +19,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes};
+use super::iterate::{Directions, Iterate};
+use super::levels::Levels;
+use super::method::Method;
+use super::steps::{StepDefaults, StepSizes};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
 
@@ -37,19 +40,6 @@ impl Method for Soba {
 
     fn scale(&self) -> StepDefaults {
         StepDefaults::noisy(0.5)
-    }
-
-    fn start<P, U>(
-        &self,
-        _levels: Levels<'_, P, U>,
-        at: &mut Iterate<P::Theta, P::X>,
-        _now: StepSizes,
-    ) -> Directions<P::Theta, P::X>
-    where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
-    {
-        Directions::new(&at.theta, &at.x)
     }
 
     fn iterate<P, U>(

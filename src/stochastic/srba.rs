@@ -29,7 +29,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes};
+use super::iterate::{Directions, Iterate, MethodMemory};
+use super::levels::Levels;
+use super::method::Method;
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -45,7 +48,8 @@ pub struct Srba {
     pub radius: Option<f64>,
 }
 
-/// What SRBA remembers.
+/// The memory of [`Srba`].
+#[doc(hidden)]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct SrbaMemory<T: Vector, X: Vector> {
@@ -57,6 +61,18 @@ pub struct SrbaMemory<T: Vector, X: Vector> {
     x: X,
     v: X,
     theta: T,
+}
+
+impl<T: Vector, X: Vector> MethodMemory<T, X> for SrbaMemory<T, X> {
+    fn new(at: &Iterate<T, X>) -> Self {
+        SrbaMemory {
+            directions: Directions::new(&at.theta, &at.x),
+            fresh: Directions::new(&at.theta, &at.x),
+            x: at.x.clone(),
+            v: at.v.clone(),
+            theta: at.theta.clone(),
+        }
+    }
 }
 
 impl Method for Srba {
@@ -85,25 +101,6 @@ impl Method for Srba {
         StepDefaults {
             upper: (0.3 / (lower.max(upper) as f64).sqrt()).min(1.0),
             ..StepDefaults::constant()
-        }
-    }
-
-    fn start<P, U>(
-        &self,
-        _levels: Levels<'_, P, U>,
-        at: &mut Iterate<P::Theta, P::X>,
-        _now: StepSizes,
-    ) -> SrbaMemory<P::Theta, P::X>
-    where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
-    {
-        SrbaMemory {
-            directions: Directions::new(&at.theta, &at.x),
-            fresh: Directions::new(&at.theta, &at.x),
-            x: at.x.clone(),
-            v: at.v.clone(),
-            theta: at.theta.clone(),
         }
     }
 

@@ -5,19 +5,18 @@
 //! γ₀ = c_γ/L,           η₀ = min(c_η/L_F, c_f γ₀ μ̂/L_x)
 //! ```
 //!
-//! The constants of the last line come from [`curvature_probe`](super::curvature_probe) at the curvature of F. For a method that normalises its direction ηₖ is the
-//! length of a step, and η₀ = c_η‖z₀‖/L_F: the length that the first step would have without normalisation. No step along −∇F is
-//! longer than [`LONGEST`](super::curvature_probe::LONGEST).
+//! The constants of the last line come from a [`curvature_probe`](super::curvature_probe). For a method that normalises its direction, ηₖ is
+//! the length of a step, and η₀ = c_η‖z₀‖/L_F is the length of the first step without normalisation. No step along −∇F is longer than [`LONGEST`](super::curvature_probe::LONGEST).
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, positive};
 
-/// c_η and c_f where the method says nothing else.
+/// The defaults of c_η and c_f.
 const UPPER: f64 = 1.0;
 const FOLLOW: f64 = 2.0;
 
-/// A first step and how it decays.
+/// A first step and its decay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StepSize {
@@ -25,7 +24,7 @@ pub struct StepSize {
     pub first: Option<f64>,
     /// The exponent of the decay, at least 0; `None` (the default) is that of the method's theory.
     pub exponent: Option<f64>,
-    /// κ: iterations after which the decay sets in, positive; `None` (the default) is one for a given first step, else some epochs.
+    /// κ: the number of iterations until the decay begins, positive; `None` (the default) is one for a given first step, else some epochs.
     pub delay: Option<f64>,
 }
 
@@ -65,7 +64,7 @@ impl StepSize {
         }
     }
 
-    /// κ, where an epoch has so many batches.
+    /// κ, with the number of batches per epoch.
     fn delay(self, epochs: f64, batches: usize) -> f64 {
         self.delay.unwrap_or(match self.first {
             Some(_) => 1.0,
@@ -73,11 +72,11 @@ impl StepSize {
         })
     }
 
-    /// The step of iteration k, with the first step and the exponent that hold where they are not set.
+    /// The step of iteration k, with the default exponent where it is not set.
     pub(super) fn at(self, first: f64, exponent: f64, delay: f64, k: u64) -> f64 {
         let exponent = self.exponent.unwrap_or(exponent);
         let n = 1.0 + k as f64 / delay;
-        // The usual ones without a power.
+        // The common exponents without a power function.
         let decay = if exponent == 0.0 {
             1.0
         } else if exponent == 0.5 {
@@ -89,7 +88,7 @@ impl StepSize {
     }
 }
 
-/// The steps of a method by default: exponents, and c_γ, c_η.
+/// The default step sizes of a method: exponents, c_γ, and c_η.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepDefaults {
     /// a.
@@ -100,7 +99,7 @@ pub struct StepDefaults {
     pub lower: f64,
     /// c_η.
     pub upper: f64,
-    /// c_f: how much slower θ is than x and v.
+    /// c_f: the limit of the speed of θ relative to x and v.
     pub follow: f64,
     /// κ of γₖ and of ηₖ, in epochs.
     pub delay: [f64; 2],
@@ -109,7 +108,7 @@ pub struct StepDefaults {
 }
 
 impl StepDefaults {
-    /// Both decay by the same exponent, from half of 1/L and C of 1/L_F, and θ no faster than 2γμ̂.
+    /// Both steps decay with the same exponent, from 1/(2L) and 1/L_F, and θ moves no faster than 2γμ̂.
     pub fn decaying(exponent: f64) -> Self {
         StepDefaults {
             lower_exponent: exponent,
@@ -122,8 +121,8 @@ impl StepDefaults {
         }
     }
 
-    /// The same from a tenth of 1/L, for methods whose v goes by stochastic steps: where A is ill-conditioned the noise of v is large, and
-    /// in proportion to γ.
+    /// [`decaying`](StepDefaults::decaying) from 1/(10L), for methods with stochastic steps of v: where A is ill-conditioned the noise of v is
+    /// large, and proportional to γ.
     pub fn noisy(exponent: f64) -> Self {
         StepDefaults {
             lower: 0.1,
@@ -132,8 +131,8 @@ impl StepDefaults {
     }
 
     /// γₖ = γ₀/(1 + k/κ)^¼, and ηₖ = η₀/(k + 1)^⅔ is the length of a normalised step. x lags behind x*(θ) by about ηₖ‖dx*/dθ‖/(γₖμ), which
-    /// has to vanish, and soon where A is ill-conditioned: so γₖ falls late, and by less than the root that the theories of these methods
-    /// have. And ηₖ falls by less than their ¾ power, with which the steps hardly reach far: their sum grows like the fourth root of k.
+    /// must vanish, and soon where A is ill-conditioned: so γₖ decays late, and more slowly than the square root of the theory. ηₖ decays more
+    /// slowly than the ¾ power of the theory, whose sum grows only like the fourth root of k.
     pub fn normalised() -> Self {
         StepDefaults {
             lower_exponent: 0.25,
@@ -143,7 +142,7 @@ impl StepDefaults {
         }
     }
 
-    /// Constant steps from the same estimates.
+    /// Constant steps, from the estimates of [`decaying`](StepDefaults::decaying).
     pub fn constant() -> Self {
         StepDefaults::decaying(0.0)
     }

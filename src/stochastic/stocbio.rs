@@ -24,8 +24,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::neumann::Series;
-use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes, Truncation};
+use super::iterate::Iterate;
+use super::levels::Levels;
+use super::method::Method;
+use super::neumann::{Series, Truncation};
+use super::steps::{StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -50,16 +53,18 @@ impl Default for StocBio {
 }
 
 impl StocBio {
-    fn series(&self) -> Series {
+    fn series(&self, step: f64) -> Series {
         Series {
             terms: self.terms,
             truncation: Truncation::Fixed,
+            step,
+            all: false,
         }
     }
 }
 
 impl Method for StocBio {
-    type Memory<T: Vector, X: Vector> = Directions<T, X>;
+    type Memory<T: Vector, X: Vector> = ();
 
     fn name(&self) -> String {
         "stocBiO".into()
@@ -67,7 +72,7 @@ impl Method for StocBio {
 
     fn check(&self) -> Result<(), Error> {
         positive("steps", self.steps as f64)?;
-        self.series().check()
+        positive("terms", self.terms as f64).map(drop)
     }
 
     fn scale(&self) -> StepDefaults {
@@ -79,34 +84,19 @@ impl Method for StocBio {
         }
     }
 
-    fn start<P, U>(
-        &self,
-        _levels: Levels<'_, P, U>,
-        at: &mut Iterate<P::Theta, P::X>,
-        _now: StepSizes,
-    ) -> Directions<P::Theta, P::X>
-    where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
-    {
-        Directions::new(&at.theta, &at.x)
-    }
-
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        d: &mut Directions<P::Theta, P::X>,
+        (): &mut (),
         now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
         for _ in 0..self.steps {
-            levels.step_x(at, now.lower, &mut d.x);
+            levels.step_x(at, now.lower);
         }
-        self.series().direction(levels, at, d, now.first);
-        at.theta.axpy(-now.upper, &d.theta);
-        at.note(&d.theta);
+        self.series(now.first).step(levels, at, now.upper);
     }
 }

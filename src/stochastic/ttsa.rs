@@ -24,9 +24,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::neumann::Series;
-use super::{Directions, Iterate, Levels, Method, StepDefaults, StepSizes, Truncation};
-use crate::error::Error;
+use super::iterate::Iterate;
+use super::levels::Levels;
+use super::method::Method;
+use super::neumann::{Series, Truncation};
+use super::steps::{StepDefaults, StepSizes};
+use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
 
@@ -50,23 +53,25 @@ impl Default for Ttsa {
 }
 
 impl Ttsa {
-    fn series(&self) -> Series {
+    fn series(&self, step: f64) -> Series {
         Series {
             terms: self.terms,
             truncation: self.truncation,
+            step,
+            all: false,
         }
     }
 }
 
 impl Method for Ttsa {
-    type Memory<T: Vector, X: Vector> = Directions<T, X>;
+    type Memory<T: Vector, X: Vector> = ();
 
     fn name(&self) -> String {
         "TTSA".into()
     }
 
     fn check(&self) -> Result<(), Error> {
-        self.series().check()
+        positive("terms", self.terms as f64).map(drop)
     }
 
     fn scale(&self) -> StepDefaults {
@@ -77,32 +82,17 @@ impl Method for Ttsa {
         }
     }
 
-    fn start<P, U>(
-        &self,
-        _levels: Levels<'_, P, U>,
-        at: &mut Iterate<P::Theta, P::X>,
-        _now: StepSizes,
-    ) -> Directions<P::Theta, P::X>
-    where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
-    {
-        Directions::new(&at.theta, &at.x)
-    }
-
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
         at: &mut Iterate<P::Theta, P::X>,
-        d: &mut Directions<P::Theta, P::X>,
+        (): &mut (),
         now: StepSizes,
     ) where
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        levels.step_x(at, now.lower, &mut d.x);
-        self.series().direction(levels, at, d, now.first);
-        at.theta.axpy(-now.upper, &d.theta);
-        at.note(&d.theta);
+        levels.step_x(at, now.lower);
+        self.series(now.first).step(levels, at, now.upper);
     }
 }

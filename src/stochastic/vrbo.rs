@@ -8,8 +8,8 @@
 //!                      x ← x − γₖ u          if t < M
 //! ```
 //!
-//! x⁻ and θ⁻ are those of the t before. The refresh is exact, and between two of them the error grows only with how far the iterates
-//! have moved. Steps are constant.
+//! x⁻ and θ⁻ are the iterates at the previous t. The refresh is exact, and between two refreshes the error grows only with the distance that
+//! the iterates move. Steps are constant.
 //!
 //! # Assumptions
 //! Those of MRBO: g(·, θ) strongly convex, every sample with Lipschitz derivatives. Then ‖∇F‖² ≤ ε after O(ε^{−3/2}) samples, with
@@ -25,10 +25,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::neumann_fixed::{Neumann, Point};
+use super::iterate::{Iterate, MethodMemory};
+use super::levels::Levels;
+use super::method::Method;
+use super::neumann::{Point, Series, Truncation};
 use super::parts::at_least_one;
+use super::steps::{StepDefaults, StepSizes};
 use super::storm::recur;
-use super::{Iterate, Levels, Method, StepDefaults, StepSizes};
 use crate::error::{Error, positive};
 use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
@@ -37,9 +40,9 @@ use crate::vector::Vector;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vrbo {
-    /// M: steps of x an iteration (default 3).
+    /// M: steps of x per iteration (default 3).
     pub inner_steps: u64,
-    /// q: iterations from one refresh to the next (default: as many as go through about one epoch of the lower level's batches in u).
+    /// q: iterations from one refresh to the next (default: about one epoch of the lower level's batches in u).
     pub period: Option<u64>,
     /// Q: terms of the Neumann series (default 20).
     pub terms: u64,
@@ -59,6 +62,7 @@ impl Default for Vrbo {
 }
 
 /// The memory of [`Vrbo`].
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct VrboMemory<T: Vector, X: Vector> {
@@ -68,8 +72,17 @@ pub struct VrboMemory<T: Vector, X: Vector> {
     /// x⁻ and θ⁻.
     x: X,
     theta: T,
-    /// q.
-    period: u64,
+}
+
+impl<T: Vector, X: Vector> MethodMemory<T, X> for VrboMemory<T, X> {
+    fn new(at: &Iterate<T, X>) -> Self {
+        VrboMemory {
+            u: at.x.zeros_like(),
+            w: at.theta.zeros_like(),
+            x: at.x.clone(),
+            theta: at.theta.clone(),
+        }
+    }
 }
 
 impl Method for Vrbo {
@@ -90,26 +103,6 @@ impl Method for Vrbo {
         StepDefaults::constant()
     }
 
-    fn start<P, U>(
-        &self,
-        _levels: Levels<'_, P, U>,
-        at: &mut Iterate<P::Theta, P::X>,
-        _now: StepSizes,
-    ) -> VrboMemory<P::Theta, P::X>
-    where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
-    {
-        let epoch = (at.lower.batches() as u64).div_ceil(self.inner_steps + 1);
-        VrboMemory {
-            u: at.x.zeros_like(),
-            w: at.theta.zeros_like(),
-            x: at.x.clone(),
-            theta: at.theta.clone(),
-            period: self.period.unwrap_or(epoch),
-        }
-    }
-
     fn iterate<P, U>(
         &self,
         levels: Levels<'_, P, U>,
@@ -120,15 +113,18 @@ impl Method for Vrbo {
         P: MinibatchLower,
         U: MinibatchUpper<Theta = P::Theta, X = P::X>,
     {
-        let neumann = |all| Neumann {
+        let series = |all| Series {
             terms: self.terms,
+            truncation: Truncation::Fixed,
             step: self.neumann_step.unwrap_or(now.first),
             all,
         };
-        if now.k.is_multiple_of(s.period) {
+        let epoch = (at.lower.batches() as u64).div_ceil(self.inner_steps + 1);
+        if now.k.is_multiple_of(self.period.unwrap_or(epoch)) {
             let all = at.lower.all();
             levels.gradient(all, &at.x, &at.theta, &mut s.u, &mut at.work);
-            neumann(true).hypergradient(levels, at, &mut s.w, None);
+            let q = series(true).hypergradient(levels, at, &mut s.w, None);
+            at.put_x(q);
         }
         at.note(&s.w);
         s.theta.copy_from(&at.theta);
@@ -149,7 +145,8 @@ impl Method for Vrbo {
                 x: &s.x,
                 out: &mut upper_there,
             };
-            neumann(false).hypergradient(levels, at, &mut upper_here, Some(other));
+            let q = series(false).hypergradient(levels, at, &mut upper_here, Some(other));
+            at.put_x(q);
             recur(&mut s.w, 0.0, &upper_here, &upper_there);
             s.theta.copy_from(&at.theta);
             if t < self.inner_steps {

@@ -4,14 +4,14 @@
 //! z ← hypergradient(θ, ε, δ);   α = β ρⁱ for the first i with f(x̃(θ − αz)) ≤ f(x̃(θ)) − λ α ‖z‖²;   θ ← θ − αz;   β ← ρ̄ α
 //! ```
 //!
-//! What most people do, as a baseline: computed values are taken for exact. It ends with [`Status::Stalled`] when no step
-//! decreases them, which happens at the latest when the true decrease drowns in the error of order ε.
+//! The common practice, as a baseline: computed values are treated as exact. The run ends with [`Status::Stalled`] when no step decreases
+//! them, at the latest when the true decrease is smaller than the error of order ε.
 
 use serde::{Deserialize, Serialize};
 
 use super::descent::iterate::{CompareBy, Iterate, Searched, Terms};
 use super::descent::line_search::Backtracking;
-use super::{Iteration, Solver, Step, check_theta, converged, probe};
+use super::solver::{Iteration, Solver, Step, check_theta, converged};
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Hypergradient};
 use crate::oracle::Oracle;
@@ -27,7 +27,7 @@ pub struct GradientDescent {
     /// β₀, ρ, ρ̄, λ; the direction, the acceptance, the constraint. The values compared are always the computed ones.
     #[serde(default)]
     pub line_search: Backtracking,
-    /// Trial steps before the search is given up.
+    /// The maximum number of trial steps per line search.
     pub max_trials: u64,
 }
 
@@ -66,25 +66,27 @@ impl<O: Oracle> Solver<O> for GradientDescent {
         tolerance: f64,
     ) -> Result<Step<O::Theta>, Error> {
         let rule = &self.line_search;
-        let (mut row, z) = s.evaluate(rule, oracle, self.accuracy)?;
+        let (mut row, z) = s.hypergradient(rule, oracle, self.accuracy)?;
         if converged(row.gradient_norm, &z, tolerance) {
             return Ok(Step::Ended(Status::Converged, row, z));
         }
         if row.gradient_norm == 0.0 {
             return Ok(Step::Ended(Status::Stalled, row, z));
         }
-        let aim = s.aim(rule, &z, &row, 0.0);
+        let direction = s.search_direction(rule, &z, &row, 0.0);
         let terms = Terms {
-            judge: CompareBy::Computed,
+            compare: CompareBy::Computed,
             share: rule.decrease,
             epsilon: self.accuracy.epsilon,
             trials: self.max_trials,
             stop_on_wide_bounds: false,
         };
-        Ok(match s.search(rule, oracle, &z, aim, &terms, &mut row)? {
-            Searched::Moved => Step::Moved(row),
-            _ => Step::Ended(Status::Stalled, row, z),
-        })
+        Ok(
+            match s.search(rule, oracle, &z, direction, &terms, &mut row)? {
+                Searched::Moved => Step::Moved(row),
+                _ => Step::Ended(Status::Stalled, row, z),
+            },
+        )
     }
 
     fn evaluate(
@@ -92,22 +94,14 @@ impl<O: Oracle> Solver<O> for GradientDescent {
         oracle: &O,
         s: &mut Self::State,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        s.evaluate(&self.line_search, oracle, self.accuracy)
+        s.hypergradient(&self.line_search, oracle, self.accuracy)
     }
 
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.theta, &s.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+    fn accuracy(&self, _s: &Self::State) -> Accuracy {
+        self.accuracy
     }
 
     fn name(&self) -> String {
         format!("fixed {:e}", self.accuracy.epsilon)
-    }
-
-    fn identity(&self) -> String {
-        format!("{self:?}")
     }
 }

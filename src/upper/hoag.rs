@@ -1,12 +1,12 @@
 //! HOAG: hyperparameter optimisation with approximate gradient.
 //!
 //! ```text
-//! ε_k = ε₀ law(k), δ_k = δ₀ law(k);   z_k, f_k ← hypergradient(θ_k, ε_k, δ_k);   θ_{k+1} = θ_k − z_k/Λ
+//! ε_k = ε₀ s(k), δ_k = δ₀ s(k);     z_k, f_k ← hypergradient(θ_k, ε_k, δ_k);   θ_{k+1} = θ_k − z_k/Λ
 //! ```
 //!
-//! The tolerances follow a law that is fixed in advance: exponential 0.9ᵏ, quadratic 1/(k+1)², cubic 1/(k+1)³. The step 1/Λ
-//! adapts to the decrease that was observed, with a slack for the tolerances, M = 1 for the Lipschitz constant of the
-//! upper value in ε, and Δ = θ_k − θ_{k−1}:
+//! The tolerances follow a schedule that is fixed in advance: exponential 0.9ᵏ, quadratic 1/(k+1)², cubic 1/(k+1)³. The step 1/Λ
+//! adapts to the observed decrease, with a slack for the tolerances, M = 1 for the Lipschitz constant of the upper value in ε, and
+//! Δ = θ_k − θ_{k−1}:
 //!
 //! ```text
 //! slack = ε_k + ε_{k−1}(M + ‖Δ‖)
@@ -15,8 +15,8 @@
 //! f_k ≥ f_{k−1} + 0.2 |f_{k−1}| :     and it is taken back: θ_k ← θ_{k−1}, tolerances halved
 //! ```
 //!
-//! A step that is accepted is applied once. The first step has length one in θ: Λ₀ = ‖z₀‖. No step is certified; the
-//! iterates converge to a stationary point when the tolerances are summable and 1/Λ is small enough.
+//! The first step has length one in θ: Λ₀ = ‖z₀‖. No step is certified; the iterates converge to a stationary point when the tolerances are
+//! summable and 1/Λ is small enough.
 //!
 //! # Reference
 //! F. Pedregosa: Hyperparameter optimization with approximate gradient. ICML 2016,
@@ -25,32 +25,32 @@
 use serde::{Deserialize, Serialize};
 
 use super::descent::accuracy::ToleranceSchedule;
-use super::{Iteration, Solver, Step, check_theta, converged, evaluate, probe};
+use super::solver::{Iteration, Solver, Step, check_theta, converged, evaluate, solver_state};
 use crate::error::{Error, positive};
 use crate::hypergradient::{Accuracy, Hypergradient};
 use crate::oracle::Oracle;
 use crate::status::Status;
 use crate::vector::Vector;
 
-/// Relative growth of the upper value from which on a step is taken back.
+/// A step is taken back where the upper value has grown by this share or more.
 const REJECT_ABOVE: f64 = 0.2;
 
-/// HOAG with one of its three tolerance laws. See the [module](self).
+/// HOAG with one of its three tolerance schedules. See the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hoag {
-    /// The tolerance law.
+    /// The tolerance schedule.
     pub law: ToleranceSchedule,
     /// ε₀ and δ₀.
     pub initial: Accuracy,
-    /// Tolerances do not fall below this.
+    /// The smallest tolerance.
     pub floor: f64,
     /// The first step 1/Λ₀; `None` for a step of length one in θ.
     pub initial_step: Option<f64>,
 }
 
 impl Hoag {
-    /// HOAG with a law and the first tolerance 0.1.
+    /// HOAG with a schedule and the first tolerance 0.1.
     pub fn new(law: ToleranceSchedule) -> Self {
         Hoag {
             law,
@@ -72,9 +72,9 @@ impl Hoag {
 ))]
 pub struct HoagState<T, S> {
     theta: T,
-    /// The number k of the law.
+    /// The argument k of the schedule.
     k: u64,
-    /// Halvings of the tolerance by rejected steps.
+    /// The factor of the tolerances from rejected steps: ½ per rejection.
     tightening: f64,
     /// Λ; `None` before the first step.
     lipschitz: Option<f64>,
@@ -83,8 +83,10 @@ pub struct HoagState<T, S> {
     oracle: S,
 }
 
+solver_state!([] HoagState<O::Theta, O::State>);
+
 impl Hoag {
-    fn accuracy<T, S>(&self, s: &HoagState<T, S>) -> Accuracy {
+    fn accuracy_at<T, S>(&self, s: &HoagState<T, S>) -> Accuracy {
         let factor = s.tightening * self.law.factor(s.k);
         Accuracy {
             epsilon: (self.initial.epsilon * factor).max(self.floor),
@@ -92,13 +94,13 @@ impl Hoag {
         }
     }
 
-    /// The hypergradient at θ. A step that left the domain was too long: back to the last θ, and a shorter one next.
+    /// The hypergradient at θ. Where θ has left the domain, the step was too long: θ goes back, and the next step is half as long.
     fn evaluate_or_go_back<O: Oracle>(
         &self,
         oracle: &O,
         s: &mut HoagState<O::Theta, O::State>,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        let accuracy = self.accuracy(s);
+        let accuracy = self.accuracy_at(s);
         let failure = match evaluate(oracle, &s.theta, accuracy, &mut s.oracle) {
             Err(e @ (Error::NotFinite { .. } | Error::InvalidArgument { .. })) => e,
             other => return other,
@@ -139,7 +141,7 @@ impl<O: Oracle> Solver<O> for Hoag {
         s: &mut Self::State,
         tolerance: f64,
     ) -> Result<Step<O::Theta>, Error> {
-        let accuracy = self.accuracy(s);
+        let accuracy = self.accuracy_at(s);
         let (mut iteration, z) = self.evaluate_or_go_back(oracle, s)?;
         if converged(iteration.gradient_norm, &z, tolerance) {
             return Ok(Step::Ended(Status::Converged, iteration, z));
@@ -189,19 +191,11 @@ impl<O: Oracle> Solver<O> for Hoag {
         self.evaluate_or_go_back(oracle, s)
     }
 
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.theta, &s.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+    fn accuracy(&self, s: &Self::State) -> Accuracy {
+        self.accuracy_at(s)
     }
 
     fn name(&self) -> String {
         format!("HOAG {}", format!("{:?}", self.law).to_lowercase())
-    }
-
-    fn identity(&self) -> String {
-        format!("{self:?}")
     }
 }

@@ -5,33 +5,33 @@
 //! ```text
 //! for k = 0, 1, …:
 //!   for j = j₀, j₀+1, …:
-//!     loop: z, ω ← hypergradient(θ, ε, δ)                        make −z a descent direction, by proof
+//!     loop: z, ω ← hypergradient(θ, ε, δ)                        until −z is provably a descent direction
 //!           if ω ≤ (1 − η)‖z‖: break;   ε ← ν̲ε, δ ← ν̲δ
 //!     for i = 0 … j−1:  α = β ρⁱ;  θ⁺ = θ − α z
 //!           accept if  U(θ⁺) − L(θ) ≤ −λ η α ‖z‖²                on the bounds L ≤ F ≤ U
-//!     if accepted: break;   ε ← ν̲ε, δ ← ν̲δ                       the failure may be the fault of the accuracy
+//!     if accepted: break;   ε ← ν̲ε, δ ← ν̲δ                       the accuracy may have caused the failure
 //!   θ ← θ⁺;   β ← ρ̄ α;   ε ← ν̄ε, δ ← ν̄δ
 //! ```
 //!
 //! # Guarantee
 //! ω ≤ (1 − η)‖z‖ gives ⟨∇F, z⟩ ≥ ‖z‖² − ω‖z‖ ≥ η‖z‖², so −z is a direction of descent. F(θ⁺) ≤ U(θ⁺) and L(θ) ≤ F(θ), so every
 //! accepted step decreases the exact F by at least λη α‖z‖². With [`Trust::Certified`](crate::Trust) this is proved;
-//! with estimated bounds it is as likely as they are right.
+//! with estimated bounds it is as likely as the bounds are.
 //!
-//! The run converges when ‖z‖ + ω ≤ tolerance, which bounds ‖∇F(θ)‖. It ends with
-//! [`Status::AccuracyFloor`] when descent can no longer be shown because the inner problems are as accurate as they get,
-//! and with [`Status::Stalled`] when it can be shown and yet no step is accepted.
+//! The run converges when ‖z‖ + ω ≤ tolerance, which bounds ‖∇F(θ)‖. It ends with [`Status::AccuracyFloor`] when descent can no longer be
+//! shown because the inner problems cannot be solved more accurately, and with [`Status::Stalled`] when descent is shown and yet no step is
+//! accepted.
 //!
-//! # Kin
-//! The box shows p = z, the defaults. [`Backtracking`] swaps the direction, the trial step, the acceptance and the values compared, and adds
-//! a constraint; [`AdaptiveAccuracy`] how far an accuracy is tightened. In general, with p the direction, Δ the promise of a step
-//! and R the reference:
+//! # Variants of MAID
+//! The algorithm above has the default direction p = z. [`Backtracking`] selects the direction, the trial step, the acceptance test, the
+//! values that are compared, and a constraint; [`AdaptiveAccuracy`] selects how far an accuracy is tightened. In general, with p the
+//! direction, Δ the predicted decrease of a step and R the reference value:
 //!
 //! ```text
 //! leave the first loop when  ω ≤ (1 − η)⟨z, p⟩/‖p‖;   accept if  U(θ⁺) − R ≤ −λη Δ,   Δ = α⟨z, p⟩
 //! ```
 //!
-//! Every monotone one of them keeps the guarantee. [`Maid::lbfgs`] is the first choice where F is smooth, which means nearly always.
+//! Every monotone variant keeps the guarantee. [`Maid::lbfgs`] is the first choice where F is smooth, which is nearly always.
 //!
 //! # When to prefer another
 //! Adaptive accuracy pays when the lower level is ill-conditioned (κ above about 5) or its accuracy unknown in advance. On a
@@ -48,7 +48,8 @@ use super::descent::accuracy::{AccuracySlack, AdaptiveAccuracy};
 use super::descent::direction::Curvature;
 use super::descent::iterate::{CompareBy, Iterate, Searched, Terms};
 use super::descent::line_search::{Acceptance, Backtracking, FirstStep, TrialStep, Values};
-use super::{Adaptation, Direction, Iteration, Solver, Step, check_theta, converged, probe};
+use super::solver::{Iteration, Solver, Step, check_theta, converged, solver_state};
+use super::{Adaptation, Direction};
 use crate::error::{Error, in_unit_interval};
 use crate::hypergradient::{Accuracy, Hypergradient};
 use crate::oracle::Oracle;
@@ -64,9 +65,9 @@ pub struct Maid {
     pub accuracy: AdaptiveAccuracy,
     /// β₀, ρ, ρ̄, λ; the direction, the acceptance, the constraint.
     pub line_search: Backtracking,
-    /// η ∈ (0, 1): how much descent the direction must promise (default 0.1, see the chapter on MAID in the guide).
+    /// η ∈ (0, 1): the share of the descent along −z that must be certain (default 0.1, see the chapter on MAID in the guide).
     pub margin: f64,
-    /// j₀ ≥ 1: the trial steps before the accuracy is blamed (default 10).
+    /// j₀ ≥ 1: backtracking trials before a failed search tightens the accuracy (default 10).
     pub first_trials: u64,
 }
 
@@ -92,15 +93,15 @@ impl Maid {
         maid
     }
 
-    /// MAID with the L-BFGS direction: the first choice among its kin. Monotone and certified.
+    /// MAID with the L-BFGS direction: the first choice among the variants. Monotone and certified.
     pub fn lbfgs() -> Self {
-        let mut maid = Maid::eager();
+        let mut maid = Maid::variant();
         maid.line_search.direction = Direction::Lbfgs { memory: 20 };
         maid
     }
 
-    /// [`lbfgs`](Maid::lbfgs) that goes on along a direction while that pays: the first choice where a value costs a fraction of a
-    /// hypergradient, as through a training run. Monotone, and certified where the oracle is.
+    /// [`lbfgs`](Maid::lbfgs) with longer trial steps after a success: the first choice where a value costs a fraction of a hypergradient, as
+    /// through a training run. Monotone, and certified where the oracle is.
     pub fn extrapolating() -> Self {
         let mut maid = Maid::lbfgs();
         maid.line_search.extrapolate = true;
@@ -109,12 +110,12 @@ impl Maid {
 
     /// MAID with Barzilai–Borwein trial steps. Monotone and certified.
     pub fn barzilai_borwein() -> Self {
-        let mut maid = Maid::eager();
+        let mut maid = Maid::variant();
         maid.line_search.trial = TrialStep::Alternating;
         maid
     }
 
-    /// MAID with Barzilai–Borwein trial steps that are held against a weighted average of the past.
+    /// MAID with Barzilai–Borwein trial steps and a non-monotone acceptance test: the reference is a weighted average of past values.
     pub fn non_monotone() -> Self {
         let mut maid = Maid::barzilai_borwein();
         maid.line_search.acceptance = Acceptance::Average { weight: 0.85 };
@@ -123,20 +124,20 @@ impl Maid {
 
     /// MAID with a diagonal scaling of the direction, as in AdaGrad. Monotone and certified.
     pub fn diagonal() -> Self {
-        let mut maid = Maid::eager();
+        let mut maid = Maid::variant();
         maid.line_search.direction = Direction::Diagonal { decay: 1.0 };
         maid
     }
 
-    /// [`lbfgs`](Maid::lbfgs) with goal-oriented values in its line search, which is estimated, never certified.
+    /// [`lbfgs`](Maid::lbfgs) with goal-oriented values in its line search: estimated, never certified.
     pub fn goal_oriented() -> Self {
         let mut maid = Maid::lbfgs();
         maid.line_search.values = Values::GoalOriented;
         maid
     }
 
-    /// What the kin share: they adapt to what was missed and not by fixed factors.
-    fn eager() -> Self {
+    /// The settings that the variants share: the accuracy adapts in proportion to the deficit.
+    fn variant() -> Self {
         let mut maid = Maid::default();
         maid.accuracy.adaptation = Adaptation::Proportional;
         maid.line_search.first = FirstStep::Value;
@@ -155,6 +156,8 @@ pub struct MaidState<T, S> {
     at: Iterate<T, S>,
     accuracy: Accuracy,
 }
+
+solver_state!([] MaidState<O::Theta, O::State>, .at);
 
 impl<O: Oracle> Solver<O> for Maid {
     type State = MaidState<O::Theta, O::State>;
@@ -181,13 +184,13 @@ impl<O: Oracle> Solver<O> for Maid {
         tolerance: f64,
     ) -> Result<Step<O::Theta>, Error> {
         let (rule, eta) = (&self.line_search, self.margin);
-        // What was done in this step so far.
+        // Totals of this step so far.
         let (mut work, mut hypergradients, mut trials) = (Work::default(), 0, 0);
         let mut j = self.first_trials;
         loop {
             // InexactGradient
-            let (z, mut row, aim) = loop {
-                let (mut row, z) = s.at.evaluate(rule, oracle, s.accuracy)?;
+            let (z, mut row, direction) = loop {
+                let (mut row, z) = s.at.hypergradient(rule, oracle, s.accuracy)?;
                 work += z.work;
                 hypergradients += 1;
                 (row.work, row.hypergradients, row.trials) = (work, hypergradients, trials);
@@ -202,18 +205,18 @@ impl<O: Oracle> Solver<O> for Maid {
                     return Ok(Step::Ended(Status::Converged, row, z));
                 }
                 let needed = z.error_bound / (1.0 - eta);
-                let aim = s.at.aim(rule, &z, &row, needed);
-                if aim.steepness >= needed {
-                    break (z, row, aim);
+                let direction = s.at.search_direction(rule, &z, &row, needed);
+                if direction.steepness >= needed {
+                    break (z, row, direction);
                 }
-                match self.tighten(s.accuracy, &z, needed / aim.steepness) {
+                match self.tighten(s.accuracy, &z, needed / direction.steepness) {
                     Some(tighter) => s.accuracy = tighter,
                     None => return Ok(Step::Ended(Status::AccuracyFloor, row, z)),
                 }
             };
             // Inexact line search
             let terms = Terms {
-                judge: match rule.values {
+                compare: match rule.values {
                     Values::Bounds => CompareBy::Bounds,
                     Values::GoalOriented => CompareBy::GoalOriented,
                 },
@@ -222,16 +225,16 @@ impl<O: Oracle> Solver<O> for Maid {
                 trials: j,
                 stop_on_wide_bounds: self.accuracy.adaptation == Adaptation::Proportional,
             };
-            let room = match (rule.direction, &aim.curvature) {
+            let slack = match (rule.direction, &direction.curvature) {
                 (Direction::Lbfgs { .. }, Curvature::Noisy) => AccuracySlack::NoisyPair,
                 (Direction::Lbfgs { .. }, _) => {
-                    AccuracySlack::Factor((1.0 - eta) * aim.wanted / z.error_bound)
+                    AccuracySlack::Factor((1.0 - eta) * direction.preferred / z.error_bound)
                 }
                 _ => AccuracySlack::NotLimiting,
             };
-            let missed = match s.at.search(rule, oracle, &z, aim, &terms, &mut row)? {
+            let deficit = match s.at.search(rule, oracle, &z, direction, &terms, &mut row)? {
                 Searched::Moved => {
-                    if let Some(next) = self.accuracy.after_success(s.accuracy, room)
+                    if let Some(next) = self.accuracy.after_success(s.accuracy, slack)
                         && (next.epsilon >= s.accuracy.epsilon
                             || z.status() == SolveStatus::Converged)
                     {
@@ -239,10 +242,10 @@ impl<O: Oracle> Solver<O> for Maid {
                     }
                     return Ok(Step::Moved(row));
                 }
-                Searched::TooWide(missed) => missed,
+                Searched::TooWide(deficit) => deficit,
                 Searched::Failed => 1.0,
             };
-            match self.tighten(s.accuracy, &z, missed) {
+            match self.tighten(s.accuracy, &z, deficit) {
                 Some(tighter) => s.accuracy = tighter,
                 None => return Ok(Step::Ended(Status::Stalled, row, z)),
             }
@@ -256,15 +259,11 @@ impl<O: Oracle> Solver<O> for Maid {
         oracle: &O,
         s: &mut Self::State,
     ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        s.at.evaluate(&self.line_search, oracle, s.accuracy)
+        s.at.hypergradient(&self.line_search, oracle, s.accuracy)
     }
 
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.at.theta, &s.at.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.at.theta
+    fn accuracy(&self, s: &Self::State) -> Accuracy {
+        s.accuracy
     }
 
     fn name(&self) -> String {
@@ -288,24 +287,20 @@ impl<O: Oracle> Solver<O> for Maid {
         }
         name
     }
-
-    fn identity(&self) -> String {
-        format!("{self:?}")
-    }
 }
 
 impl Maid {
-    /// The next tighter accuracy; `None` at the floor, or when the inner solvers could not reach the present one.
+    /// The next tighter accuracy; `None` at the floor, or where the inner solvers did not reach the current one.
     fn tighten<T>(
         &self,
         accuracy: Accuracy,
         z: &Hypergradient<T>,
-        missed: f64,
+        deficit: f64,
     ) -> Option<Accuracy> {
-        // What was solved exactly does not get more accurate.
+        // Exact solutions cannot be improved.
         let exact = z.attained.epsilon == 0.0 && z.attained.delta == 0.0;
         match z.status() {
-            SolveStatus::Converged if !exact => self.accuracy.tightened(accuracy, missed),
+            SolveStatus::Converged if !exact => self.accuracy.tightened(accuracy, deficit),
             _ => None,
         }
     }

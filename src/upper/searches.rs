@@ -1,16 +1,16 @@
-//! Searches: solvers that compute values of F alone.
+//! Searches: solvers that need values of F only.
 
 mod basis;
+mod boxes;
 pub mod derivative_free;
 pub mod grid;
 pub mod random;
-pub mod search;
 #[cfg(feature = "tpe")]
 pub mod tpe;
 
+pub use boxes::SearchBox;
 pub use derivative_free::DerivativeFree;
 pub use grid::GridSearch;
 pub use random::RandomSearch;
-pub use search::SearchBox;
 #[cfg(feature = "tpe")]
 pub use tpe::Tpe;

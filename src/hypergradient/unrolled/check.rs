@@ -7,8 +7,8 @@ use super::Dynamics;
 use crate::problem::check::{CheckReport, Checker, random, vector_error};
 use crate::vector::Vector;
 
-/// Tests the derivatives of step t of an iteration at (s, θ): the product with ∂Φ against finite differences, and the one with its
-/// transpose against that. Choose a state that is not special, of a typical size.
+/// Tests the derivatives of step t of an iteration at (s, θ): the product with ∂Φ against finite differences, and the product with its
+/// transpose against the product with ∂Φ. Choose a generic state of typical size.
 pub fn check_dynamics<D: Dynamics>(
     dynamics: &D,
     t: usize,

@@ -6,24 +6,24 @@ use crate::problem::{Linearization, LowerLevel};
 use crate::vector::{Scratch, Vector};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Vectors like x, and like θ.
-type Rooms<P> = (
+/// Buffers like x, and like θ.
+type Buffers<P> = (
     Scratch<<P as LowerLevel>::X>,
     Scratch<<P as LowerLevel>::Theta>,
 );
 
 /// x ← x − α∇ₓg(x, θ), T times from the start of the lower level.
 ///
-/// The longer it runs, the nearer F_T comes to F, and its gradient to the implicit one, at the rate 1 − αμ.
+/// F_T converges to F as T grows, and its gradient to the implicit one, at the rate 1 − αμ.
 pub struct Descent<P: LowerLevel> {
     lower: P,
     step: f64,
     steps: usize,
-    rooms: Mutex<Rooms<P>>,
+    buffers: Mutex<Buffers<P>>,
 }
 
 impl<P: LowerLevel> Descent<P> {
-    /// T = `steps` steps of length α = `step`, which is to be below 2/L.
+    /// T = `steps` steps of length α = `step`, which should be below 2/L.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a step that is not positive.
@@ -32,7 +32,7 @@ impl<P: LowerLevel> Descent<P> {
             lower,
             step: positive("step", step)?,
             steps,
-            rooms: Mutex::default(),
+            buffers: Mutex::default(),
         })
     }
 
@@ -41,12 +41,12 @@ impl<P: LowerLevel> Descent<P> {
         &self.lower
     }
 
-    fn free(&self) -> MutexGuard<'_, Rooms<P>> {
-        // A panic elsewhere leaves the lists of free vectors usable.
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    fn free(&self) -> MutexGuard<'_, Buffers<P>> {
+        // A panic in another thread leaves the lists of buffers valid.
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room like x and like θ.
+    /// Buffers like x and like θ.
     fn take(&self, x: &P::X, theta: &P::Theta) -> (P::X, P::Theta) {
         let mut free = self.free();
         (free.0.take(x), free.1.take(theta))
@@ -76,20 +76,20 @@ impl<P: LowerLevel> Dynamics for Descent<P> {
     }
 
     fn step(&self, _t: usize, state: &mut P::X, theta: &P::Theta) {
-        let (mut gradient, room) = self.take(state, theta);
+        let (mut gradient, cross) = self.take(state, theta);
         self.lower.gradient(state, theta, &mut gradient);
         state.axpy(-self.step, &gradient);
-        self.put(gradient, room);
+        self.put(gradient, cross);
     }
 
     fn jvp(&self, _t: usize, state: &P::X, theta: &P::Theta, tangent: &mut P::X, u: &P::Theta) {
         let at = self.lower.linearize(state, theta);
-        let (mut product, room) = self.take(state, theta);
+        let (mut product, cross) = self.take(state, theta);
         at.hvp(tangent, &mut product);
         tangent.axpy(-self.step, &product);
         at.cross_jvp(u, &mut product);
         tangent.axpy(-self.step, &product);
-        self.put(product, room);
+        self.put(product, cross);
     }
 
     fn vjp(

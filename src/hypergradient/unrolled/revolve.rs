@@ -1,7 +1,7 @@
-//! Binomial checkpointing: where to keep a state, so that the fewest steps are done again.
+//! Binomial checkpointing: the placement of stored states that recomputes the fewest steps.
 //!
-//! With s states in memory and every step done at most r times beyond the first, β(s, r) = C(s + r, s) steps can be reversed, and no
-//! more. To reverse l of them, with r the least such that l ≤ β(s, r), takes r l − β(s+1, r−1) steps forward.
+//! With s stored states and at most r repetitions of every step, β(s, r) = C(s + r, s) steps can be reversed, and no more. To reverse l
+//! steps, with the smallest r such that l ≤ β(s, r), takes r l − β(s+1, r−1) steps forward.
 //!
 //! # Reference
 //! A. Griewank, A. Walther: Algorithm 799: revolve. ACM Trans. Math. Softw. 26 (2000),
@@ -23,7 +23,7 @@ fn reach(s: u64, r: i64) -> u64 {
     value as u64
 }
 
-/// The least r with l ≤ β(s, r).
+/// The smallest r with l ≤ β(s, r).
 fn repetitions(l: u64, s: u64) -> i64 {
     let mut r = 0;
     while reach(s, r) < l {
@@ -32,18 +32,18 @@ fn repetitions(l: u64, s: u64) -> i64 {
     r
 }
 
-/// How many steps beyond the first are to be kept next: of l steps that are to be reversed, with s states in memory of which the
-/// first is the one before these steps. l > 1, s > 1.
+/// The distance to the next stored state, for l steps to reverse and s states, the first of which is the one before these steps. l > 1,
+/// s > 1.
 pub(super) fn advance(l: usize, s: usize) -> usize {
     let (l, s) = (l as u64, s as u64);
     let r = repetitions(l, s);
-    // Both parts must be within reach: the first of s states and one repetition less, the second of a state less.
+    // Both parts must be reversible: the first with s states and one repetition less, the second with one state less.
     let first = reach(s, r - 2).max(l.saturating_sub(reach(s - 1, r)));
     first.clamp(1, l - 1) as usize
 }
 
-/// The steps forward that [`Mode::Reverse`](super::Mode::Reverse) takes for a run of `steps` with this many `checkpoints`, beyond the
-/// steps of the run itself: the least that is possible.
+/// The number of recomputed steps of [`Mode::Reverse`](super::Mode::Reverse) for a run of `steps` with this many `checkpoints`, which is the
+/// minimum.
 ///
 /// ```
 /// use bilevel::hypergradient::unrolled::recomputation;
@@ -58,11 +58,11 @@ pub fn recomputation(steps: usize, checkpoints: usize) -> u64 {
     }
     let (l, s) = (steps as u64, checkpoints as u64);
     if s == 1 {
-        // Every step from the start anew.
+        // Every step is reached from the start again.
         return (u128::from(l) * u128::from(l - 1) / 2).min(u128::from(u64::MAX)) as u64 + 1 - l;
     }
     let r = repetitions(l, s);
-    // The last step is done once more than the formula counts: its end is what f is taken at.
+    // The last step is taken once more than in the formula, because f is evaluated at its end.
     (r as u64 * l - reach(s + 1, r - 1)) + 1 - l
 }
 

@@ -5,50 +5,50 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, in_unit_interval, positive};
 use crate::hypergradient::Accuracy;
 
-/// Tighter when a test fails for want of accuracy, looser after every success.
+/// An adaptive schedule: tighter when a test fails for lack of accuracy, looser after every accepted step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdaptiveAccuracy {
     /// ε₀ and δ₀ (default 0.1 each).
     pub initial: Accuracy,
-    /// By how much (default geometric).
+    /// How far a failed test tightens the accuracy (default geometric).
     pub adaptation: Adaptation,
-    /// ν̲ ∈ (0, 1): both are multiplied by it when a test fails (default 0.5).
+    /// ν̲ ∈ (0, 1): the factor of ε and δ when a test fails (default 0.5).
     pub shrink: f64,
-    /// ν̄ ≥ 1: both are multiplied by it after an accepted step (default 1.05), without an upper limit.
+    /// ν̄ ≥ 1: the factor of ε and δ after an accepted step (default 1.05), without an upper limit.
     pub growth: f64,
-    /// Below this ε or δ is not tightened any more (default 1e-14); rounding usually binds before.
+    /// The smallest ε and δ (default 1e-14); rounding usually limits the accuracy before.
     pub floor: f64,
 }
 
-/// By how much an accuracy is tightened when a test fails for want of it.
+/// How far a failed test tightens the accuracy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Adaptation {
     /// By the factor ν̲, however far the test was from passing.
     #[default]
     Geometric,
-    /// By ν̲ and by the factor that the test was missed by, so that one more evaluation is enough; and a search ends with the first
-    /// trial that only the width of its bounds kept from passing.
+    /// By ν̲ and by the factor that the accuracy was short of, so that one more evaluation is enough. A search ends with the first trial that
+    /// only the width of its bounds keeps from acceptance.
     Proportional,
 }
 
-/// The most that a proportional adaptation tightens by at once.
+/// The largest factor by which a proportional adaptation tightens at once.
 const AT_MOST: f64 = 1e3;
-/// A quasi-Newton direction is to pass its descent test with ω at most this share of what the test allows: the next one may be
-/// more oblique.
-const KEPT_ROOM: f64 = 0.5;
-/// The factor by which a success tightens at most: a single direction across z may be an accident.
+/// The target for a quasi-Newton direction: ω at most this share of the limit of its descent test, since the next direction may be more
+/// oblique.
+const RESERVE: f64 = 0.5;
+/// The smallest factor of ε and δ after a success: a single direction nearly orthogonal to z may be an exception.
 const AT_LEAST: f64 = 0.1;
 
-/// The room that an accepted step's direction left for ω.
+/// The slack in ω that the direction of an accepted step left.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum AccuracySlack {
-    /// The direction does not suffer from a lack of it.
+    /// ω does not limit this kind of direction.
     NotLimiting,
-    /// ω might have been this many times as large; below one, the direction that was wanted was refused.
+    /// ω could have been larger by this factor; below one, the preferred direction was refused.
     Factor(f64),
-    /// The pair that led there drowned in the noise: the next one is to be clearer.
+    /// The last curvature pair was lost in the noise of the hypergradients, which the next accuracy reduces.
     NoisyPair,
 }
 
@@ -86,22 +86,22 @@ impl AdaptiveAccuracy {
     pub(crate) fn after_success(
         &self,
         accuracy: Accuracy,
-        room: AccuracySlack,
+        slack: AccuracySlack,
     ) -> Option<Accuracy> {
-        let factor = match room {
+        let factor = match slack {
             AccuracySlack::NotLimiting => self.growth,
-            AccuracySlack::Factor(room) => (KEPT_ROOM * room).clamp(AT_LEAST, self.growth),
+            AccuracySlack::Factor(slack) => (RESERVE * slack).clamp(AT_LEAST, self.growth),
             AccuracySlack::NoisyPair => self.shrink,
         };
         let next = accuracy.scaled(factor);
         (factor >= 1.0 || self.allows(next)).then_some(next)
     }
 
-    /// ε and δ tightened after a test that was missed by the factor `missed`; `None` at the floor.
-    pub(crate) fn tightened(&self, accuracy: Accuracy, missed: f64) -> Option<Accuracy> {
+    /// ε and δ tightened after a test whose accuracy was short by the factor `deficit`; `None` at the floor.
+    pub(crate) fn tightened(&self, accuracy: Accuracy, deficit: f64) -> Option<Accuracy> {
         let factor = match self.adaptation {
             Adaptation::Geometric => self.shrink,
-            Adaptation::Proportional => self.shrink / missed.clamp(1.0, AT_MOST),
+            Adaptation::Proportional => self.shrink / deficit.clamp(1.0, AT_MOST),
         };
         Some(accuracy.scaled(factor)).filter(|next| self.allows(*next))
     }
@@ -112,7 +112,7 @@ impl AdaptiveAccuracy {
     }
 }
 
-/// A tolerance law: ε_k = δ_k, decreasing with k whatever happens.
+/// A tolerance schedule that is fixed in advance: ε_k and δ_k decrease with k alone.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToleranceSchedule {

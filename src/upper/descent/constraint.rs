@@ -4,21 +4,22 @@
 //! minimise F(θ) + h(θ),   h convex: the indicator of a set, or τ‖θ‖₁
 //! P_α(v) = argmin_u h(u) + ‖u − v‖²/(2α)                  the projection, for a set
 //! θ⁺ = P_α(θ − αz),   s = θ⁺ − θ
-//! Δ(s) = −⟨z, s⟩ + h(θ) − h(θ⁺)                           the promise of the step; it is at least ‖s‖²/α
+//! Δ(s) = −⟨z, s⟩ + h(θ) − h(θ⁺)                           the predicted decrease of the step; it is at least ‖s‖²/α
 //! π(z) = ‖θ − P₁(θ − z)‖                                  the measure of stationarity
 //! ```
 //!
 //! θ is stationary exactly where π(∇F) = 0. P₁ does not increase distances, so |π(z) − π(∇F)| ≤ ‖z − ∇F‖ ≤ ω, and π(z) + ω ≤ tolerance
 //! bounds the exact π(∇F): the test of convergence. Without a constraint π(z) = ‖z‖.
 //!
-//! # The promise
+//! # The predicted decrease
 //! The optimality of θ⁺ in its own problem says (θ − αz − θ⁺)/α ∈ ∂h(θ⁺), hence h(θ) ≥ h(θ⁺) + ⟨s + αz, s⟩/α, which is
 //! Δ(s) ≥ ‖s‖²/α. The exact change of F + h is, to first order, −Δ(s) + ⟨∇F − z, s⟩ ≤ −Δ(s) + ω‖s‖. ‖s‖/α does not increase with α, so for
 //! α ≤ 1 it is at least π(z): where ω ≤ (1 − η)π(z), the change is at most −ηΔ(s) to first order for every such α, as without constraint.
 //!
 //! # Oblique directions
-//! With p ≠ z the projected path need not descend. Under bounds it does, where p = H z is formed in the face of the entries that are not
-//! held at a bound (the two-metric projection). On the simplex and with ℓ₁ the kin take p = z, with the scale of H as first step.
+//! With p ≠ z the projected path need not descend. Under bounds it does, where p = H z is formed in the face of the free entries, which are
+//! not held at a bound (the two-metric projection). On the simplex and with ℓ₁ the variants of MAID take p = z, with the scale of H as the
+//! first trial step.
 //!
 //! # References
 //! D. Bertsekas: Projected Newton methods for optimization problems with simple constraints. SIAM J. Control Optim. 20 (1982),
@@ -33,16 +34,16 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, positive};
 use crate::vector::Vector;
 
-/// What θ is confined to, or penalised by. See the [module](self).
+/// A convex set that contains θ, or a penalty on θ. See the [module](self).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Constraint {
-    /// None (the default).
+    /// No constraint (the default).
     #[default]
     None,
     /// θᵢ ≥ 0.
     NonNegative,
-    /// lowerᵢ ≤ θᵢ ≤ upperᵢ. Infinite bounds are allowed; one number stands for all entries.
+    /// lowerᵢ ≤ θᵢ ≤ upperᵢ. Infinite bounds are allowed; a single number holds for all entries.
     Bounds {
         /// The lower bounds: one, or as many as θ has entries.
         lower: Vec<f64>,
@@ -61,7 +62,7 @@ pub enum Constraint {
     },
 }
 
-/// The bound of entry i, where one number stands for all.
+/// The bound of entry i; a single number holds for all entries.
 fn at(bounds: &[f64], i: usize) -> f64 {
     bounds[if bounds.len() == 1 { 0 } else { i }]
 }
@@ -98,12 +99,12 @@ impl Constraint {
         }
     }
 
-    /// Whether there is none.
+    /// Whether θ is unconstrained.
     pub fn is_none(&self) -> bool {
         *self == Constraint::None
     }
 
-    /// v ← P_α(v). For a set α plays no part.
+    /// v ← P_α(v). For a set it does not depend on α.
     pub fn project<T: Vector>(&self, alpha: f64, v: &mut T) {
         let entries = match self {
             Constraint::None => return,
@@ -151,13 +152,13 @@ impl Constraint {
         step.norm()
     }
 
-    /// What a direction other than −z may be built from.
+    /// The part of z that an oblique direction is built from.
     pub(crate) fn reduced<T: Vector>(&self, theta: &T, z: &T) -> Reduced<T> {
         let (lower, upper): (&[f64], &[f64]) = match self {
             Constraint::None => return Reduced::All,
             Constraint::NonNegative => (&[0.0], &[f64::INFINITY]),
             Constraint::Bounds { lower, upper } => (lower, upper),
-            Constraint::Simplex { .. } | Constraint::L1 { .. } => return Reduced::Unfit,
+            Constraint::Simplex { .. } | Constraint::L1 { .. } => return Reduced::Steepest,
         };
         let (t, entries) = (theta.to_f64(), z.to_f64());
         let mut face = z.zeros_like();
@@ -172,16 +173,15 @@ impl Constraint {
 
 /// z as a constraint reduces it for an oblique direction.
 pub(crate) enum Reduced<T> {
-    /// There is no constraint: z itself.
+    /// z itself: θ is unconstrained.
     All,
-    /// Zero where θᵢ is held at a bound against −zᵢ, so that the direction does not push into it: the two-metric projection of
-    /// Bertsekas.
+    /// z with zeros where θᵢ lies at a bound that −zᵢ points into: the two-metric projection of Bertsekas.
     Face(T),
-    /// The projected path along an oblique direction need not descend.
-    Unfit,
+    /// No oblique direction: the projected path along one need not descend.
+    Steepest,
 }
 
-/// The σ with Σ max(vᵢ − σ, 0) = total: from the largest entries that stay positive.
+/// The σ with Σ max(vᵢ − σ, 0) = total, from the largest entries, which stay positive.
 fn simplex_shift(v: &[f64], total: f64) -> f64 {
     let mut sorted = v.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));

@@ -1,28 +1,28 @@
-//! Search directions −p with p = H z, and what they remember.
+//! Search directions −p with p = H z, and the memory that H is built from.
 //!
 //! | direction | H | pays when |
 //! |---|---|---|
-//! | steepest | I | the default: its descent test asks for the least accuracy |
+//! | steepest | I | the default: its descent test requires the least accuracy |
 //! | diagonal | diag(rms(v)/√vᵢ), v = Σ decayᵏ z² | the entries of θ differ in scale, F is not quadratic |
 //! | L-BFGS | from the last m pairs (s, y) | F is smooth and ill-conditioned: nearly always |
 //!
 //! # The descent test
-//! The exact slope along −p is at most −⟨z, p⟩ + ω‖p‖. It is at most −η⟨z, p⟩, a descent by proof, where
+//! The exact slope along −p is at most −⟨z, p⟩ + ω‖p‖. It is at most −η⟨z, p⟩, a proven descent, where
 //!
 //! ```text
 //! ω ≤ (1 − η) ⟨z, p⟩/‖p‖                                 ⟨z, p⟩/‖p‖ = ‖z‖ cos ∠(z, p): the steepness along −p
 //! ```
 //!
-//! For p = z this is ω ≤ (1 − η)‖z‖, the weakest such test: an oblique p asks for a smaller ω, as much as its angle says. A p that fails
-//! it where z passes gives way to z for this iteration, since another step is cheaper than more accurate inner solutions; the accuracy of
-//! the next iteration then leaves room for its p.
+//! For p = z this is ω ≤ (1 − η)‖z‖, the weakest such test: an oblique p requires a smaller ω, in proportion to the cosine of its angle.
+//! Where p fails the test and z passes, z replaces p for this iteration, since another step is cheaper than more accurate inner solutions;
+//! the accuracy of the next iteration is tightened for its p.
 //!
 //! # Curvature pairs
 //! s = θ_k − θ_{k−1} and y = z_k − z_{k−1} come from inexact gradients, so ⟨s, y⟩ is uncertain by (ω_k + ω_{k−1})‖s‖. A pair is
-//! kept where ⟨s, y⟩ > κ(ω_k + ω_{k−1})‖s‖. With κ = 1 its curvature is positive by proof. But ω overstates the error of z, and more so
-//! that of a difference of two z; measured on ill-conditioned problems κ = 0.02 serves best, 0 and 0.1 cost a fifth to a third more. A wrong
-//! curvature costs work, not safety: every p has to pass the descent test. A pair that drowns in the noise asks the accuracy schedule
-//! for more; one of clearly negative curvature says that F is concave along the step, and the next step may be longer.
+//! kept where ⟨s, y⟩ > κ(ω_k + ω_{k−1})‖s‖. With κ = 1 its curvature is proven to be positive. But ω overestimates the error of z, and more
+//! so that of a difference of two z; on ill-conditioned problems κ = 0.02 is best by measurement, and 0 and 0.1 cost a fifth to a third
+//! more. A wrong curvature costs work, not safety: every p has to pass the descent test. After a pair that is lost in the noise the accuracy
+//! schedule tightens; a clearly negative curvature shows that F is concave along the step, and the next step may be longer.
 //!
 //! # References
 //! D. Liu, J. Nocedal: On the limited memory BFGS method for large scale optimization. Math. Program. 45 (1989),
@@ -35,9 +35,9 @@ use std::collections::VecDeque;
 use crate::error::Error;
 use crate::vector::Vector;
 
-/// κ: the share of its uncertainty that the curvature of an L-BFGS pair has to exceed.
+/// κ: the curvature of an L-BFGS pair must exceed this share of its uncertainty.
 const PAIR_MARGIN: f64 = 0.02;
-/// Entries of √v below this share of their root mean square count as that much.
+/// The lower limit of the entries of √v, relative to their root mean square.
 const DIAGONAL_FLOOR: f64 = 1e-3;
 
 /// The search direction. See the [module](self).
@@ -47,9 +47,9 @@ pub enum Direction {
     /// −z (the default).
     #[default]
     Steepest,
-    /// −z scaled entry by entry, by what the entries of z have been.
+    /// −z scaled entry by entry with the past entries of z.
     Diagonal {
-        /// What is left of old squares at a step, in (0, 1]; 1 is AdaGrad's sum.
+        /// The factor of the old squares at each step, in (0, 1]; 1 is AdaGrad's sum.
         decay: f64,
     },
     /// The quasi-Newton direction of the last pairs, with a first trial step of 1.
@@ -75,7 +75,7 @@ impl Direction {
     }
 }
 
-/// A step s, the change y of the hypergradient along it, and how uncertain ⟨s, y⟩ is.
+/// A step s, the change y of the hypergradient along it, and ⟨s, y⟩.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Pair<T> {
     s: T,
@@ -83,10 +83,10 @@ pub(crate) struct Pair<T> {
     sy: f64,
 }
 
-/// What a step showed of the curvature of F along it.
+/// The curvature of F along a step.
 #[derive(Debug, Clone)]
 pub(crate) enum Curvature<T> {
-    /// There was no step, or nobody wants to know.
+    /// Not measured: there was no step, or the rule does not need it.
     None,
     /// Positive.
     Clear(Pair<T>),
@@ -97,13 +97,13 @@ pub(crate) enum Curvature<T> {
 }
 
 impl<T: Vector> Curvature<T> {
-    /// Between two points, each (θ, z, ω), as the direction wants it.
+    /// The curvature between two points (θ, z, ω), with the noise level of the direction.
     pub(crate) fn between(rule: Direction, from: (&T, &T, f64), to: (&T, &T, f64)) -> Self {
         let (mut s, mut y) = (to.0.clone(), to.1.clone());
         s.axpy(-1.0, from.0);
         y.axpy(-1.0, from.1);
         let sy = s.dot(&y);
-        // A step of Barzilai and Borwein is tried once; it may be wrong. Without bounds there is rounding only.
+        // A Barzilai–Borwein step is only a trial step, so ω does not count. Without bounds only rounding counts.
         let bounded = to.2.is_finite() && from.2.is_finite();
         let omega = match rule {
             Direction::Lbfgs { .. } if bounded => PAIR_MARGIN * (to.2 + from.2),
@@ -140,7 +140,7 @@ impl<T: Vector> Pair<T> {
     }
 }
 
-/// What a direction remembers of the accepted steps.
+/// The accepted steps that a direction is built from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Memory<T> {
     pairs: VecDeque<Pair<T>>,
@@ -175,7 +175,7 @@ impl<T: Vector> Memory<T> {
         }
     }
 
-    /// Forgets the pairs.
+    /// Removes all pairs.
     pub(crate) fn clear(&mut self) {
         self.pairs.clear();
     }
@@ -190,7 +190,7 @@ impl<T: Vector> Memory<T> {
         fresh.or(self.pairs.back()).map(Pair::short_step)
     }
 
-    /// Takes in the point that was left: its z, and the curvature of the step that led there.
+    /// Stores the point that was left: its z, and the curvature of the step that led there.
     pub(crate) fn commit(&mut self, rule: Direction, z: &T, fresh: Curvature<T>) {
         match rule {
             Direction::Steepest => {}

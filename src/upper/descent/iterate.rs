@@ -1,4 +1,4 @@
-//! Where a backtracking solver stands, and its step: aim, try, move.
+//! The state of a backtracking solver and its step: choose a direction, try step lengths, move.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,16 @@ use super::line_search::{Backtracking, Past, Values};
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Hypergradient, Trust};
 use crate::oracle::Oracle;
-use crate::upper::Iteration;
+use crate::upper::solver::{Iteration, solver_state};
 use crate::vector::Vector;
 use search::{Found, Search};
 
 mod search;
 
-/// A first trial step is at most this many times as long as the last step, where that is remembered: beyond, its curvature says little.
+/// A first trial step is at most this many times as long as the last step, where that is stored: the curvature along the last step is not
+/// representative further away.
 const REACH: f64 = 10.0;
-/// A step along which no positive curvature was seen is followed by one this many times as long.
+/// The growth of the trial step after a step without positive curvature.
 const EXPAND: f64 = 2.0;
 
 /// The part of a solver's state that the line search reads and moves.
@@ -28,24 +29,24 @@ const EXPAND: f64 = 2.0;
 pub struct Iterate<T, S> {
     /// θ.
     pub(crate) theta: T,
-    /// What the oracle remembers at θ.
+    /// The state of the oracle at θ.
     pub(crate) oracle: S,
     /// β, the first trial step; `None` before the first line search.
     step: Option<f64>,
-    /// θ, z and ω before the last step, where a part of the search reads them.
+    /// θ, z and ω before the last step, where the rule needs them.
     last: Option<(T, T, f64)>,
     memory: Memory<T>,
     past: Past,
 }
 
-/// What a search along −p rests on.
+/// The direction p of a search along −p, with its first trial step.
 pub(crate) struct SearchDirection<T> {
     /// p; `None` for z itself.
     p: Option<T>,
-    /// What ω is held against: ⟨z, p⟩/‖p‖, or π(z) where θ is constrained.
+    /// The quantity that ω is compared with: ⟨z, p⟩/‖p‖, or π(z) where θ is constrained.
     pub(crate) steepness: f64,
-    /// The same of the p that was wanted: less than `steepness` where an oblique one gave way to z.
-    pub(crate) wanted: f64,
+    /// The steepness of the preferred p: less than `steepness` where z replaced an oblique p.
+    pub(crate) preferred: f64,
     /// ‖p‖.
     length: f64,
     /// The first trial step.
@@ -54,10 +55,10 @@ pub(crate) struct SearchDirection<T> {
     pub(crate) curvature: Curvature<T>,
 }
 
-/// Which values decide.
+/// The values that the acceptance test compares.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum CompareBy {
-    /// Computed values, taken for exact.
+    /// Computed values, treated as exact.
     Computed,
     /// Bounds.
     Bounds,
@@ -67,14 +68,14 @@ pub(crate) enum CompareBy {
 
 /// The terms of a search.
 pub(crate) struct Terms {
-    pub(crate) judge: CompareBy,
-    /// λη: the share of Δ that must be seen.
+    pub(crate) compare: CompareBy,
+    /// λη: the share of Δ that an accepted step must achieve.
     pub(crate) share: f64,
     /// ε of the trials.
     pub(crate) epsilon: f64,
-    /// How many, at most.
+    /// The maximum number of trials.
     pub(crate) trials: u64,
-    /// Whether a trial that fails for the width of its bounds alone ends the search.
+    /// Whether the search ends with the first trial that only the width of its bounds keeps from acceptance.
     pub(crate) stop_on_wide_bounds: bool,
 }
 
@@ -84,12 +85,14 @@ pub(crate) enum Searched {
     Moved,
     /// No trial was accepted.
     Failed,
-    /// A trial would have been accepted, were the bounds this factor narrower.
+    /// A trial would have been accepted with bounds narrower by this factor.
     TooWide(f64),
 }
 
+solver_state!([] Iterate<O::Theta, O::State>);
+
 impl<T: Vector, S> Iterate<T, S> {
-    /// At θ₀, which the constraint projects.
+    /// The state at θ₀, projected onto the constraint.
     pub(crate) fn new(rule: &Backtracking, mut theta: T, oracle: S) -> Self {
         if rule.constraint.penalty(&theta) == 0.0 {
             rule.constraint.project(1.0, &mut theta);
@@ -105,7 +108,7 @@ impl<T: Vector, S> Iterate<T, S> {
     }
 
     /// The hypergradient at θ, with the penalty in its values, and the row that describes it.
-    pub(crate) fn evaluate<O: Oracle<Theta = T, State = S>>(
+    pub(crate) fn hypergradient<O: Oracle<Theta = T, State = S>>(
         &mut self,
         rule: &Backtracking,
         oracle: &O,
@@ -128,8 +131,8 @@ impl<T: Vector, S> Iterate<T, S> {
         Ok((row, z))
     }
 
-    /// The direction and the first step. An oblique p that is less steep than `needed` gives way to z.
-    pub(crate) fn aim(
+    /// The direction and the first trial step. An oblique p that is less steep than `needed` is replaced by z.
+    pub(crate) fn search_direction(
         &self,
         rule: &Backtracking,
         z: &Hypergradient<T>,
@@ -151,8 +154,8 @@ impl<T: Vector, S> Iterate<T, S> {
         };
         let reach = last.map_or(f64::INFINITY, |last| REACH * last);
         let pair = curvature.pair();
-        // The step along a direction of this length that follows from the last one. L-BFGS has steps of other scales along z and along p:
-        // it goes by their lengths.
+        // The next trial step along a direction of this length. For L-BFGS steps along z and along p have different scales, so their lengths
+        // in θ are compared.
         let grown = |length: f64| {
             let unknown = match curvature {
                 Curvature::Negative => true,
@@ -167,14 +170,14 @@ impl<T: Vector, S> Iterate<T, S> {
         };
         let reduced = rule.constraint.reduced(&self.theta, &z.gradient);
         let oblique = match (rule.direction, &reduced) {
-            (Direction::Steepest, _) | (_, Reduced::Unfit) => None,
+            (Direction::Steepest, _) | (_, Reduced::Steepest) => None,
             (direction, Reduced::All) => self.memory.apply(direction, &z.gradient, pair),
             (direction, Reduced::Face(face)) => self.memory.apply(direction, face, pair),
         };
-        let mut wanted = row.gradient_norm;
+        let mut preferred = row.gradient_norm;
         if let Some(mut p) = oblique {
             if let Reduced::Face(face) = &reduced {
-                // Back into the face that z was reduced to.
+                // Project onto the face that z was reduced to.
                 let face = face.to_f64();
                 let entries = p.to_f64();
                 p.assign(&mut |i| if face[i] == 0.0 { 0.0 } else { entries[i] });
@@ -194,17 +197,17 @@ impl<T: Vector, S> Iterate<T, S> {
                 let mut there = self.theta.clone();
                 there.axpy(-alpha, &p);
                 rule.constraint.project(alpha, &mut there);
-                let (promise, length) = self.promise(rule, &z.gradient, &there);
-                promise / length
+                let (predicted, length) = self.predicted(rule, &z.gradient, &there);
+                predicted / length
             };
             if steepness > 0.0 && steepness.is_finite() {
-                wanted = steepness;
+                preferred = steepness;
             }
-            if wanted == steepness && steepness >= needed {
+            if preferred == steepness && steepness >= needed {
                 return SearchDirection {
                     p: Some(p),
                     steepness,
-                    wanted,
+                    preferred,
                     length,
                     alpha,
                     curvature,
@@ -214,14 +217,14 @@ impl<T: Vector, S> Iterate<T, S> {
         let norm = z.gradient.norm();
         let alpha = match (rule.direction, grown(norm)) {
             (_, None) => rule.first_step(z.value.value, norm * norm, norm),
-            // The last step was not along −z: it has another scale.
+            // The last step was not along −z, so its scale does not apply.
             (Direction::Lbfgs { .. }, Some(grown)) => self.memory.scale(pair).unwrap_or(grown),
             (_, Some(grown)) => rule.next_step(grown, pair),
         };
         SearchDirection {
             p: None,
             steepness: row.gradient_norm,
-            wanted,
+            preferred,
             length: norm,
             alpha,
             curvature,
@@ -229,28 +232,28 @@ impl<T: Vector, S> Iterate<T, S> {
     }
 
     /// Δ(s) and ‖s‖ of the step s to `there`.
-    fn promise(&self, rule: &Backtracking, z: &T, there: &T) -> (f64, f64) {
+    fn predicted(&self, rule: &Backtracking, z: &T, there: &T) -> (f64, f64) {
         let mut s = there.clone();
         s.axpy(-1.0, &self.theta);
         let penalty = |theta| rule.constraint.penalty(theta);
         (penalty(&self.theta) - penalty(there) - z.dot(&s), s.norm())
     }
 
-    /// Tries steps from warm starts at θ and moves to the first that is accepted, or further where the rule extrapolates. Its α, the trials
-    /// and their work go into `row`.
+    /// Tries steps from warm starts at θ and moves to the first accepted one, or further where the rule extrapolates. `row` receives α, the
+    /// number of trials and their work.
     ///
-    /// A trial at which the problem is not defined or not finite is a step too long, not an error.
+    /// A trial at which the problem is undefined or not finite counts as too long a step, not as an error.
     pub(crate) fn search<O: Oracle<Theta = T, State = S>>(
         &mut self,
         rule: &Backtracking,
         oracle: &O,
         z: &Hypergradient<T>,
-        aim: SearchDirection<T>,
+        direction: SearchDirection<T>,
         terms: &Terms,
         row: &mut Iteration,
     ) -> Result<Searched, Error> {
-        self.step.get_or_insert(aim.alpha);
-        let here = match terms.judge {
+        self.step.get_or_insert(direction.alpha);
+        let here = match terms.compare {
             CompareBy::Computed => z.value.value,
             CompareBy::Bounds => z.value.lower,
             CompareBy::GoalOriented => z.goal_oriented,
@@ -260,7 +263,7 @@ impl<T: Vector, S> Iterate<T, S> {
             rule,
             oracle,
             z,
-            aim: &aim,
+            direction: &direction,
             terms,
             here,
             reference: self.past.reference(rule.acceptance, here),
@@ -271,7 +274,7 @@ impl<T: Vector, S> Iterate<T, S> {
             Found::Step { alpha, theta } => {
                 self.past.commit(rule.acceptance, here);
                 self.memory
-                    .commit(rule.direction, &z.gradient, aim.curvature);
+                    .commit(rule.direction, &z.gradient, direction.curvature);
                 let before = std::mem::replace(&mut self.theta, theta);
                 if rule.remembers() {
                     self.last = Some((before, z.gradient.clone(), z.error_bound));
@@ -282,8 +285,8 @@ impl<T: Vector, S> Iterate<T, S> {
             }
             Found::TooWide(factor) => Ok(Searched::TooWide(factor)),
             Found::Nothing => {
-                if aim.p.is_some() {
-                    // The memory may be of another region: forget it.
+                if direction.p.is_some() {
+                    // The pairs may come from another region.
                     self.memory.clear();
                 }
                 Ok(Searched::Failed)

@@ -1,7 +1,7 @@
-//! The line search along −p: which steps are tried, and which of them counts as a success.
+//! The line search along −p: the trial steps and the acceptance test.
 //!
 //! ```text
-//! θ⁺ = P_α(θ − αp);  Δ = α⟨z, p⟩, or the promise of the step where θ is constrained
+//! θ⁺ = P_α(θ − αp);  Δ = α⟨z, p⟩, or the predicted decrease of the step where θ is constrained
 //! accept when  V(θ⁺) − R ≤ −λη Δ
 //! ```
 //!
@@ -22,9 +22,9 @@
 //!
 //! # Goal-oriented values
 //! A trial has no adjoint of its own; q is the one at θ. With e = x̃⁺ − x*(θ⁺), f(x̃⁺) − F(θ⁺) = ⟨∇ₓf, e⟩ + O(ε²), and ∇ₓg(x̃⁺, θ⁺) = A⁺e + O(ε²).
-//! The adjoint q⁺ at θ⁺ would give ⟨q⁺, A⁺e⟩ = ⟨∇ₓf, e⟩; q differs from it by O(‖θ⁺ − θ‖ + ε + δ). The estimate is therefore in error
-//! by O(ε² + εδ + ε‖θ⁺ − θ‖): not of second order in ε alone. But the last term falls with the step as the decrease does, like the
-//! ω‖θ⁺ − θ‖ of the descent test, so a short step needs no more accuracy than its direction did, where bounds need ε ≪ Δ.
+//! The adjoint q⁺ at θ⁺ would give ⟨q⁺, A⁺e⟩ = ⟨∇ₓf, e⟩; q differs from it by O(‖θ⁺ − θ‖ + ε + δ). The error of the estimate is therefore
+//! O(ε² + εδ + ε‖θ⁺ − θ‖): not of second order in ε alone. But the last term decreases with the step as Δ does, like the ω‖θ⁺ − θ‖ of the
+//! descent test, so a short step needs no more accuracy than its direction, where bounds need ε ≪ Δ.
 //!
 //! # References
 //! J. Barzilai, J. Borwein: Two-point step size gradient methods. IMA J. Numer. Anal. 8 (1988),
@@ -46,36 +46,36 @@ use crate::vector::Vector;
 const SAFEGUARD: f64 = 1e3;
 /// The alternating rule takes the short step where it is below this share of the long one.
 const ALTERNATE_BELOW: f64 = 0.5;
-/// An extrapolated step is at least the first and at most the second of these times as long as the one before it. At a third of the way a
-/// parabola has brought more than half of what it has to give: another trial would bring less than its share.
+/// The smallest and the largest factor of an extrapolated step. At a third of the way to its minimum a parabola has achieved more than half
+/// of its decrease, so a smaller factor would not pay for a trial.
 const EXTRAPOLATE: (f64, f64) = (3.0, 4.0);
 /// An interpolated step is at least this share of the one that failed.
 const INTERPOLATE_AT_LEAST: f64 = 1e-3;
 
-/// Trial steps α = β ρⁱ, i = 0, 1, …; after a success β ← ρ̄ α, or as `trial` says. The line search is the direction, the steps along it,
-/// the test of acceptance, and the constraint.
+/// A backtracking line search: the direction, the trial steps along it, the acceptance test, and the constraint. The trial steps are
+/// α = β ρⁱ, i = 0, 1, …; after a success β ← ρ̄ α, or as `trial` sets it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Backtracking {
-    /// β₀; `None` (the default) leaves it to `first`.
+    /// β₀; with `None` (the default), `first` sets it.
     pub initial_step: Option<f64>,
     /// ρ ∈ (0, 1) (default 0.5).
     pub shrink: f64,
     /// ρ̄ ≥ 1 (default 10/9).
     pub growth: f64,
-    /// λ ∈ (0, 1): the share of the promised decrease that must be seen (default 1e-4).
+    /// λ ∈ (0, 1): the share of the predicted decrease that an accepted step must achieve (default 1e-4).
     pub decrease: f64,
     /// p (default z).
     pub direction: Direction,
-    /// β₀ where `initial_step` does not say (default: a step of length one in θ).
+    /// β₀ where `initial_step` is not set (default: a step of length one in θ).
     pub first: FirstStep,
-    /// β after a success (default: growing). L-BFGS tries 1.
+    /// β after a success (default: growing). L-BFGS always starts with 1.
     pub trial: TrialStep,
-    /// After a failed trial, whether to go to the minimum of the parabola through F(θ), its slope and F(θ⁺), where that is shorter
-    /// than ρα (default false).
+    /// Whether a failed trial is followed by the minimum of the parabola through F(θ), its slope and F(θ⁺), where that is shorter than ρα
+    /// (default false).
     pub interpolate: bool,
-    /// After a first trial that was accepted, whether to go further, up to four times as far at a time, where that parabola has its minimum
-    /// there, and as long as the values fall (default false): pays where a value costs much less than a hypergradient, as through a training.
+    /// Whether an accepted first trial is followed by longer ones, by up to four times each, as long as that parabola has its minimum further
+    /// out and the values decrease (default false). It pays where a value costs much less than a hypergradient, as through a training run.
     pub extrapolate: bool,
     /// R (default monotone).
     pub acceptance: Acceptance,
@@ -108,11 +108,11 @@ impl Default for Backtracking {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FirstStep {
-    /// Length one in θ: 1/‖p‖. Right where the entries of θ are logarithms.
+    /// Length one in θ: 1/‖p‖, for θ whose entries are logarithms.
     #[default]
     Unit,
-    /// The shorter of that and F(θ₀)/⟨z, p⟩, the step that would bring F to zero were it linear. That one follows any scaling of θ and of F; on a
-    /// quadratic with F* ≥ 0 it is at least half of 1/L, so it is never far too short.
+    /// The smaller of 1/‖p‖ and F(θ₀)/⟨z, p⟩, which would reduce a linear F to zero. The latter is invariant under scalings of θ and F; on a
+    /// quadratic with F* ≥ 0 it is at least 1/(2L), so it is never far too short.
     Value,
 }
 
@@ -131,7 +131,7 @@ pub enum TrialStep {
     Alternating,
 }
 
-/// What an upper value is compared with. See the [module](self).
+/// The reference R of the acceptance test. See the [module](self).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Acceptance {
@@ -145,16 +145,16 @@ pub enum Acceptance {
     },
     /// The largest of the last values.
     Max {
-        /// M ≥ 1, how many, the current one included.
+        /// M ≥ 1: the number of values, the current one included.
         memory: usize,
     },
 }
 
-/// Which values are compared. See the [module](self).
+/// The values that are compared. See the [module](self).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
-    /// Bounds of F: what is accepted is proved, as surely as the bounds are.
+    /// Bounds of F: an accepted decrease is proved, with the trust of the bounds.
     #[default]
     Bounds,
     /// Goal-oriented estimates of F. A run with them is never certified.
@@ -188,7 +188,7 @@ impl Backtracking {
         self.constraint.check(theta_len)
     }
 
-    /// Whether the point before the current one is needed.
+    /// Whether the rule needs the previous point.
     pub(crate) fn remembers(&self) -> bool {
         self.trial != TrialStep::Growing || self.direction != Direction::Steepest
     }
@@ -224,10 +224,10 @@ impl Backtracking {
         step.clamp(last / SAFEGUARD, last * SAFEGUARD)
     }
 
-    /// The step after one of α failed, with the promise Δ of the failed one and the change of the computed value.
-    pub(crate) fn shorter(&self, alpha: f64, promise: f64, change: f64) -> f64 {
+    /// The trial step after α has failed with the predicted decrease Δ and this change of the value.
+    pub(crate) fn shorter(&self, alpha: f64, predicted: f64, change: f64) -> f64 {
         let rho = if self.interpolate {
-            let t = least(promise, change);
+            let t = least(predicted, change);
             t.clamp(INTERPOLATE_AT_LEAST, self.shrink)
         } else {
             self.shrink
@@ -235,11 +235,11 @@ impl Backtracking {
         alpha * if rho.is_nan() { self.shrink } else { rho }
     }
 
-    /// The step after one of α was accepted, where the parabola has its minimum far beyond it, as one that bends down has.
-    pub(crate) fn longer(&self, alpha: f64, promise: f64, change: f64) -> Option<f64> {
+    /// The trial step after α was accepted, where the parabola has its minimum far beyond α or is concave.
+    pub(crate) fn longer(&self, alpha: f64, predicted: f64, change: f64) -> Option<f64> {
         let (at_least, at_most) = EXTRAPOLATE;
-        let t = if change + promise > 0.0 {
-            least(promise, change)
+        let t = if change + predicted > 0.0 {
+            least(predicted, change)
         } else {
             at_most
         };
@@ -248,11 +248,11 @@ impl Backtracking {
 }
 
 /// The minimum of the parabola −Δt + (change + Δ)t², which has the slope and both values of F on t = α⁺/α.
-fn least(promise: f64, change: f64) -> f64 {
-    0.5 * promise / (change + promise)
+fn least(predicted: f64, change: f64) -> f64 {
+    0.5 * predicted / (change + predicted)
 }
 
-/// The values before the current one, as far as the acceptance needs them.
+/// The previous values, as far as the acceptance test needs them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Past {
     /// The last values, the newest at the back.
@@ -277,7 +277,7 @@ impl Past {
         (next, (weight * q * c + here) / next)
     }
 
-    /// Takes in the value at the θ that is left.
+    /// Stores the value at the θ that is left.
     pub(crate) fn commit(&mut self, rule: Acceptance, here: f64) {
         match rule {
             Acceptance::Monotone => {}

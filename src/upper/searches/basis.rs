@@ -1,15 +1,15 @@
-//! Rosenbrock's basis, which turns towards where progress was made.
+//! Rosenbrock's basis, which turns towards the direction of the last progress.
 
 use crate::vector::Vector;
 
-/// Rosenbrock's basis: Σᵢ wᵢdᵢ and what remains of the others, made orthonormal in the order of their progress |wᵢ|.
+/// The new axes: Σᵢ wᵢdᵢ and its partial sums, in decreasing order of the progress |wᵢ|, orthonormalised.
 pub(super) fn turn(axes: &mut [(Vec<f64>, f64)], progress: &[f64]) {
     let p = axes.len();
     let mut order: Vec<usize> = (0..p).collect();
     order.sort_by(|&a, &b| progress[b].abs().total_cmp(&progress[a].abs()));
     let old: Vec<(Vec<f64>, f64)> = order.iter().map(|&i| axes[i].clone()).collect();
     let ways = order.iter().map(|&i| progress[i]);
-    // The k-th vector is the way along the axes from the k-th on; one that was not walked along stays.
+    // The k-th vector is the step along the axes from the k-th on; an axis without progress stays.
     let mut rest = vec![0.0; p];
     let mut next: Vec<Vec<f64>> = vec![Vec::new(); p];
     for (k, way) in ways.enumerate().collect::<Vec<_>>().into_iter().rev() {
@@ -33,7 +33,7 @@ pub(super) fn turn(axes: &mut [(Vec<f64>, f64)], progress: &[f64]) {
         }
         let norm = vector.norm();
         if norm.is_nan() || norm <= 1e-10 * size {
-            // The ways are as good as parallel: keep the axes as they were.
+            // The vectors are numerically parallel: keep the axes.
             return;
         }
         vector.scale(1.0 / norm);

@@ -3,33 +3,32 @@
 //! ```text
 //! for k = 0, 1, …:                                             a sweep
 //!   for i = 1 … p, d = dᵢ and then −dᵢ:
-//!     ρ = λ |F(θ₀)| (αᵢ/α₀)²                                    the decrease that counts
+//!     ρ = λ |F(θ₀)| (αᵢ/α₀)²                                    the required decrease
 //!     accept   if U(θ + αᵢd) ≤ L(θ) − ρ                         by the bounds L ≤ F ≤ U
 //!     reject   if L(θ + αᵢd) > U(θ) − ρ,   or if the two intervals together are at most σρ wide
-//!     else ε ← ν̲ε, and both are evaluated again                 the accuracy, not the step, is at fault
-//!     accepted:  θ ← θ + αᵢd, ε ← ν̄ε, and on along d with 2αᵢ, 4αᵢ, … until a rejection; αᵢ ← the longest that was accepted
+//!     else ε ← ν̲ε, and both are evaluated again                 the accuracy limits the comparison, not the step
+//!     accepted:  θ ← θ + αᵢd, ε ← ν̄ε, then steps 2αᵢ, 4αᵢ, … along d until a rejection; αᵢ ← the longest accepted one
 //!     rejected along dᵢ and −dᵢ:  αᵢ ← αᵢ/2
-//!   d₁ … d_p ← an orthonormal basis whose first vector is the way that the sweep has gone
+//!   d₁ … d_p ← an orthonormal basis whose first vector is the direction of the sweep's total step
 //! until every αᵢ < α_end
 //! ```
 //!
-//! No hypergradient is computed but for one at the end, which decides between
-//! [`Status::Converged`] and [`Status::Completed`].
+//! A single hypergradient is computed, at the end: it decides between [`Status::Converged`] and [`Status::Completed`].
 //!
 //! # Guarantee
 //! F(θ⁺) ≤ U(θ⁺) and L(θ) ≤ F(θ), so every accepted step decreases the exact F by at least ρ. A rejected one would have
 //! decreased it by less than (1 + σ)ρ. Where ∇F is Lipschitz with constant M, a sweep without success therefore shows
-//! |⟨∇F(θ), dᵢ⟩| ≤ (1 + σ)ρ(αᵢ)/αᵢ + Mαᵢ/2 for every i, which goes to zero with the steps. So the accuracy that a comparison
-//! needs is tied to the step: intervals no wider than ρ ~ α².
+//! |⟨∇F(θ), dᵢ⟩| ≤ (1 + σ)ρ(αᵢ)/αᵢ + Mαᵢ/2 for every i, which goes to zero with the steps. So the accuracy of a comparison
+//! depends on the step: intervals no wider than ρ ~ α².
 //!
-//! # Why this one
+//! # Scope
 //! For p ≤ 50 hyperparameters. Interpolation models (as in the reference) need fewer values where F is smooth and p is tens, but
-//! their linear systems and the care for their geometry are a package of their own. A sweep costs p to 2p values, needs no F
-//! that is smooth beyond C¹, and every comparison can be certified one by one. The basis that turns with the progress is
-//! Rosenbrock's: it follows a curved or ill-conditioned valley, where fixed axes zigzag.
+//! their linear systems and geometry steps would be a package of their own. A sweep costs p to 2p values, needs no smoothness of F
+//! beyond C¹, and every comparison can be certified. The basis is Rosenbrock's: it turns towards the progress and so follows a curved or
+//! ill-conditioned valley, where fixed axes zigzag.
 //!
 //! # Requirements
-//! An oracle with bounds, certified or estimated. A trial outside the domain of the problem is a rejected one.
+//! An oracle with bounds, certified or estimated. A trial outside the domain of the problem is rejected.
 //!
 //! # Reference
 //! M. J. Ehrhardt, L. Roberts: Inexact derivative-free optimization for bilevel learning. J. Math. Imaging Vision 63 (2021),
@@ -41,27 +40,29 @@ use serde::{Deserialize, Serialize};
 
 use super::basis::turn;
 use crate::error::{Error, in_unit_interval, positive};
-use crate::hypergradient::{Accuracy, BoundedValue, Hypergradient, Trust};
+use crate::hypergradient::{Accuracy, BoundedValue, Trust};
 use crate::oracle::Oracle;
 use crate::status::{SolveStatus, Status};
 use crate::upper::descent::accuracy::AdaptiveAccuracy;
-use crate::upper::{Iteration, Solver, Step, check_theta, converged, evaluate, probe};
+use crate::upper::solver::{
+    Iteration, Solver, Step, check_theta, converged, evaluate, solver_state,
+};
 use crate::vector::Vector;
 
 /// Derivative-free search with dynamic accuracy. See the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DerivativeFree {
-    /// ε₀, ν̲, ν̄ of the values; δ₀ is that of the hypergradient at the end. By default ν̲ = 0.1 and ν̄ = 1.5: a comparison that
-    /// fails for want of accuracy costs two values.
+    /// ε₀, ν̲, ν̄ of the values; δ₀ is that of the hypergradient at the end. By default ν̲ = 0.1 and ν̄ = 1.5, since a comparison that
+    /// fails for lack of accuracy costs two values.
     pub accuracy: AdaptiveAccuracy,
     /// α₀, the first step along every axis (default 1).
     pub initial_step: f64,
     /// α_end: the search is complete when every step is shorter (default 1e-3).
     pub final_step: f64,
-    /// λ: the relative decrease that a step of length α₀ must bring (default 1e-4).
+    /// λ: the required relative decrease of a step of length α₀ (default 1e-4).
     pub decrease: f64,
-    /// σ: intervals that are together at most this share of ρ wide decide a comparison (default 0.5).
+    /// σ: a comparison is decided once both intervals together are at most σρ wide (default 0.5).
     pub slack: f64,
 }
 
@@ -93,13 +94,15 @@ pub struct DerivativeFreeState<T, S> {
     accuracy: Accuracy,
     /// F(θ); `None` before the first sweep.
     here: Option<BoundedValue>,
-    /// |F(θ₀)|, the unit of a decrease.
+    /// |F(θ₀)|, which scales the required decrease.
     unit: f64,
     /// dᵢ and αᵢ.
     axes: Vec<(Vec<f64>, f64)>,
-    /// Whether a comparison of the last sweep was given up because the inner problems cannot be solved more accurately.
+    /// Whether a comparison of the last sweep failed because the inner problems cannot be solved more accurately.
     floor: bool,
 }
+
+solver_state!([] DerivativeFreeState<O::Theta, O::State>);
 
 impl<O: Oracle> Solver<O> for DerivativeFree {
     type State = DerivativeFreeState<O::Theta, O::State>;
@@ -154,7 +157,7 @@ impl<O: Oracle> Solver<O> for DerivativeFree {
         };
         match s.here {
             Some(here) => sweep.here = here,
-            None => sweep.look(s)?,
+            None => sweep.evaluate_here(s)?,
         }
         if sweep.here.trust == Trust::Unknown {
             return Err(Error::invalid(
@@ -185,28 +188,12 @@ impl<O: Oracle> Solver<O> for DerivativeFree {
         Ok(Step::Moved(sweep.row))
     }
 
-    fn evaluate(
-        &self,
-        oracle: &O,
-        s: &mut Self::State,
-    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.theta, s.accuracy, &mut s.oracle)
-    }
-
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.theta, &s.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+    fn accuracy(&self, s: &Self::State) -> Accuracy {
+        s.accuracy
     }
 
     fn name(&self) -> String {
         "derivative-free".into()
-    }
-
-    fn identity(&self) -> String {
-        format!("{self:?}")
     }
 }
 
@@ -214,16 +201,16 @@ impl<O: Oracle> Solver<O> for DerivativeFree {
 struct Sweep<'a, O: Oracle> {
     rule: &'a DerivativeFree,
     oracle: &'a O,
-    /// F at the present θ.
+    /// F at the current θ.
     here: BoundedValue,
-    /// θ + αd and d, as the oracle stores them.
+    /// θ + αd and d, in the storage of θ.
     candidate: O::Theta,
     axis: O::Theta,
     row: Iteration,
 }
 
 impl<O: Oracle> Sweep<'_, O> {
-    /// Steps along ±dᵢ until a rejection, with αᵢ adapted. Returns how far it went along dᵢ as it was.
+    /// Steps along ±dᵢ until a rejection, and adapts αᵢ. Returns the total step along dᵢ.
     fn along(
         &mut self,
         s: &mut DerivativeFreeState<O::Theta, O::State>,
@@ -245,7 +232,7 @@ impl<O: Oracle> Sweep<'_, O> {
         Ok(0.0)
     }
 
-    /// Moves by α along dᵢ if that is shown to decrease F enough.
+    /// Moves by α along dᵢ if the required decrease is shown.
     fn accept(
         &mut self,
         s: &mut DerivativeFreeState<O::Theta, O::State>,
@@ -289,7 +276,7 @@ impl<O: Oracle> Sweep<'_, O> {
                     break None;
                 }
             }
-            self.look(s)?;
+            self.evaluate_here(s)?;
         };
         self.oracle
             .end_trial(&mut s.oracle, trial, accepted.is_some());
@@ -301,8 +288,11 @@ impl<O: Oracle> Sweep<'_, O> {
         Ok(accepted.is_some())
     }
 
-    /// F at the present θ, to the present accuracy.
-    fn look(&mut self, s: &mut DerivativeFreeState<O::Theta, O::State>) -> Result<(), Error> {
+    /// Evaluates F at the current θ, to the current accuracy.
+    fn evaluate_here(
+        &mut self,
+        s: &mut DerivativeFreeState<O::Theta, O::State>,
+    ) -> Result<(), Error> {
         let here = self
             .oracle
             .value(&s.theta, s.accuracy.epsilon, &mut s.oracle)?;

@@ -4,18 +4,18 @@
 //! θᵢ ∈ { lowerᵢ + j/(n−1) · (upperᵢ − lowerᵢ) : j = 0, …, n−1 };   for n = 1 the middle of the box
 //! ```
 //!
-//! An iteration looks at one point. nᵖ points for p entries: a picture of F for one or two hyperparameters, hopeless beyond four.
-//! The order is that of an ox that ploughs, so two points in a row are neighbours and the warm start of the inner problem is
-//! a good one. After the last point it ends with [`Status::Completed`](crate::Status), or as converged where the
-//! hypergradient at the best point says so.
+//! An iteration evaluates one point. A grid has nᵖ points for p entries: it maps F for one or two hyperparameters and is too large
+//! beyond four. Successive points are neighbours (boustrophedon order), so the warm start of the inner problem is a good one. After the
+//! last point the run ends with [`Status::Completed`](crate::Status), or as converged where the hypergradient at the best point passes the
+//! test.
 
 use serde::{Deserialize, Serialize};
 
-use super::search::{self, SearchBox, SearchState};
+use super::boxes::{self, SearchBox, SearchState};
 use crate::error::Error;
-use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::hypergradient::Accuracy;
 use crate::oracle::Oracle;
-use crate::upper::{Iteration, Solver, Step, evaluate, probe};
+use crate::upper::{Solver, Step};
 use crate::vector::Vector;
 
 /// Search over the points of a grid. See the [module](self).
@@ -31,7 +31,7 @@ pub struct GridSearch {
 }
 
 impl GridSearch {
-    /// A grid of `points` points along every dimension, looked at to the accuracy ε = δ = 1e-3.
+    /// A grid of `points` points along every dimension, evaluated to the accuracy ε = δ = 1e-3.
     pub fn new(region: SearchBox, points: u64) -> Self {
         GridSearch {
             region,
@@ -43,13 +43,13 @@ impl GridSearch {
         }
     }
 
-    /// Points of the grid; `None` when there are more than 2⁶⁴.
+    /// The number of points of the grid; `None` where it exceeds 2⁶⁴.
     fn total(&self) -> Option<u64> {
         let entries = u32::try_from(self.region.lower.len()).ok()?;
         self.points.checked_pow(entries)
     }
 
-    /// The number of point `k` along dimension `i`: every line of the grid is walked in the direction opposite to the one before.
+    /// The index of point `k` along dimension `i`: successive lines of the grid are traversed in opposite directions.
     fn digit(&self, k: u64, i: usize) -> u64 {
         let n = self.points;
         let block = (0..i).fold(k, |k, _| k / n);
@@ -69,7 +69,7 @@ impl<O: Oracle> Solver<O> for GridSearch {
         if self.points == 0 {
             return Err(Error::invalid("points", 0, "at least 1"));
         }
-        let state = search::start(oracle, theta, &self.region, self.accuracy)?;
+        let state = boxes::start(oracle, theta, &self.region, self.accuracy)?;
         if self.total().is_none() {
             return Err(Error::invalid(
                 "points",
@@ -87,7 +87,7 @@ impl<O: Oracle> Solver<O> for GridSearch {
         tolerance: f64,
     ) -> Result<Step<O::Theta>, Error> {
         let total = self.total().unwrap_or(u64::MAX);
-        s.look(oracle, self.accuracy, total, tolerance, |k, theta| {
+        s.evaluate_next(oracle, self.accuracy, total, tolerance, |k, theta| {
             theta.assign(&mut |i| match self.points {
                 1 => self.region.at(i, 0.5),
                 n => self.region.at(i, self.digit(k, i) as f64 / (n - 1) as f64),
@@ -95,28 +95,12 @@ impl<O: Oracle> Solver<O> for GridSearch {
         })
     }
 
-    fn evaluate(
-        &self,
-        oracle: &O,
-        s: &mut Self::State,
-    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
-    }
-
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.theta, &s.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+    fn accuracy(&self, _s: &Self::State) -> Accuracy {
+        self.accuracy
     }
 
     fn name(&self) -> String {
         "grid search".into()
-    }
-
-    fn identity(&self) -> String {
-        format!("{self:?}")
     }
 }
 

@@ -4,13 +4,12 @@
 //! θ⁽ᵏ⁾ ~ uniform on the box, k = 1, 2, …;   θ ← the best of θ₀, θ⁽¹⁾, …, θ⁽ᵏ⁾
 //! ```
 //!
-//! An iteration looks at one point. It needs no gradient, no scale and no good first guess, which makes it the baseline that a
-//! method must beat; in a box of p dimensions the best of n points is typically n^(−1/p) of its width away from the optimum.
+//! An iteration evaluates one point. The search needs no gradient, no scale and no good initial guess, which makes it the baseline for
+//! other methods; in a box of p dimensions the best of n points is typically n^(−1/p) of its width away from the optimum.
 //! Where few entries of θ matter it does better than a grid of as many points, because no two points share a value of one entry.
 //!
-//! Point k is a function of the seed and of k alone (the k-th stream of ChaCha8), so a resumed run draws the same points. After
-//! the last one it ends with [`Status::Completed`](crate::Status), or as converged where the hypergradient at the best
-//! point says so.
+//! Point k is a function of the seed and of k alone (the k-th stream of ChaCha8), so a resumed run draws the same points. After the last
+//! point the run ends with [`Status::Completed`](crate::Status), or as converged where the hypergradient at the best point passes the test.
 //!
 //! # Reference
 //! J. Bergstra, Y. Bengio: Random search for hyper-parameter optimization. J. Mach. Learn. Res. 13 (2012), 281–305,
@@ -20,11 +19,12 @@ use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::search::{self, SearchBox, SearchState};
+use super::boxes::{self, SearchBox, SearchState};
 use crate::error::Error;
-use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::hypergradient::Accuracy;
 use crate::oracle::Oracle;
-use crate::upper::{Iteration, Solver, Step, evaluate, probe};
+use crate::random::unit;
+use crate::upper::{Solver, Step};
 use crate::vector::Vector;
 
 /// Random search in a box. See the [module](self).
@@ -42,7 +42,7 @@ pub struct RandomSearch {
 }
 
 impl RandomSearch {
-    /// `points` points of a box, drawn with seed 0 and looked at to the accuracy ε = δ = 1e-3.
+    /// `points` points of a box, drawn with seed 0 and evaluated to the accuracy ε = δ = 1e-3.
     pub fn new(region: SearchBox, points: u64) -> Self {
         RandomSearch {
             region,
@@ -56,11 +56,6 @@ impl RandomSearch {
     }
 }
 
-/// A uniform number in [0, 1), a multiple of 2⁻⁵³.
-pub(crate) fn uniform(rng: &mut ChaCha8Rng) -> f64 {
-    (rng.next_u64() >> 11) as f64 * 2f64.powi(-53)
-}
-
 impl<O: Oracle> Solver<O> for RandomSearch {
     type State = SearchState<O::Theta, O::State>;
 
@@ -68,7 +63,7 @@ impl<O: Oracle> Solver<O> for RandomSearch {
         if self.points == 0 {
             return Err(Error::invalid("points", 0, "at least 1"));
         }
-        search::start(oracle, theta, &self.region, self.accuracy)
+        boxes::start(oracle, theta, &self.region, self.accuracy)
     }
 
     fn step(
@@ -77,34 +72,18 @@ impl<O: Oracle> Solver<O> for RandomSearch {
         s: &mut Self::State,
         tolerance: f64,
     ) -> Result<Step<O::Theta>, Error> {
-        s.look(oracle, self.accuracy, self.points, tolerance, |k, theta| {
+        s.evaluate_next(oracle, self.accuracy, self.points, tolerance, |k, theta| {
             let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
             rng.set_stream(k);
-            theta.assign(&mut |i| self.region.at(i, uniform(&mut rng)));
+            theta.assign(&mut |i| self.region.at(i, unit(rng.next_u64())));
         })
     }
 
-    fn evaluate(
-        &self,
-        oracle: &O,
-        s: &mut Self::State,
-    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.theta, self.accuracy, &mut s.oracle)
-    }
-
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.theta, &s.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.theta
+    fn accuracy(&self, _s: &Self::State) -> Accuracy {
+        self.accuracy
     }
 
     fn name(&self) -> String {
         "random search".into()
-    }
-
-    fn identity(&self) -> String {
-        format!("{self:?}")
     }
 }

@@ -1,11 +1,10 @@
-//! TPE, the tree-structured Parzen estimator: the baseline that users of Optuna know, by the crate
-//! [tpe](https://docs.rs/tpe).
+//! TPE, the tree-structured Parzen estimator: the default method of Optuna, as a baseline, by the crate [tpe](https://docs.rs/tpe).
 //!
 //! ```text
 //! trial 0          θ₀
 //! trials 1 … s     uniform on the box
-//! every later one, for every entry i of θ by itself:
-//!   n trials so far;  the ⌈γn⌉ of least value are the good ones, the others the bad ones
+//! every later one, for every entry i of θ separately:
+//!   n trials so far;  the ⌈γn⌉ of least value are good, the others bad
 //!   l(·), g(·)       densities of the i-th entries of the good and of the bad: a mean of Gaussians, one for each entry and one in
 //!                    the middle of the box, each as wide as the gap to its neighbours, but no narrower than a hundredth
 //!                    of the box, cut off at its sides
@@ -23,26 +22,25 @@
 //! so the candidate with the greatest l/g is the one of greatest expected improvement.
 //!
 //! # Assumptions
-//! A box with an optimum in it, and entries that matter each by itself: one optimiser an entry is what Optuna's `TPESampler` has too
-//! unless it is told to be `multivariate`, and what two entries do together is not seen. γ, s and m are Optuna's defaults; the
-//! densities differ in details, and γ has no ceiling of 25 trials here. No smoothness, no bounds: computed values of a fixed
-//! accuracy ε are taken for exact.
+//! The box contains an optimum, and the entries of θ act independently: there is one estimator per entry, as in Optuna's `TPESampler`
+//! unless `multivariate` is set, so interactions of entries are ignored. γ, s and m are Optuna's defaults; the densities differ in details,
+//! and γ has no ceiling of 25 trials here. No smoothness and no bounds are needed: computed values of a fixed accuracy ε are treated as
+//! exact.
 //!
-//! A side of the box may have no length: that entry stays as it is. A point where the problem is not defined or not finite is told
-//! to the estimator as one of the value +∞. It is a bad one, which g learns to keep away from; only while fewer than ⌈γn⌉ points are
-//! defined, some that are not count as good ones.
+//! A side of the box may have length zero: that entry stays fixed. A point where the problem is undefined or not finite counts as a trial of
+//! value +∞. It is a bad one, which g learns to avoid; only while fewer than ⌈γn⌉ points are defined do some undefined ones count as good.
 //!
 //! # Guarantee
-//! None, but that θ is the best point looked at. The densities close in on what was good early, which may be one minimum of several;
-//! and as no Gaussian is narrower than a hundredth of the box, they find the neighbourhood of a minimum, not its digits.
+//! None, except that θ is the best evaluated point. The densities concentrate on the early good points, which may belong to one minimum of
+//! several; and as no Gaussian is narrower than a hundredth of the box, they find the neighbourhood of a minimum, not its digits.
 //!
 //! # Cost
-//! An iteration is one value of F. Beside it, trial n takes O(p(n log n + mn)) operations for p entries of θ, most of them
-//! exponentials: nothing where F is an inner problem, but noticed where p and n are thousands. The state, and so a checkpoint, holds
-//! every point looked at.
+//! An iteration computes one value of F. In addition, trial n takes O(p(n log n + mn)) operations for p entries of θ, most of them
+//! exponentials: negligible where F is an inner problem, noticeable where p and n are in the thousands. The state, and so a checkpoint,
+//! holds every evaluated point.
 //!
-//! Every trial draws from a stream of ChaCha8 of its own, so a resumed run draws the same numbers. After the last one it ends with
-//! [`Status::Completed`](crate::Status), or as converged where the hypergradient at the best point says so.
+//! Every trial draws from its own stream of ChaCha8, so a resumed run draws the same numbers. After the last trial the run ends with
+//! [`Status::Completed`](crate::Status), or as converged where the hypergradient at the best point passes the test.
 //!
 //! # References
 //! J. Bergstra, R. Bardenet, Y. Bengio, B. Kégl: Algorithms for hyper-parameter optimization. Advances in Neural Information
@@ -69,30 +67,30 @@
 
 use ::tpe::{TpeOptimizer, TpeOptimizerBuilder, parzen_estimator};
 use chacha20::ChaCha8Rng;
-use chacha20::rand_core::SeedableRng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use super::boxes::{self, SearchBox, SearchState};
 use crate::error::{Error, in_unit_interval};
-use crate::hypergradient::{Accuracy, Hypergradient};
+use crate::hypergradient::Accuracy;
 use crate::oracle::Oracle;
-use crate::upper::searches::random::uniform;
-use crate::upper::searches::search::{self, SearchState};
-use crate::upper::{Iteration, SearchBox, Solver, Step, evaluate, probe};
+use crate::random::unit;
+use crate::upper::solver::{Solver, Step, solver_state};
 use crate::vector::Vector;
 
 /// The tree-structured Parzen estimator in a box. See the [module](self).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tpe {
-    /// Where trials are made. θ₀ must lie inside.
+    /// The box that contains all trials. θ₀ must lie inside.
     pub region: SearchBox,
-    /// Trials beside θ₀, at least 1.
+    /// Trials after θ₀, at least 1.
     pub points: u64,
-    /// s, the first of them, which are drawn uniformly (default 10).
+    /// s: the number of initial trials, which are drawn uniformly (default 10).
     pub startup: u64,
-    /// γ, the share of the trials that are good ones, between 0 and 1 (default 0.1).
+    /// γ: the share of the trials that count as good, between 0 and 1 (default 0.1).
     pub gamma: f64,
-    /// m, candidates for an entry of θ, at least 1 (default 24).
+    /// m: candidates per entry of θ, at least 1 (default 24).
     pub candidates: usize,
     /// The seed (default 0).
     pub seed: u64,
@@ -117,7 +115,7 @@ impl Tpe {
         }
     }
 
-    /// An optimiser for every entry of θ, which knows of no trial yet. Refuses settings outside their range.
+    /// One optimiser per entry of θ, without any trial. Refuses settings outside their range.
     fn optimisers(&self) -> Result<Vec<TpeOptimizer>, Error> {
         for (name, count) in [
             ("points", self.points),
@@ -129,8 +127,8 @@ impl Tpe {
         }
         in_unit_interval("gamma", self.gamma)?;
         let refused = |reason: String| Error::invalid("tpe", format!("{self:?}"), reason);
-        // The estimator does not depend on the scale of its range. On the box itself the middle of a side may overflow and the
-        // width of a Gaussian vanish, and then no candidate is ever in range.
+        // The estimator does not depend on the scale of its range. On the box itself the middle of a side could overflow and the width of a
+        // Gaussian vanish, and then no candidate would ever be in range.
         let range = ::tpe::range(0.0, 1.0).map_err(|e| refused(e.to_string()))?;
         let mut builder = TpeOptimizerBuilder::new();
         builder.gamma(self.gamma).candidates(self.candidates);
@@ -139,7 +137,7 @@ impl Tpe {
         all.map_err(|e| refused(e.to_string()))
     }
 
-    /// Tells the optimisers of a trial, in shares of the sides of the box.
+    /// Passes a trial to the optimisers, scaled to the unit cube.
     fn tell<T: Vector>(
         &self,
         optimisers: &mut [TpeOptimizer],
@@ -161,7 +159,7 @@ impl Tpe {
     }
 }
 
-/// A point that was looked at.
+/// An evaluated point.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "T: Serialize",
@@ -169,7 +167,7 @@ impl Tpe {
 ))]
 struct Trial<T> {
     theta: T,
-    /// `None` where the problem is not defined or not finite.
+    /// `None` where the problem is undefined or not finite.
     value: Option<f64>,
 }
 
@@ -182,13 +180,13 @@ struct Trial<T> {
 pub struct TpeState<T, S> {
     search: SearchState<T, S>,
     trials: Vec<Trial<T>>,
-    /// What the trials have taught, one for every entry of θ; empty after a checkpoint was read, until the next step.
+    /// One per entry of θ; empty after a checkpoint is read, until the next step.
     #[serde(skip)]
     optimisers: Vec<TpeOptimizer>,
 }
 
 impl<T: Clone, S: Clone> Clone for TpeState<T, S> {
-    /// The optimisers, which cannot be copied, are made again from the trials by the next step.
+    /// The next step rebuilds the optimisers, which cannot be cloned, from the trials.
     fn clone(&self) -> Self {
         TpeState {
             search: self.search.clone(),
@@ -198,12 +196,14 @@ impl<T: Clone, S: Clone> Clone for TpeState<T, S> {
     }
 }
 
+solver_state!([] TpeState<O::Theta, O::State>, .search);
+
 impl<O: Oracle> Solver<O> for Tpe {
     type State = TpeState<O::Theta, O::State>;
 
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<Self::State, Error> {
         let optimisers = self.optimisers()?;
-        let search = search::start(oracle, theta, &self.region, self.accuracy)?;
+        let search = boxes::start(oracle, theta, &self.region, self.accuracy)?;
         self.region.check_inside(&search.theta)?;
         Ok(TpeState {
             search,
@@ -221,7 +221,7 @@ impl<O: Oracle> Solver<O> for Tpe {
         if s.optimisers.is_empty() {
             self.region.check(s.search.theta.len())?;
             let mut optimisers = self.optimisers()?;
-            // They sort their trials by value, stably: told in order, they know what those knew that were told one by one.
+            // They sort their trials by value, and the sort is stable: the same order of the trials gives the same estimator.
             for trial in &s.trials {
                 self.tell(&mut optimisers, trial)?;
             }
@@ -233,7 +233,7 @@ impl<O: Oracle> Solver<O> for Tpe {
             rng.set_stream(k);
             theta.assign(&mut |i| {
                 let share = if k < self.startup {
-                    uniform(&mut rng)
+                    unit(rng.next_u64())
                 } else {
                     let Ok(share) = optimisers[i].ask(&mut rng);
                     share
@@ -242,7 +242,7 @@ impl<O: Oracle> Solver<O> for Tpe {
             });
         };
         let mut seen = None;
-        let step = s.search.look_and_tell(
+        let step = s.search.evaluate_and_tell(
             oracle,
             self.accuracy,
             self.points,
@@ -261,27 +261,11 @@ impl<O: Oracle> Solver<O> for Tpe {
         Ok(step)
     }
 
-    fn evaluate(
-        &self,
-        oracle: &O,
-        s: &mut Self::State,
-    ) -> Result<(Iteration, Hypergradient<O::Theta>), Error> {
-        evaluate(oracle, &s.search.theta, self.accuracy, &mut s.search.oracle)
-    }
-
-    fn probe(&self, oracle: &O, s: &Self::State) -> Result<f64, Error> {
-        probe(oracle, &s.search.theta, &s.search.oracle)
-    }
-
-    fn theta<'a>(&self, s: &'a Self::State) -> &'a O::Theta {
-        &s.search.theta
+    fn accuracy(&self, _s: &Self::State) -> Accuracy {
+        self.accuracy
     }
 
     fn name(&self) -> String {
         "TPE".into()
-    }
-
-    fn identity(&self) -> String {
-        format!("{self:?}")
     }
 }

@@ -1,21 +1,21 @@
-//! Constants of the error bound from samples, where a problem does not supply them or estimates are asked for.
+//! Constants of the error bound from samples, where a problem does not supply them or estimates are requested.
 //!
 //! Changes of A, B and ∇f are measured over steps of length ε from x̃, along −∇ₓg (the likely direction of the error) and along
-//! random directions; ‖B‖ by power iterations; μ as the smallest Ritz value of a short Lanczos process and of q, a step of inverse
-//! iteration that is there already. A sample is never above what it samples, so all are multiplied by a safety factor. That
-//! makes the bound likely, not certain, and its trust [`Estimated`](super::Trust::Estimated).
+//! random directions; ‖B‖ by power iterations; μ as the smallest Ritz value of a short Lanczos process and of q, which is a step of inverse
+//! iteration at no extra cost. A sample never exceeds the constant that it estimates, so all samples are multiplied by a safety factor. The
+//! bound is then likely, not certain, and its trust [`Estimated`](crate::Trust::Estimated).
 
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::SeedableRng;
 
-use super::bound::BoundTerms;
-use super::{AdjointPoint, LowerPoint};
+use super::point::{AdjointPoint, LowerPoint};
+use crate::hypergradient::bound::BoundTerms;
 use crate::problem::check::random;
 use crate::problem::{Linearization, LowerLevel, UpperLevel};
 use crate::vector::{Scratch, Vector};
 use crate::work::Work;
 
-/// Sampled constants are multiplied by this.
+/// The safety factor of sampled constants.
 const SAFETY: f64 = 2.0;
 /// Random directions beside −∇ₓg.
 const PROBES: usize = 1;
@@ -74,7 +74,7 @@ where
     let LowerPoint { theta, x, solved } = *at;
     let q = found.q;
     let known = lower.curvature(theta);
-    // The same directions at every point of a problem: a run is a function of its settings.
+    // The same directions at every point of a problem, so that a run depends on its settings alone.
     let mut rng = ChaCha8Rng::seed_from_u64(x.len() as u64);
     let [mut aq, mut there, mut out] = std::array::from_fn(|_| scratch.take(x));
     linearization.hvp(q, &mut aq);
@@ -112,7 +112,7 @@ where
     linearization.cross_vjp(q, &mut btq);
     upper.gradient_theta(x, theta, &mut f_theta);
     work.cross_products += 1;
-    // Any vector but q, for the change of B as a whole: along q alone it can vanish.
+    // A vector other than q, for the change of B as a whole: along q alone it can vanish.
     let r = random(x, &mut rng);
     let mut btr = theta.clone();
     linearization.cross_vjp(&r, &mut btr);
@@ -212,8 +212,8 @@ fn smallest_ritz_value<X: Vector>(
     smallest_eigenvalue(&alphas, &betas).max(f64::MIN_POSITIVE)
 }
 
-/// The smallest eigenvalue of the symmetric tridiagonal matrix with this diagonal and these entries beside it, by bisection: a Sturm
-/// sequence tells whether an eigenvalue lies below a number. Returned is a number that no eigenvalue lies below, to rounding.
+/// The smallest eigenvalue of the symmetric tridiagonal matrix with this diagonal and this off-diagonal, by bisection with Sturm sequences.
+/// Up to rounding the result is a lower bound of all eigenvalues.
 fn smallest_eigenvalue(diagonal: &[f64], beside: &[f64]) -> f64 {
     let off = |i: usize| beside.get(i).map_or(0.0, |b| b.abs());
     let n = diagonal.len();
@@ -232,7 +232,7 @@ fn smallest_eigenvalue(diagonal: &[f64], beside: &[f64]) -> f64 {
         let mut pivot = 1.0f64;
         (0..n).any(|i| {
             let square = if i > 0 { off(i - 1).powi(2) } else { 0.0 };
-            // A pivot of zero is taken for a positive one that is next to nothing: what follows it is below every number.
+            // A pivot of zero counts as a tiny positive one, after which the next pivot is negative.
             pivot = diagonal[i] - shift - if square > 0.0 { square / pivot } else { 0.0 };
             pivot < 0.0
         })

@@ -1,49 +1,20 @@
-//! The hypergradient by implicit differentiation.
-//!
-//! ```text
-//! solve A(x̃) q = ∇ₓf(x̃) to ‖A q − ∇ₓf‖ ≤ δ;   z = ∇θf(x̃) − B(x̃)ᵀ q
-//! ```
-//!
-//! With x̃ = x* and δ = 0 this is ∇F(θ), because ∇ₓg(x*(θ), θ) = 0 gives dx*/dθ = −A⁻¹B.
-//!
-//! # Requirements on the problem
-//! g twice continuously differentiable, A(x*) positive definite. Where the constants of
-//! [`Curvature`](crate::Curvature) are supplied, the error is certified; where they are sampled, estimated.
-//!
-//! # Reference
-//! F. Pedregosa: Hyperparameter optimization with approximate gradient. ICML 2016,
-//! [arXiv:1602.02355](https://arxiv.org/abs/1602.02355).
+//! The value and the hypergradient at a lower-level solution, with their bounds.
 
-use super::bound::{BoundTerms, error_bound};
-use super::{
-    Accuracy, AdjointPoint, BoundedValue, ErrorEstimator, Hypergradient, LowerPoint, Trust,
-};
-use super::{newton_step, sampled};
+use super::point::{AdjointPoint, LowerPoint};
+use super::{Implicit, newton_step, sampled};
 use crate::error::Error;
+use crate::hypergradient::bound::{BoundTerms, error_bound};
+use crate::hypergradient::{Accuracy, BoundedValue, ErrorEstimator, Hypergradient, Trust};
 use crate::linear::{LinearReport, LinearSolver, System};
 use crate::problem::{Linearization, LowerLevel, UpperCurvature, UpperLevel};
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
 use crate::work::Work;
 
-/// Roundings that an entry of a product or of a gradient goes through.
+/// The assumed number of roundings of an entry of a product or of a gradient.
 const ROUNDINGS: f64 = 8.0;
 
-/// The parts that an implicit hypergradient is computed from.
-pub struct ImplicitParts<'a, P, U, L> {
-    /// The lower level g.
-    pub lower: &'a P,
-    /// The upper level f.
-    pub upper: &'a U,
-    /// The solver of the adjoint system.
-    pub linear_solver: &'a L,
-    /// The trust that is wanted: it decides how the bound is computed.
-    pub trust: Trust,
-    /// How estimated bounds come about.
-    pub estimator: ErrorEstimator,
-}
-
-impl<P, U, L> ImplicitParts<'_, P, U, L>
+impl<P, U, S, L> Implicit<P, U, S, L>
 where
     P: LowerLevel,
     U: UpperLevel<Theta = P::Theta, X = P::X>,
@@ -54,7 +25,7 @@ where
     ///
     /// # Errors
     /// [`Error::NotFinite`], [`Error::MissingConstant`].
-    pub fn value(
+    pub(super) fn value_at(
         &self,
         at: &LowerPoint<'_, P>,
         mu: Option<f64>,
@@ -120,7 +91,9 @@ where
         let lipschitz = match (known.gradient_x_lipschitz, self.trust) {
             (Some(lipschitz), _) => lipschitz,
             (None, Trust::Certified) => return Err(missing(L_F)),
-            (None, _) => sampled::upper_lipschitz(self.upper, at, gradient, epsilon, work, scratch),
+            (None, _) => {
+                sampled::upper_lipschitz(&self.upper, at, gradient, epsilon, work, scratch)
+            }
         };
         let linear = gradient_norm * epsilon + self.upper.value_rounding(at.x, at.theta, f);
         let quadratic = 0.5 * lipschitz * epsilon * epsilon;
@@ -137,7 +110,7 @@ where
     ///
     /// # Errors
     /// [`Error::NotFinite`], [`Error::MissingConstant`].
-    pub fn hypergradient(
+    pub(super) fn hypergradient_at(
         &self,
         at: &LowerPoint<'_, P>,
         delta: f64,
@@ -151,7 +124,7 @@ where
         let (f, rhs_norm) = self.upper_at(at, &mut rhs, &mut work)?;
         let linearization = self.lower.linearize(x, theta);
         let smoothness = self.lower.curvature(theta).smoothness.unwrap_or(1.0);
-        // The residual is computed with rounding errors of its own; they count against δ.
+        // The rounding errors of the computed residual count against δ.
         let rounding = |q: &P::X, q_norm: f64| {
             let terms = linearization.hvp_terms(q).unwrap_or(smoothness * q_norm);
             ROUNDINGS * P::X::UNIT_ROUNDOFF * (terms + rhs_norm)
@@ -198,7 +171,7 @@ where
                 cause: (self.lower.explain(x, theta)).or_else(|| self.upper.explain(x, theta)),
             });
         }
-        // Taken only now, among the vectors that the linear solver has given back.
+        // Taken here, so that it reuses a buffer of the linear solver.
         let mut lower_gradient = scratch.take(x);
         self.lower.gradient(x, theta, &mut lower_gradient);
         work.lower_gradients += 1;
@@ -218,8 +191,8 @@ where
         };
         let better = match (trust, self.estimator) {
             (Trust::Estimated, ErrorEstimator::NewtonStep) => newton_step::corrected(
-                self.lower,
-                self.upper,
+                &self.lower,
+                &self.upper,
                 at,
                 &linearization,
                 adjoint,
@@ -236,8 +209,8 @@ where
                 Some(self.certified(at, &linearization, &found, &mut lower_gradient)?)
             }
             Trust::Estimated => Some(sampled::bound_terms(
-                self.lower,
-                self.upper,
+                &self.lower,
+                &self.upper,
                 at,
                 &linearization,
                 &found,
@@ -292,13 +265,13 @@ where
         })
     }
 
-    /// The terms of the bound from the constants that the problem supplies. `room` is overwritten.
+    /// The terms of the bound from the constants that the problem supplies. `buffer` is overwritten.
     fn certified(
         &self,
         at: &LowerPoint<'_, P>,
         linearization: &impl Linearization<Theta = P::Theta, X = P::X>,
         found: &AdjointPoint<'_, P::X>,
-        room: &mut P::X,
+        buffer: &mut P::X,
     ) -> Result<BoundTerms, Error> {
         let known = self.lower.curvature(at.theta);
         let UpperCurvature {
@@ -310,7 +283,7 @@ where
         let epsilon = at.solved.epsilon.ok_or_else(missing_mu)?;
         let mu = at.solved.strong_convexity.or(known.strong_convexity);
         let mu = mu.ok_or_else(missing_mu)?;
-        // L stands in the rounding error of the residuals.
+        // The rounding error of the residuals depends on L.
         need(known.smoothness, "L (Curvature::smoothness)")?;
         let cross_change_norm = match linearization.cross_change_norm(epsilon) {
             Some(change) => change,
@@ -320,7 +293,10 @@ where
         Ok(BoundTerms {
             delta: found.delta,
             mu,
-            cross_norm: need(linearization.cross_norm(room).or(known.cross_norm), NORM_B)?,
+            cross_norm: need(
+                linearization.cross_norm(buffer).or(known.cross_norm),
+                NORM_B,
+            )?,
             gradient_x_change: epsilon * need(gradient_x_lipschitz, L_F)?,
             gradient_theta_change: epsilon * need(gradient_theta_lipschitz, L_F_THETA)?,
             hessian_change: match linearization.hessian_change(q, epsilon) {
@@ -336,8 +312,8 @@ where
     }
 }
 
-/// The largest residual of the adjoint relative to ‖∇ₓf‖, however loose δ is: q = 0 has the residual one, and would make a hypergradient of zero
-/// out of a loose accuracy.
+/// The largest residual of the adjoint relative to ‖∇ₓf‖, for any δ: q = 0 has the relative residual one, so a loose δ would give the
+/// hypergradient of q = 0.
 const MOST_RESIDUAL: f64 = 0.5;
 
 const L_A: &str = "L_A (Curvature::hessian_lipschitz)";
@@ -354,7 +330,7 @@ fn missing_mu() -> Error {
     missing("μ (Curvature::strong_convexity)")
 }
 
-/// What is certified about q rests on A ≻ 0: a direction of negative curvature refutes it.
+/// Whether the linear solver met negative curvature, which disproves A ≻ 0, the basis of every bound of q.
 fn is_indefinite(report: &LinearReport) -> bool {
     report.status == SolveStatus::NegativeCurvature
         || report

@@ -1,11 +1,11 @@
-//! What searches over a box share: the box, where the search stands, and one more point looked at.
+//! The common part of searches over a box: the box, the state of a search, and the evaluation of one more point.
 //!
 //! ```text
-//! θ the best point so far, v its value;   look at θ⁺:   v⁺ ← f(x̃(θ⁺));   θ, v ← θ⁺, v⁺  if v⁺ < v
+//! θ the best point so far, v its value;   evaluate θ⁺:   v⁺ ← f(x̃(θ⁺));   θ, v ← θ⁺, v⁺  if v⁺ < v
 //! ```
 //!
-//! Computed values of a fixed accuracy ε are taken for exact: two points whose bounds overlap may be in the wrong order. The
-//! first point that is looked at is θ₀. A point at which the problem is not defined or not finite is passed over.
+//! Computed values of a fixed accuracy ε are treated as exact: two points whose bounds overlap may be in the wrong order. The first point
+//! is θ₀. A point at which the problem is undefined or not finite is skipped.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,16 +13,16 @@ use crate::error::Error;
 use crate::hypergradient::{Accuracy, BoundedValue};
 use crate::oracle::Oracle;
 use crate::status::Status;
-use crate::upper::{Iteration, Step, check_theta, converged, evaluate};
+use crate::upper::solver::{Iteration, Step, check_theta, converged, evaluate, solver_state};
 use crate::vector::Vector;
 
 /// A box in the space of θ: lowerᵢ ≤ θᵢ ≤ upperᵢ.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchBox {
-    /// The least value of every entry of θ.
+    /// The lower bound of every entry of θ.
     pub lower: Vec<f64>,
-    /// The greatest value of every entry of θ.
+    /// The upper bound of every entry of θ.
     pub upper: Vec<f64>,
 }
 
@@ -71,7 +71,7 @@ impl SearchBox {
         Ok(())
     }
 
-    /// The number at `share` of the way from the lower to the upper side of dimension `i`.
+    /// The number at the fraction `share` of the way from the lower to the upper bound of dimension `i`.
     pub(crate) fn at(&self, i: usize, share: f64) -> f64 {
         let (lower, upper) = (self.lower[i], self.upper[i]);
         (lower + share * (upper - lower)).clamp(lower, upper)
@@ -88,13 +88,13 @@ pub struct SearchState<T, S> {
     /// The best point so far.
     pub(crate) theta: T,
     pub(crate) oracle: S,
-    /// Its value; `None` until θ₀ was looked at.
+    /// Its value; `None` before θ₀ is evaluated.
     best: Option<BoundedValue>,
-    /// Points looked at beside θ₀.
-    pub(crate) seen: u64,
+    /// Points evaluated after θ₀.
+    evaluated: u64,
 }
 
-/// What a search needs to know at the start, checked.
+/// The state of a search at θ₀. Refuses an accuracy, a θ₀ or a box out of range.
 pub(crate) fn start<O: Oracle>(
     oracle: &O,
     theta: O::Theta,
@@ -108,13 +108,15 @@ pub(crate) fn start<O: Oracle>(
         oracle: oracle.start(&theta)?,
         theta,
         best: None,
-        seen: 0,
+        evaluated: 0,
     })
 }
 
+solver_state!([] SearchState<O::Theta, O::State>);
+
 impl<T: Vector, S> SearchState<T, S> {
-    /// Looks at θ₀, or at the point whose entries `next` gives; ends the search after `points` points.
-    pub(crate) fn look<O: Oracle<Theta = T, State = S>>(
+    /// Evaluates θ₀, or the point that `next` sets; ends the search after `points` points.
+    pub(crate) fn evaluate_next<O: Oracle<Theta = T, State = S>>(
         &mut self,
         oracle: &O,
         accuracy: Accuracy,
@@ -122,12 +124,12 @@ impl<T: Vector, S> SearchState<T, S> {
         tolerance: f64,
         next: impl FnOnce(u64, &mut T),
     ) -> Result<Step<T>, Error> {
-        self.look_and_tell(oracle, accuracy, points, tolerance, next, |_, _| {})
+        self.evaluate_and_tell(oracle, accuracy, points, tolerance, next, |_, _| {})
     }
 
-    /// [`look`](Self::look), for a search that learns: `seen` is told the point that was looked at and its value, `None` where it was
-    /// passed over.
-    pub(crate) fn look_and_tell<O: Oracle<Theta = T, State = S>>(
+    /// [`evaluate_next`](Self::evaluate_next) for a search with a model of F: `seen` receives the evaluated point and its value, `None` where
+    /// the point was skipped.
+    pub(crate) fn evaluate_and_tell<O: Oracle<Theta = T, State = S>>(
         &mut self,
         oracle: &O,
         accuracy: Accuracy,
@@ -147,7 +149,7 @@ impl<T: Vector, S> SearchState<T, S> {
                 ..row
             }));
         };
-        if self.seen >= points {
+        if self.evaluated >= points {
             let (row, z) = evaluate(oracle, &self.theta, accuracy, &mut self.oracle)?;
             let status = match converged(z.gradient.norm(), &z, tolerance) {
                 true => Status::Converged,
@@ -158,8 +160,8 @@ impl<T: Vector, S> SearchState<T, S> {
         let mut row = Iteration::without_gradient(&self.theta, accuracy.epsilon, best);
         row.trials = 1;
         let mut candidate = self.theta.clone();
-        next(self.seen, &mut candidate);
-        self.seen += 1;
+        next(self.evaluated, &mut candidate);
+        self.evaluated += 1;
         match oracle.value(&candidate, accuracy.epsilon, &mut self.oracle) {
             Ok(there) => {
                 row.work = there.work;

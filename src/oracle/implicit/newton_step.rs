@@ -1,4 +1,4 @@
-//! The error of a hypergradient, estimated by comparing it with a better one: that after a Newton step on x̃ and q together.
+//! The error of a hypergradient, estimated by comparison with the hypergradient after a joint Newton step on x̃ and q.
 //!
 //! ```text
 //! A(x̃) e = ∇ₓg(x̃),              x' = x̃ − e
@@ -7,27 +7,27 @@
 //! ```
 //!
 //! x' and q' have errors of second order, up to the relative accuracy 0.03 of the two linear solves, so z' − z is the error of z to
-//! first order, signs and directions included, where a product of norms is off by a factor of hundreds. What is returned is z'. Its
-//! error is about the share of z' − z that the step leaves of the error of x̃; ω allows ten times as much. It costs two short
-//! linear solves, and no more vectors than the solver of the lower level. It is an estimate, never a certificate.
+//! first order, signs and directions included, where a product of norms may be hundreds of times too large. The result is z'. Its error
+//! relative to z' − z is about the share of the error of x̃ that remains after the step; ω allows ten times as much. The cost is two short
+//! linear solves, and no more vectors than the solver of the lower level uses. It is an estimate, not a certificate.
 //!
 //! # Reference
-//! The idea is that of dual weighted residuals: R. Becker, R. Rannacher: An optimal control approach to a posteriori error
+//! The idea comes from dual weighted residuals: R. Becker, R. Rannacher: An optimal control approach to a posteriori error
 //! estimation in finite element methods. Acta Numerica 10 (2001), [doi:10.1017/S0962492901000010](https://doi.org/10.1017/S0962492901000010).
 
-use super::LowerPoint;
+use super::point::LowerPoint;
 use crate::linear::{Cg, LinearSolver, System};
 use crate::problem::{Linearization, LowerLevel, UpperLevel};
 use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
 use crate::work::Work;
 
-/// The residual norm that the linear solves reach, relative to their right-hand sides.
+/// The residual of the linear solves, relative to their right-hand sides.
 const RELATIVE: f64 = 0.03;
-/// The error that a correction leaves is taken for this times the share of it that is expected.
+/// The remaining error is assumed to be this many times the expected one.
 const SAFETY: f64 = 10.0;
 
-/// A hypergradient after a Newton step, and the share of its correction that ω is.
+/// A hypergradient after a Newton step, with ω as a multiple of its correction.
 pub(super) struct Corrected<T> {
     pub(super) gradient: T,
     pub(super) share: f64,
