@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::folds::{first_penalty, five, folded};
 use super::{ProblemInstance, ProblemSettings, Whole};
-use bilevel_problems::linear::{SparseState, Shrinkage, cross_validated_lasso};
+use bilevel_problems::linear::{Shrinkage, SparseState, cross_validated_lasso};
 
 /// Samples with numbers, and the penalties.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -274,7 +274,12 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
     }
 
     /// The updated targets of a sample.
-    fn next<S: Number>(&self, workspace: &mut Workspace<S>, scores: &[Var<S>], rows: &Rows<S>) -> Next<S> {
+    fn next<S: Number>(
+        &self,
+        workspace: &mut Workspace<S>,
+        scores: &[Var<S>],
+        rows: &Rows<S>,
+    ) -> Next<S> {
         let Workspace { tape, theta, .. } = workspace;
         let theta = self.recipe.split(theta, self.layers);
         tape.record(|| {
