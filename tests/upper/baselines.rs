@@ -1,13 +1,15 @@
 //! Searches without gradients: against closed forms, what they promise, what they refuse, and that what they write can be read.
 
-use crate::common::{WithCurvature, distance, no_constants};
+use crate::common::distance;
+#[cfg(feature = "tpe")]
+use crate::common::{WithCurvature, no_constants};
 #[cfg(feature = "tpe")]
 use bilevel::Tpe;
 use bilevel::run::{JsonLines, Table};
 use bilevel::{
     Accuracy, BoundedValue, Budget, DerivativeFree, Error, Evaluation, GridSearch, Hypergradient,
     Implicit, ImplicitState, Limits, Maid, Oracle, RandomSearch, Report, Run, SearchBox,
-    SolveStatus, Solver, Status, Trust, UpperLevel, Work,
+    SolveStatus, Solver, Status, Trust, Work,
 };
 use bilevel_problems::synthetic::quadratic::{Quadratic, QuadraticLower, QuadraticUpper};
 
@@ -724,6 +726,7 @@ fn rows_without_a_gradient_never_show_as_a_number() {
 #[cfg(feature = "plot")]
 #[test]
 fn rows_without_a_gradient_never_show_in_a_figure() {
+    use bilevel::UpperLevel;
     let problem = Quadratic::random(20, 2, 10.0, 0);
     let oracle = oracle(&problem);
     let search = RandomSearch::new(SearchBox::cube(2, -1.0, 1.0), 10);
