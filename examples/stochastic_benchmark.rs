@@ -41,9 +41,8 @@ fn benchmark(
         samples: Some(EPOCHS * samples),
         ..Limits::default()
     };
-    let report = Run::new(oracle, solver)
-        .limits(limits)
-        .start(vec![0.0; 10])?;
+    let run = Run::new(oracle, solver).limits(limits);
+    let report = run.start(vec![0.0; 10])?;
     let mut state = oracle.start(&report.theta)?;
     let (mut points, mut epochs) = (Vec::new(), 0.0);
     for row in report.trace.rows() {

@@ -59,12 +59,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wrong = |i: usize| train.labels()[i] != clean.labels()[i];
     println!("\nthe most suspect names:");
     for &i in order.iter().take(10) {
-        let (label, verdict) = (train.labels()[i], if wrong(i) { "wrong" } else { "right" });
-        println!(
-            "  {:<12} labelled {}: {verdict}",
-            train.text(i, ""),
-            train.labels()[i]
-        );
+        let (name, label) = (train.text(i, ""), train.labels()[i]);
+        println!("  {name:<12} labelled {label}: wrong {}", wrong(i));
     }
     let mut caught = 0.0;
     let share = order.iter().enumerate().map(|(k, &i)| {
@@ -72,15 +68,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ((k + 1) as f64, caught / (k + 1) as f64)
     });
     let graph = Graph::new(
-        "Wrong labels among the most suspect names",
-        "names",
-        "share",
-    )
-    .line("BO-REP", share.collect());
+        "Wrong labels",
+        "most suspect names",
+        "share of wrong labels",
+    );
     std::fs::create_dir_all("out/text_cleaning")?;
-    Chart::new()
-        .graph(graph)
-        .write_svg("out/text_cleaning/suspects.svg")?;
+    let chart = Chart::new().graph(graph.line("BO-REP", share.collect()));
+    chart.write_svg("out/text_cleaning/suspects.svg")?;
     println!("wrote out/text_cleaning/suspects.svg");
     Ok(())
 }

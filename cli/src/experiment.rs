@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bilevel run experiment.toml        runs all seeds; results in runs/experiment/
-//! bilevel resume runs/experiment     goes on where it was stopped
+//! bilevel resume runs/experiment     resumes where it was stopped
 //! bilevel compare a.toml b.toml      runs what has not been run, and compares
 //! bilevel plot runs/a runs/b         draws what has been run
 //! bilevel check problem.toml         tests the derivatives

@@ -1,4 +1,5 @@
-//! Ridge regression with a penalty of its own for every feature: a problem written by hand, in `problem.rs`.
+//! Ridge regression with a penalty of its own for every feature, as a problem written by hand: the lower level in `problem.rs`, the
+//! samples and the upper level in `samples.rs`.
 //!
 //! ```text
 //! cargo run --example ridge
@@ -7,10 +8,11 @@
 //! It checks the derivatives, learns the penalties and draws value, hypergradient and bounds into `out/ridge/convergence.svg`.
 
 mod problem;
+mod samples;
 
 use bilevel::plot::Figure;
 use bilevel::{Error, Implicit, Maid, Run, check_lower, check_upper};
-use problem::Samples;
+use samples::Samples;
 
 fn main() -> Result<(), Error> {
     let (train, valid) = (Samples::new(100, 1.0), Samples::new(100, 2.0));

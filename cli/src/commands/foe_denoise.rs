@@ -30,7 +30,7 @@ use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What a training writes into the output folder.
+/// The files that a training writes into the output folder.
 const OUTPUTS: [&str; 6] = [
     "report.json",
     "trace.csv",
@@ -127,7 +127,7 @@ pub(crate) struct Options {
     out: PathBuf,
 }
 
-/// What has no meaning without a training.
+/// The options that have no meaning without a training.
 const TRAINING: [&str; 19] = [
     "train",
     "test",

@@ -58,7 +58,7 @@ pub(crate) struct Options {
     /// Divide every sample by its length, as counts of words ask for.
     #[arg(long, requires = "train")]
     unit_rows: bool,
-    /// What shares a penalty.
+    /// The weights that share a penalty.
     #[arg(long, value_enum, default_value_t = PenaltyName::PerFeature)]
     penalty: PenaltyName,
     /// The first logarithm of every penalty.

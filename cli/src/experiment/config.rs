@@ -33,7 +33,7 @@ use crate::registry::solvers::HALF_WIDTH;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// What it is called in tables and figures (default: the name of the file).
+    /// Its name in tables and figures (default: the name of the file).
     #[serde(default)]
     pub name: String,
     /// A run for each: of the random numbers in the data, and of the batches of stochastic methods (default `[0]`).
@@ -42,12 +42,12 @@ pub struct Experiment {
     /// A run converges when ‖z‖ + ω, which bounds ‖∇F‖, is below this (default 1e-3).
     #[serde(default = "tolerance")]
     pub tolerance: f64,
-    /// What is tuned.
+    /// The problem.
     pub problem: Problem,
-    /// What tunes it.
+    /// The solver.
     #[serde(default)]
     pub solver: Solver,
-    /// What a run may spend (default: 100 iterations; with any other limit, no limit of iterations).
+    /// The limits of a run (default: 100 iterations; with any other limit, no limit of iterations).
     #[serde(default = "limits")]
     pub limits: Limits,
 }
@@ -192,7 +192,7 @@ impl Experiment {
     }
 }
 
-/// What is wrong, in one line: where, and the nearest of the words that could stand there.
+/// A mistake in one line: its place, and the nearest of the words that could stand there.
 fn refused(text: &str, error: &toml::de::Error) -> Error {
     let place = error.span().map_or("the experiment".to_owned(), |span| {
         let before = text.get(..span.start).unwrap_or_default();

@@ -266,7 +266,7 @@ pub(super) fn of_comparison(all: &[Finished]) -> Result<Vec<Drawn>, Error> {
 pub(super) fn seconds(all: &[Finished]) -> Result<Option<String>, Error> {
     let runs = |one: &Finished| -> Vec<Points> {
         let timed = one.outcomes.iter().map(|o| {
-            // Of a run that was gone on with, only the last part has seconds.
+            // Of a resumed run, only the last part has seconds.
             let rows = o.trace.rows();
             let first = rows.len().saturating_sub(o.seconds.len());
             o.seconds

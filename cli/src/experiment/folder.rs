@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! experiment.toml       the experiment, with every default
-//! versions.json         of the crates, and what tells the problem of each seed from others, data included
+//! versions.json         of the crates, and the identity of the problem of each seed, data included
 //! summary.csv           a line for each seed
 //! seed-0/report.json    where the run of a seed ended, and why
 //! seed-0/trace.csv      its iterations
@@ -30,7 +30,7 @@ pub struct Outcome {
     pub report: Map<String, Value>,
     /// `trace.csv`.
     pub trace: Trace,
-    /// The seconds of every row of the trace that this machine made; fewer than rows where the run was gone on with.
+    /// The seconds of every row of the trace that this machine made; fewer than rows where the run was resumed.
     pub seconds: Vec<f64>,
 }
 
@@ -65,14 +65,14 @@ impl Outcome {
 /// An experiment with the runs of its seeds.
 #[derive(Debug, Clone)]
 pub struct Finished {
-    /// What was run.
+    /// The experiment.
     pub experiment: Experiment,
     /// The seeds that have ended, in the order of the experiment: one or more.
     pub outcomes: Vec<Outcome>,
 }
 
 impl Finished {
-    /// What was run in which version, by what tells problems from each other, data included.
+    /// For each seed the version of the crate and the identity of its problem, data included.
     pub fn versions(&self) -> Value {
         let of_seed = |o: &Outcome| {
             let entry =
@@ -167,7 +167,7 @@ impl Folder {
 
     /// Takes an experiment in.
     ///
-    /// A folder of another experiment, and one whose run is to be gone on with, are refused: nothing in them is lost.
+    /// Refuses a folder of another experiment, and one with a run to be resumed, so that nothing in them is lost.
     pub(super) fn begin(&self, experiment: &Experiment) -> Result<(), Error> {
         let (path, text) = (self.file(EXPERIMENT), experiment.to_toml()?);
         let shown = self.shown();
@@ -257,7 +257,7 @@ impl Folder {
         Experiment::read(self.file(EXPERIMENT))
     }
 
-    /// What is in it.
+    /// Reads its contents.
     pub(super) fn load(&self) -> Result<Finished, Error> {
         let experiment = self.experiment()?;
         let seconds = self.all_seconds();

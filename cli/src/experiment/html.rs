@@ -108,7 +108,7 @@ fn numbers(outcome: &Outcome) -> Vec<String> {
     cells
 }
 
-/// What every status means that a run ended with.
+/// The meaning of every status that a run ended with.
 fn advice<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> String {
     let mut seen: Vec<(&str, &str)> = Vec::new();
     for outcome in outcomes {
@@ -136,7 +136,7 @@ fn warnings(outcome: &Outcome) -> String {
     texts.map(line).collect()
 }
 
-/// What depends on the machine: the last section, and the only one that two runs differ in.
+/// The numbers that depend on the machine: the last section, and the only one in which two runs differ.
 fn timing(all: &[Finished]) -> Result<String, Error> {
     let mut html = String::from("<section id=\"timing\">\n<h2>Seconds of this machine</h2>\n");
     let mut rows = Vec::new();

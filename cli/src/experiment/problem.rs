@@ -41,7 +41,7 @@ pub(crate) trait ProblemInstance: Sync {
     /// Refuses a solver that there is not, or that is not for this problem.
     fn check_solver(&self, solver: &Solver) -> Result<(), Error>;
 
-    /// Runs a solver from the first θ, or goes on from a checkpoint.
+    /// Runs a solver from the first θ, or resumes from a checkpoint.
     fn run(
         &self,
         solver: &Solver,

@@ -16,7 +16,7 @@ use crate::runs::{Clock, Settings};
 pub enum End {
     /// Every seed has ended.
     Complete,
-    /// Somebody stopped this seed; [`resume`] goes on.
+    /// This seed was stopped; [`resume`] continues it.
     Interrupted {
         /// The seed.
         seed: u64,
@@ -37,7 +37,7 @@ enum Which {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for settings outside their ranges and a folder that holds something else; [`Error::Io`]; those of the problem.
-/// What other seeds have found by then is kept, and drawn.
+/// Results of the seeds that have ended by then are kept, and drawn.
 pub fn run(experiment: &Experiment, out: &Path, say: &mut dyn FnMut(&str)) -> Result<End, Error> {
     let folder = Folder::new(out);
     // Made before the folder is: what cannot be run leaves nothing behind.

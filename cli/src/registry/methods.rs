@@ -12,16 +12,16 @@ use super::solvers::State;
 use super::{Entry, entry, solvers};
 use crate::runs::{AnySolver, boxed};
 
-/// A use of the register: what [`methods`] makes of every method's type.
+/// A use of the register: [`methods`] calls it with the type of every method.
 pub trait OfMethod {
-    /// What it makes.
+    /// The result for one method.
     type Output;
 
-    /// Makes it.
+    /// Makes the result for the method `M`.
     fn of<M: Method + Default + 'static>(&self) -> Self::Output;
 }
 
-/// The register of stochastic methods, and what `make` makes of each. A new method is one entry here.
+/// The register of stochastic methods, each with the result of `make` for its type. A new method is one entry here.
 #[rustfmt::skip] // one line for each
 pub fn methods<V: OfMethod>(make: &V) -> Vec<Entry<V::Output>> {
     vec![
@@ -45,7 +45,7 @@ pub fn methods<V: OfMethod>(make: &V) -> Vec<Entry<V::Output>> {
     ]
 }
 
-/// Makes nothing: of the names alone.
+/// Makes nothing, for the names alone.
 struct Nothing;
 
 impl OfMethod for Nothing {

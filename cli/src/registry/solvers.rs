@@ -48,7 +48,7 @@ pub fn solvers<T: State>() -> Vec<Entry<Constructor<T>>> {
     vec![
         entry("maid", "gradient descent whose accuracy and step adapt to certified bounds", |a, _| maid(Maid::default(), a)),
         entry("maid-lbfgs", "MAID along L-BFGS directions: the first choice", |a, _| maid(Maid::lbfgs(), a)),
-        entry("maid-extrapolating", "MAID with L-BFGS that goes on along a direction while that pays", |a, _| maid(Maid::extrapolating(), a)),
+        entry("maid-extrapolating", "MAID with L-BFGS and extrapolation along a direction while it pays", |a, _| maid(Maid::extrapolating(), a)),
         entry("maid-bb", "MAID with Barzilai–Borwein trial steps", |a, _| maid(Maid::barzilai_borwein(), a)),
         entry("maid-non-monotone", "MAID with Barzilai–Borwein steps against an average of past values", |a, _| maid(Maid::non_monotone(), a)),
         entry("maid-diagonal", "MAID with a diagonal scaling, as in AdaGrad", |a, _| maid(Maid::diagonal(), a)),

@@ -18,7 +18,7 @@ use crate::options::Failure;
 
 /// The noise of test images comes from streams that no training image has.
 const TEST_STREAM: u64 = 1 << 32;
-/// What is taken off the logarithm of the first weights of experts after a blur: the noise is a tenth of that which they are made
+/// Subtracted from the logarithm of the first weights of experts after a blur: the noise is a tenth of that which they are made
 /// for, so its square and the weights are a hundredth, e^−4.6.
 const LESS_NOISE: f64 = 4.6;
 
@@ -148,7 +148,7 @@ impl<'a, E: Element> Data<'a, E> {
         compare(self.options, training, test, &self.test_clean, theta)
     }
 
-    /// What the options say, or the default of the problem.
+    /// The trust of the options, or the default of the problem.
     fn trust(&self, default: Trust) -> Trust {
         self.options.trust.map_or(default, Trust::from)
     }

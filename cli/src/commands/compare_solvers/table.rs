@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::options::Failure;
 
-/// What is written into the output folder.
+/// The files in the output folder.
 pub(super) const OUTPUTS: [&str; 3] = ["compare.csv", "compare.json", "compare.svg"];
 
 /// A solver's run, and what came of it.

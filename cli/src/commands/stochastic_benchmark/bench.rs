@@ -13,7 +13,7 @@ use super::saved::{Best, Point, Run, Saved};
 use super::table::{OUTPUTS, write};
 use crate::options::{Failure, prepare};
 
-/// What every run of a problem does where no option says otherwise.
+/// The settings of a problem's runs where no option says otherwise.
 pub(super) struct Defaults {
     pub(super) batch: usize,
     pub(super) block: u64,
@@ -156,7 +156,7 @@ where
         }
     }
 
-    /// What runs have to share to be compared.
+    /// The settings that runs have to share to be compared.
     fn identity(&self) -> String {
         format!(
             "{}; {}; batches of {}, blocks of {}, {:?} epochs, {} points, accuracies {:?} and {:?}, first steps {:?} and {:?}",

@@ -1,4 +1,4 @@
-//! What is known of the runs: kept in the output folder, so that a benchmark that was stopped goes on.
+//! The finished runs, kept in the output folder so that a benchmark that was stopped can be resumed.
 
 use bilevel::Error;
 use serde::{Deserialize, Serialize};

@@ -12,7 +12,7 @@ use super::super::say;
 use super::saved::{Point, Run, Saved};
 use crate::options::Failure;
 
-/// What is written into the output folder.
+/// The files in the output folder.
 pub(super) const OUTPUTS: [&str; 5] = [
     "report.json",
     "trace.csv",

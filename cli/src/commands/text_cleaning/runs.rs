@@ -11,7 +11,7 @@ use super::{Data, Options};
 use crate::options::Failure;
 use crate::registry::methods::{OfMethod, methods};
 
-/// What a look at a run saw.
+/// The losses at one moment of a run.
 #[derive(Clone, Copy)]
 pub(super) struct Look {
     pub(super) calls: u64,

@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! The options of the command line.
 
 use bilevel::Mode;
 use bilevel_problems::data::Noise;
@@ -16,7 +16,7 @@ pub(crate) struct Options {
     /// compander.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "elr")]
     pub(super) regularizer: Vec<RegularizerName>,
-    /// What is trained.
+    /// The model that is trained.
     #[arg(long, value_enum, default_value_t = ModelName::Perceptron)]
     pub(super) model: ModelName,
     /// Units of the perceptron's hidden layer, or of the recurrent model's state.
@@ -50,13 +50,13 @@ pub(crate) struct Options {
     /// The first step of the training. Long ones make a run chaotic, and its derivative huge.
     #[arg(long, default_value_t = 0.02, allow_hyphen_values = true)]
     pub(super) step: f64,
-    /// What trains the model.
+    /// The optimiser of the training.
     #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
     pub(super) optimizer: OptimizerName,
     /// C of a penalty (C/2)‖w‖².
     #[arg(long, default_value_t = 1e-4)]
     pub(super) decay: f64,
-    /// What is tuned for: the cross-entropy on validation data; 1 − p of the label, a smooth form of the share of mistakes; or the
+    /// The measure that is tuned for: the cross-entropy on validation data; 1 − p of the label, a smooth form of the share of mistakes; or the
     /// cross-entropy once a temperature has been fitted to the scores.
     #[arg(long, value_enum, default_value_t = MeasureName::CrossEntropy)]
     pub(super) measure: MeasureName,

@@ -129,14 +129,14 @@ fn divide<D: Samples>(
     })
 }
 
-/// What one training run came to, epoch by epoch.
+/// The results of one training run, epoch by epoch.
 pub(super) struct History {
     pub(super) name: &'static str,
     pub(super) theta: Vec<f64>,
     /// Validation and test accuracy, and the share of the wrong labels that the model predicts.
     pub(super) epochs: Vec<[f64; 3]>,
     pub(super) validation: Judged,
-    /// What is tuned for, on the validation data.
+    /// The measure that is tuned for, on the validation data.
     pub(super) measured: f64,
     pub(super) test: Judged,
     /// The trained weights, as the model computes with them.

@@ -31,7 +31,7 @@ pub struct Logistic {
     pub first_class: i64,
     /// Whether every sample is divided by its length (default no).
     pub unit_rows: bool,
-    /// What shares a penalty (default: a feature).
+    /// The weights that share a penalty (default: those of a feature).
     pub penalty: Penalty,
     /// The first logarithm of every penalty (default −4).
     pub start: f64,
