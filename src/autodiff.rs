@@ -73,10 +73,8 @@ pub use levels::{Lower, Upper, lower, upper};
 pub use loss::{SampleLoss, Taped};
 pub use number::{Number, Real};
 pub use parts::{Part, PartMut, Parts, apart};
-#[doc(hidden)]
 pub use rows::Rows;
 pub use scalar::Scalar;
-#[doc(hidden)]
 pub use tape::{Mark, Tape, Var};
 #[doc(hidden)]
 pub use workspaces::{Workspace, Workspaces};

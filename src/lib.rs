@@ -2,13 +2,13 @@
 //!
 //! $$ \min_\theta F(\theta) = f(x^\ast(\theta), \theta) \qquad\text{with}\qquad x^\ast(\theta) = \arg\min_x g(x, \theta) $$
 //!
-//! θ are hyperparameters: the weight of a regulariser, a penalty for every feature, a weight for every training sample. x is
-//! what they shape: the denoised image, the fitted model. The inner problem is solved to a finite accuracy, so F and its gradient
+//! θ are hyperparameters: the weight of a regulariser, a penalty for every feature, a weight for every training sample. x is the
+//! result that they shape: the denoised image, the fitted model. The inner problem is solved to a finite accuracy, so F and its gradient
 //!
 //! $$ \nabla F = \nabla_\theta f - B^\top A^{-1} \nabla_x f, \qquad A = \nabla^2_{xx} g, \quad B = \nabla^2_{x\theta} g $$
 //!
-//! are known to a finite accuracy too. This crate computes how large the error is, and its solvers take no step that the error
-//! does not allow.
+//! are known to a finite accuracy too. This crate computes a bound of the error, and its monotone solvers accept only steps that decrease
+//! the exact F in spite of it.
 //!
 //! # A first run
 //!
@@ -78,8 +78,8 @@
 //!
 //! - A bound is [`Trust::Certified`] only if the problem supplies every constant in it; sampled constants make it
 //!   [`Trust::Estimated`].
-//! - A run that does not converge ends with a [`Status`] and advice, not with an error. An [`Error`] means invalid input, a file
-//!   that cannot be used, or a function of yours that returned NaN or an infinity.
+//! - A run that does not converge ends with a [`Status`] and advice, not with an error. An [`Error`] means invalid input, a missing
+//!   constant that a certificate needs, a function of yours that returned NaN or an infinity, or a failure of the system.
 //! - The same settings and seed give the same bytes in trace and figures, on any number of threads and after any number of
 //!   interruptions. Kernels do not depend on the width of the SIMD registers either; the platform's `exp` and `ln` and
 //!   the transforms of `bilevel-problems` may.

@@ -28,6 +28,7 @@ const MOST_SUMS: usize = 1 << 22;
 
 /// The data of the samples of a batch, one row of numbers each.
 #[derive(Debug, Clone, Copy)]
+#[doc(hidden)]
 pub struct Rows<'a, D> {
     values: &'a [D],
     columns: usize,
@@ -36,6 +37,7 @@ pub struct Rows<'a, D> {
 
 /// Work arrays of [`Rows::pass`], kept from call to call.
 #[derive(Debug)]
+#[doc(hidden)]
 pub struct RowBuffers<S: Number> {
     /// W as real numbers.
     w: Vec<S::Real>,

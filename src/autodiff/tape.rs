@@ -18,6 +18,7 @@ use crate::simd::dispatch;
 
 /// Values, the steps that computed them, and their adjoints.
 #[derive(Debug, Default)]
+#[doc(hidden)]
 pub struct Tape<S: Number> {
     line: Line<S>,
     side: Side<S>,
@@ -157,6 +158,7 @@ struct SlopesAlong<S, const K: usize> {
 
 /// A position on a tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct Mark {
     values: usize,
     steps: usize,

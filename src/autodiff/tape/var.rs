@@ -12,6 +12,7 @@ use crate::autodiff::scalar::Scalar;
 ///
 /// It is valid inside [`Tape::record`], on the same thread, until [`Tape::truncate`] removes it.
 #[derive(Debug)]
+#[doc(hidden)]
 pub struct Var<S> {
     pub(super) index: u32,
     number: PhantomData<fn() -> S>,
