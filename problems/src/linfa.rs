@@ -63,7 +63,7 @@ pub enum EstimatorError {
 /// The validation that θ is tuned on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Validation {
+enum Validation {
     /// The mean over this number of folds, each predicted by a model of the others; stratified for classes.
     Folds(usize),
     /// This share of the samples, held out while θ is tuned.

@@ -63,7 +63,7 @@ pub(crate) struct Part<'a> {
 
 /// The buffers of a pass for one part.
 pub(crate) struct Buffers<E> {
-    /// Scores, which the link turns into factors: c numbers a sample.
+    /// Scores, which the link turns into factors: c numbers per sample.
     pub(crate) scores: [Vec<E>; 2],
     /// The labels of the samples.
     pub(crate) labels: Vec<u32>,
@@ -424,14 +424,9 @@ impl<E: Lanes> Model<E> {
 
 /// total ← total + other.
 fn add<E: Element>(total: &mut [E], other: &[E]) {
-    dispatch(
-        #[inline(always)]
-        || {
-            for (t, &o) in total.iter_mut().zip(other) {
-                *t = *t + o;
-            }
-        },
-    );
+    for (t, &o) in total.iter_mut().zip(other) {
+        *t = *t + o;
+    }
 }
 
 /// The largest entry, at least 0.

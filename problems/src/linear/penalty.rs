@@ -1,4 +1,4 @@
-//! Which weights share a penalty.
+//! [`Penalty`]: which weights share a penalty.
 
 use bilevel::simd::dispatch;
 use bilevel::{Element, Error};
@@ -136,7 +136,6 @@ impl Groups {
     }
 
     /// out ← the sum of the terms of each group, in f64.
-    #[inline(always)]
     fn sum(&self, term: impl Fn(usize) -> f64, out: &mut [f64]) {
         let (n, c) = (self.columns * self.c, self.c);
         match self.penalty {
@@ -164,34 +163,16 @@ impl Groups {
 
     /// out ← ⟨a, b⟩ over each group.
     pub(crate) fn inner<E: Element>(&self, a: &[E], b: &[E], out: &mut [f64]) {
-        dispatch(
-            #[inline(always)]
-            || {
-                let n = self.columns * self.c;
-                let (a, b) = (&a[..n], &b[..n]);
-                self.sum(
-                    #[inline(always)]
-                    |i| a[i].to_f64() * b[i].to_f64(),
-                    out,
-                );
-            },
-        );
+        let n = self.columns * self.c;
+        let (a, b) = (&a[..n], &b[..n]);
+        self.sum(|i| a[i].to_f64() * b[i].to_f64(), out);
     }
 
     /// out ← ⟨w ∘ a, b⟩ over each group.
     pub(crate) fn cross<E: Element>(&self, weights: &[E], a: &[E], b: &[E], out: &mut [f64]) {
-        dispatch(
-            #[inline(always)]
-            || {
-                let n = self.columns * self.c;
-                let (w, a, b) = (&weights[..n], &a[..n], &b[..n]);
-                self.sum(
-                    #[inline(always)]
-                    |i| w[i].to_f64() * a[i].to_f64() * b[i].to_f64(),
-                    out,
-                );
-            },
-        );
+        let n = self.columns * self.c;
+        let (w, a, b) = (&weights[..n], &a[..n], &b[..n]);
+        self.sum(|i| w[i].to_f64() * a[i].to_f64() * b[i].to_f64(), out);
     }
 
     /// A bound of max e^θ ‖·‖ over the groups; `sums` is a buffer of one number per group.

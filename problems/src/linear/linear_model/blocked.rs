@@ -207,7 +207,7 @@ impl<E: Lanes, const TRANSPOSE: bool> Kernel<'_, E, TRANSPOSE> {
         }
     }
 
-    /// R rows from `start` on times a panel. Rows behind the last are the last again.
+    /// R rows from `start` on times a panel. Past the end the last row is repeated.
     #[inline(always)]
     fn samples<S: Simd, const N: usize, const R: usize>(
         &self,

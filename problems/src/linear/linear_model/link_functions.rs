@@ -109,14 +109,9 @@ pub(crate) fn activate<E: Element>(c: usize, scores: &mut [E], labels: &[u32], l
 /// p ← r.
 pub(crate) fn residual<E: Element>(c: usize, p: &mut [E], labels: &[u32]) {
     if c == 1 {
-        dispatch(
-            #[inline(always)]
-            || {
-                for (p, &label) in p.iter_mut().zip(labels) {
-                    *p = E::from_f64(-sign(label)) * *p;
-                }
-            },
-        );
+        for (p, &label) in p.iter_mut().zip(labels) {
+            *p = E::from_f64(-sign(label)) * *p;
+        }
         return;
     }
     for (row, &label) in p.chunks_exact_mut(c).zip(labels) {

@@ -13,7 +13,7 @@ use pulp::{Arch, Simd, WithSimd};
 use super::blocked::{CHUNK, Rows};
 use crate::support::lanes::Lanes;
 
-/// Runs a kernel with the widest registers that a chunk fills: one of f32 would leave half of the widest of all empty.
+/// Runs a kernel with the widest registers that a chunk fills: a chunk of f32 would leave half of a 512-bit register empty.
 fn dispatch<E: Lanes>(kernel: impl WithSimd<Output = ()>) {
     #[cfg(target_arch = "x86_64")]
     if size_of::<[E; CHUNK]>() == 32

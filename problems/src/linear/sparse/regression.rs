@@ -24,7 +24,7 @@ pub(crate) trait SparsePenalty: Send + Sync {
     fn identity(&self, fingerprint: u32) -> String;
 }
 
-/// The oracle of a regression whose penalty P makes its solution sparse.
+/// The oracle of a regression whose penalty P makes its solution sparse: [`Lasso`](crate::linear::Lasso) or `GroupLasso`.
 pub struct SparseRegression<P> {
     pub(crate) split: Split,
     pub(crate) penalty: P,
