@@ -86,7 +86,8 @@ impl<E: Element> TvLinearization<'_, E> {
         let n = self.problem.difference_norm();
         let reach = self.problem.spread() * radius;
         self.problem.with_parameters(self.theta, |p| {
-            let columns = if let Weights::PerPatch { .. } = self.problem.weights {
+            // A global weight has no patches: the first condition spares the compilation of this pass for it.
+            let columns = if PER_PIXEL && matches!(self.problem.weights, Weights::PerPatch { .. }) {
                 let mut of_pixels = self.problem.numbers.take(self.x.len());
                 let cols = self.problem.cols;
                 let smoothing = self.problem.differences.rows(
