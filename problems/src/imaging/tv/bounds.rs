@@ -129,7 +129,7 @@ impl<E: Element> TvLinearization<'_, E> {
                         [w2 * first, w2 * smoothing, w2 * first]
                     },
                 );
-                // One weight a pixel makes the first column a diagonal, whose norm is its largest entry; patches make it blocks.
+                // With one weight per pixel the columns for the weights form a diagonal matrix, whose norm is its largest entry; with patches, blocks.
                 smoothing + if PER_PIXEL { largest } else { first }
             };
             (1.0 + 32.0 * E::UNIT_ROUNDOFF) * radius * (n * columns).sqrt()
