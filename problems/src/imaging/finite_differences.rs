@@ -67,14 +67,49 @@ pub(super) struct Rows<E> {
     right: Vec<E>,
 }
 
-/// The image to which the divergence of a flux is added.
-pub(super) enum Base<'a, E> {
-    /// Nothing.
-    Zero,
-    /// An image.
-    Image(&'a [E]),
-    /// The difference of two images.
-    Difference(&'a [E], &'a [E]),
+/// The image to which the divergence of a flux is added. Each kind is a type, so that a kernel is compiled with one loop and not with three.
+pub(super) trait Base<E>: Sync {
+    /// out_j ← base_{first + j} + divergence(j) for the `cols` pixels of a row of the image that begins at pixel `first`.
+    fn add(&self, first: usize, cols: usize, divergence: impl Fn(usize) -> E, out: &mut [E]);
+}
+
+/// No image.
+pub(super) struct Zero;
+
+/// An image.
+pub(super) struct Plain<'a, E>(pub(super) &'a [E]);
+
+/// The difference of two images.
+pub(super) struct Difference<'a, E>(pub(super) &'a [E], pub(super) &'a [E]);
+
+impl<E: Element> Base<E> for Zero {
+    #[inline(always)]
+    fn add(&self, _first: usize, cols: usize, divergence: impl Fn(usize) -> E, out: &mut [E]) {
+        for j in 0..cols {
+            out[j] = divergence(j);
+        }
+    }
+}
+
+impl<E: Element> Base<E> for Plain<'_, E> {
+    #[inline(always)]
+    fn add(&self, first: usize, cols: usize, divergence: impl Fn(usize) -> E, out: &mut [E]) {
+        let a = &self.0[first..first + cols];
+        for j in 0..cols {
+            out[j] = a[j] + divergence(j);
+        }
+    }
+}
+
+impl<E: Element> Base<E> for Difference<'_, E> {
+    #[inline(always)]
+    fn add(&self, first: usize, cols: usize, divergence: impl Fn(usize) -> E, out: &mut [E]) {
+        let row = first..first + cols;
+        let (a, b) = (&self.0[row.clone()], &self.1[row]);
+        for j in 0..cols {
+            out[j] = (a[j] - b[j]) + divergence(j);
+        }
+    }
 }
 
 /// The larger of two numbers, or NaN when one is.
@@ -166,7 +201,7 @@ impl<E: Element> FiniteDifferences<E> {
     pub(super) fn divergence<const SUM: bool, R: Fn(usize, E, E) -> (E, E, E)>(
         &self,
         x: &[E],
-        base: Base<'_, E>,
+        base: impl Base<E>,
         out: &mut [E],
         flux: impl Fn(usize) -> R + Sync,
         weigh: impl Fn(usize, usize, f64) -> f64 + Sync,
@@ -223,26 +258,13 @@ impl<E: Element> FiniteDifferences<E> {
                     let out = &mut out[(i - start) * cols..(i - start + 1) * cols];
                     let (h, left) = (&rows.h[1..cols + 1], &rows.h[..cols]);
                     let (v, above) = (&rows.v[..cols], &rows.above[..cols]);
-                    match base {
-                        Base::Zero => {
-                            for j in 0..cols {
-                                out[j] = (left[j] - h[j]) + (above[j] - v[j]);
-                            }
-                        }
-                        Base::Image(a) => {
-                            let a = &a[i * cols..(i + 1) * cols];
-                            for j in 0..cols {
-                                out[j] = a[j] + ((left[j] - h[j]) + (above[j] - v[j]));
-                            }
-                        }
-                        Base::Difference(a, b) => {
-                            let a = &a[i * cols..(i + 1) * cols];
-                            let b = &b[i * cols..(i + 1) * cols];
-                            for j in 0..cols {
-                                out[j] = (a[j] - b[j]) + ((left[j] - h[j]) + (above[j] - v[j]));
-                            }
-                        }
-                    }
+                    base.add(
+                        i * cols,
+                        cols,
+                        #[inline(always)]
+                        |j| (left[j] - h[j]) + (above[j] - v[j]),
+                        out,
+                    );
                 }
                 [sum, 0.0, 0.0]
             },

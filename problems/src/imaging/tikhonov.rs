@@ -20,7 +20,7 @@ use bilevel::{Curvature, Element, Error, Linearization, LowerLevel, Vector};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Col, Mat, Side};
 
-use super::finite_differences::{Base, FiniteDifferences};
+use super::finite_differences::{Base, Difference, FiniteDifferences, Plain, Zero};
 use super::{Denoiser, Image, Restoration};
 use crate::support::checks::{check_logarithms, check_pixels};
 use crate::support::fingerprint::fingerprint;
@@ -96,7 +96,7 @@ impl<E: Element> Tikhonov<E> {
     }
 
     /// out ← base + [w₁I + w₂ D_hᵀD_h + w₃ D_vᵀD_v] v.
-    fn product(&self, [w, across, down]: [f64; 3], base: Base<'_, E>, v: &[E], out: &mut [E]) {
+    fn product(&self, [w, across, down]: [f64; 3], base: impl Base<E>, v: &[E], out: &mut [E]) {
         let (across, down) = (E::from_f64(across), E::from_f64(down));
         self.differences.divergence::<false, _>(
             v,
@@ -149,7 +149,7 @@ impl<E: Element> Linearization for TikhonovLinearization<'_, E> {
     type X = Vec<E>;
 
     fn hvp(&self, v: &Vec<E>, out: &mut Vec<E>) {
-        self.problem.product(self.weights, Base::Image(v), v, out);
+        self.problem.product(self.weights, Plain(v), v, out);
     }
 
     fn cross_vjp(&self, w: &Vec<E>, out: &mut Vec<f64>) {
@@ -161,7 +161,7 @@ impl<E: Element> Linearization for TikhonovLinearization<'_, E> {
 
     fn cross_jvp(&self, u: &Vec<f64>, out: &mut Vec<E>) {
         let scaled = std::array::from_fn(|k| u[k] * self.weights[k]);
-        self.problem.product(scaled, Base::Zero, self.x, out);
+        self.problem.product(scaled, Zero, self.x, out);
     }
 
     fn hessian_change(&self, _q: &Vec<E>, _radius: f64) -> Option<f64> {
@@ -174,7 +174,7 @@ impl<E: Element> Linearization for TikhonovLinearization<'_, E> {
         for (k, n) in NORMS.iter().enumerate() {
             let mut unit = [0.0; 3];
             unit[k] = self.weights[k];
-            self.problem.product(unit, Base::Zero, self.x, buffer);
+            self.problem.product(unit, Zero, self.x, buffer);
             let rounding = 8.0 * E::UNIT_ROUNDOFF * self.weights[k] * n * self.x.norm();
             squares += (buffer.norm() + rounding).powi(2);
         }
@@ -212,7 +212,7 @@ impl<E: Element> LowerLevel for Tikhonov<E> {
     }
 
     fn gradient(&self, x: &Vec<E>, theta: &Vec<f64>, out: &mut Vec<E>) {
-        self.product(weights(theta), Base::Difference(x, &self.noisy), x, out);
+        self.product(weights(theta), Difference(x, &self.noisy), x, out);
     }
 
     fn linearize<'a>(

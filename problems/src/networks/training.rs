@@ -304,7 +304,7 @@ impl<M: Classifier, D: Samples, E: Real> Dynamics for Training<M, D, E> {
         let (at, rows) = self.collect(t, |k| state[k]);
         let (mut moving, mut next) = self.collect(t, |k| adjoint[k]);
         let numbers: Vec<E> = theta.iter().map(|&t| E::constant(t)).collect();
-        // What the optimizer makes of a gradient is linear only for gradient descent; else the gradient itself is needed.
+        // Only gradient descent is linear in the gradient; other optimisers need the gradient itself.
         let mut gradient = vec![E::default(); at.w.len()];
         if self.settings.optimizer.moments() > 1 {
             let found = self.gradients(t, &at.w, &numbers, |pass, workspace, member| {

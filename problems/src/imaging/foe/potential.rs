@@ -135,7 +135,7 @@ impl<E: Element> Expert<E> {
                 }
             },
         );
-        // What is summed up carries w, and ν or κ too much: w∂φ'/∂ν = −(t/ν) wν²/φ³.
+        // The sums contain an extra factor w, ν or κ: w∂φ'/∂ν = −(t/ν) wν²/φ³.
         let [first, by_nu, by_kappa] = sums;
         [
             first / self.weight.to_f64(),

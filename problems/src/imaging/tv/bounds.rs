@@ -86,7 +86,8 @@ impl<E: Element> TvLinearization<'_, E> {
         let n = self.problem.difference_norm();
         let reach = self.problem.spread() * radius;
         self.problem.with_parameters(self.theta, |p| {
-            let columns = if let Weights::PerPatch { .. } = self.problem.weights {
+            // A global weight has no patches: the first condition spares the compilation of this pass for it.
+            let columns = if PER_PIXEL && matches!(self.problem.weights, Weights::PerPatch { .. }) {
                 let mut of_pixels = self.problem.numbers.take(self.x.len());
                 let cols = self.problem.cols;
                 let smoothing = self.problem.differences.rows(
@@ -128,7 +129,7 @@ impl<E: Element> TvLinearization<'_, E> {
                         [w2 * first, w2 * smoothing, w2 * first]
                     },
                 );
-                // One weight a pixel makes the first column a diagonal, whose norm is its largest entry; patches make it blocks.
+                // With one weight per pixel the columns for the weights form a diagonal matrix, whose norm is its largest entry; with patches, blocks.
                 smoothing + if PER_PIXEL { largest } else { first }
             };
             (1.0 + 32.0 * E::UNIT_ROUNDOFF) * radius * (n * columns).sqrt()

@@ -2,7 +2,7 @@
 
 use bilevel::Element;
 
-use super::super::finite_differences::Base;
+use super::super::finite_differences::Difference;
 use super::TvDenoising;
 use crate::support::sums::lane_sum;
 
@@ -41,7 +41,7 @@ impl<E: Element> TvDenoising<E> {
             let weight = E::from_f64(p.weight);
             self.differences.divergence::<VALUE, _>(
                 x,
-                Base::Difference(x, &self.noisy),
+                Difference(x, &self.noisy),
                 out,
                 #[inline(always)]
                 |i| {

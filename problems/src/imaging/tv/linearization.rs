@@ -3,7 +3,7 @@
 use bilevel::linear::SparseMatrix;
 use bilevel::{Element, Linearization, Vector};
 
-use super::super::finite_differences::{Base, RowDifferences};
+use super::super::finite_differences::{Plain, RowDifferences, Zero};
 use super::blocks::planes;
 use super::parameters::{Parameters, largest_weight};
 use super::precondition::Prepared;
@@ -109,7 +109,7 @@ impl<'a, E: Element> TvLinearization<'a, E> {
             let first = E::from_f64(u[0]);
             self.problem.differences.divergence::<false, _>(
                 self.x,
-                Base::Zero,
+                Zero,
                 out,
                 #[inline(always)]
                 |i| {
@@ -183,7 +183,7 @@ impl<E: Element> Linearization for TvLinearization<'_, E> {
             let w = &self.blocks[i * stride..(i + 1) * stride];
             (&w[..cols], &w[cols..2 * cols], &w[stride - cols..])
         };
-        let (differences, base) = (&self.problem.differences, Base::Image(v));
+        let (differences, base) = (&self.problem.differences, Plain(v));
         if isotropic {
             differences.divergence::<false, _>(
                 v,

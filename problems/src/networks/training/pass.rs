@@ -223,7 +223,7 @@ impl<M: Classifier, D: Samples> Pass<'_, M, D> {
         let mut elr = numbers(&workspace.tape, &next.elr);
         elr.iter_mut().for_each(|t| t.eps = E::default());
         let by_elr = self.record_loss(workspace, member, &scores, &rows, &elr);
-        // What the loss makes of a new target, and what later steps do.
+        // The adjoint of a new target: from the loss, and from later steps.
         let row = member.place.row;
         let of_elr = self.row(&later.elr, row);
         for ((&var, own), &later) in next.elr.iter().zip(by_elr).zip(of_elr) {
