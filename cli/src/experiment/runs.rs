@@ -1,7 +1,7 @@
 //! Runs of solvers of any type: how they are stopped, kept and watched, and what is noted of them.
 
 use bilevel::run::{Observer, ProgressBar, Table, ctrl_c};
-use bilevel::{Error, Hypergradient, Iteration, Limits, Oracle, Report, Run, Solver, Step};
+use bilevel::{Accuracy, Error, Hypergradient, Iteration, Limits, Oracle, Report, Run, Solver, Step};
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -211,6 +211,12 @@ impl<S, T: Clone> Noted<'_, S, T> {
     }
 }
 
+impl<S: std::fmt::Debug, T> std::fmt::Debug for Noted<'_, S, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.solver.fmt(f)
+    }
+}
+
 impl<O: Oracle, S: Solver<O>> Solver<O> for Noted<'_, S, O::Theta> {
     type State = S::State;
 
@@ -232,12 +238,8 @@ impl<O: Oracle, S: Solver<O>> Solver<O> for Noted<'_, S, O::Theta> {
         self.solver.evaluate(oracle, state)
     }
 
-    fn probe(&self, oracle: &O, state: &S::State) -> Result<f64, Error> {
-        self.solver.probe(oracle, state)
-    }
-
-    fn theta<'a>(&self, state: &'a S::State) -> &'a O::Theta {
-        self.solver.theta(state)
+    fn accuracy(&self, state: &S::State) -> Accuracy {
+        self.solver.accuracy(state)
     }
 
     fn name(&self) -> String {
