@@ -1,8 +1,13 @@
 //! Runs of solvers of any type: their limits, files and displays, and records of θ and seconds beside the trace.
 
 use bilevel::run::{Observer, ProgressBar, Table, ctrl_c};
+<<<<<<< HEAD:cli/src/runs.rs
 use bilevel::{Error, Hypergradient, Iteration, Limits, Oracle, Report, Run, Solver, Step};
 use std::io::IsTerminal;
+=======
+use bilevel::{Accuracy, Error, Hypergradient, Iteration, Limits, Oracle, Report, Run, Solver, Step};
+use std::io::{ErrorKind, IsTerminal, Write};
+>>>>>>> h-src1:cli/src/experiment/runs.rs
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -234,7 +239,17 @@ impl<S, T: Clone> Recording<'_, S, T> {
     }
 }
 
+<<<<<<< HEAD:cli/src/runs.rs
 impl<O: Oracle, S: Solver<O>> Solver<O> for Recording<'_, S, O::Theta> {
+=======
+impl<S: std::fmt::Debug, T> std::fmt::Debug for Noted<'_, S, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.solver.fmt(f)
+    }
+}
+
+impl<O: Oracle, S: Solver<O>> Solver<O> for Noted<'_, S, O::Theta> {
+>>>>>>> h-src1:cli/src/experiment/runs.rs
     type State = S::State;
 
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<S::State, Error> {
@@ -255,12 +270,8 @@ impl<O: Oracle, S: Solver<O>> Solver<O> for Recording<'_, S, O::Theta> {
         self.solver.evaluate(oracle, state)
     }
 
-    fn probe(&self, oracle: &O, state: &S::State) -> Result<f64, Error> {
-        self.solver.probe(oracle, state)
-    }
-
-    fn theta<'a>(&self, state: &'a S::State) -> &'a O::Theta {
-        self.solver.theta(state)
+    fn accuracy(&self, state: &S::State) -> Accuracy {
+        self.solver.accuracy(state)
     }
 
     fn name(&self) -> String {

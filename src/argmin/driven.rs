@@ -174,7 +174,7 @@ where
         for (kind, count) in Work::KINDS.into_iter().zip(self.work().counts()) {
             problem.counts.insert(kind, count);
         }
-        let told = kv!(
+        let shown_row = kv!(
             "value_lower" => row.value.lower;
             "value_upper" => row.value.upper;
             "gradient_norm" => row.gradient_norm;
@@ -183,7 +183,7 @@ where
             "delta" => row.accuracy.delta;
             "step" => row.step.unwrap_or(0.0);
         );
-        Ok((shown, Some(told)))
+        Ok((shown, Some(shown_row)))
     }
 }
 

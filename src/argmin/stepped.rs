@@ -12,6 +12,7 @@ use crate::upper::solver::{Iteration, Step, converged, evaluate, solver_state};
 use crate::vector::Vector;
 
 /// The state of a solver of argmin's under our driver: θ, argmin's solver with its state, and the warm starts of the oracle.
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "T: Serialize, M: Serialize, S: Serialize",

@@ -154,6 +154,7 @@ impl Mode {
 }
 
 /// The result of a differentiated run.
+#[doc(hidden)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Differentiated<T> {
     /// `F_T`(θ).
@@ -167,6 +168,7 @@ pub struct Differentiated<T> {
 }
 
 /// A run to differentiate: an iteration, and the criterion at its end.
+#[doc(hidden)]
 pub struct Rollout<'a, D, U> {
     /// Φ.
     pub dynamics: &'a D,

@@ -138,8 +138,8 @@ pub fn hold_out(samples: usize, share: f64, seed: u64) -> Result<Fold, Error> {
     }
     check(samples, 2)?;
     let order = shuffled(samples, seed);
-    let judges = ((share * samples as f64).round() as usize).clamp(1, samples - 1);
-    let (validation, train) = order.split_at(judges);
+    let held_out = ((share * samples as f64).round() as usize).clamp(1, samples - 1);
+    let (validation, train) = order.split_at(held_out);
     let sorted = |part: &[usize]| {
         let mut part = part.to_vec();
         part.sort_unstable();

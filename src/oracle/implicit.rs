@@ -49,6 +49,7 @@ where
 }
 
 /// The warm starts of an [`Implicit`] oracle.
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct ImplicitState<X: Vector> {

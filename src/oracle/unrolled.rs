@@ -26,6 +26,7 @@ pub struct Unrolled<D, U> {
 const REMEMBERED: usize = 32;
 
 /// The state of an [`Unrolled`] oracle: the results of the last runs. A second call at the same θ returns the stored result at no cost.
+#[doc(hidden)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct UnrolledState<T: Vector> {

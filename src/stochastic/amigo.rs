@@ -12,7 +12,7 @@
 //! steps, whose size and batches depend on the target ε; decaying steps need no such choice.
 //!
 //! # Cost
-//! An iteration: T gradients, Q products with A and one with Bᵀ, each on a ξ of its own, one gradient of f. Memory: five vectors like
+//! An iteration: T gradients, Q products with A and one with Bᵀ, each on a separate ξ, one gradient of f. Memory: five vectors like
 //! x, four like θ.
 //!
 //! # Reference

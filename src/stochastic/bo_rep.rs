@@ -11,18 +11,18 @@
 //!          the next start is the average of the steps.     Tₛ = 2ˢT₀,  step 2⁻ˢγ₀,  Dₛ = 2⁻ˢD₀
 //! ```
 //!
-//! A normalised step has the length ηₖ however large the gradient is, so where the smoothness of F grows with ‖∇F‖, as for recurrent
-//! networks, a step can be chosen for the neighbourhood of the minimiser and still not blow up far from it. And because θ moves by no more
-//! than ηₖ, x*(θ) moves little, so x need be renewed only every I iterations. SGD's steps are γₖ = γ₀/(1+k/κ)^¼, νₖ is a multiple of γₖ, and
-//! ηₖ = η₀/(k+1)^⅔ is a length. Every ξ above is a batch of its own.
+//! A normalised step has length ηₖ for any gradient. So where the smoothness of F grows with ‖∇F‖, as for recurrent networks, a step that
+//! suits the neighbourhood of the minimiser remains stable far from it. Because θ moves by at most ηₖ, x*(θ) moves little, and updates of x
+//! every I iterations suffice. SGD's steps are γₖ = γ₀/(1+k/κ)^¼, νₖ is a multiple of γₖ, and ηₖ = η₀/(k+1)^⅔ is a length. Every ξ above is
+//! a separate batch.
 //!
 //! # The text and the prototype
-//! We implement the algorithm as it is written. The program that was released with it differs: the gradients of its inner loop add up
-//! from step to step, since nothing resets them, and its weight penalty is the norm of the weights where the formula squares it.
+//! This file implements the algorithm as published. The program that was released with it differs: the gradients of its inner loop
+//! accumulate from step to step, and its weight penalty is the norm of the weights, not the squared norm of the formula.
 //!
 //! # Assumptions
 //! g(·, θ) strongly convex, with Lipschitz gradient, A and B; f with ‖∇²F‖ ≤ L₀ + L₁‖∇F‖ in the wide sense of the paper; noise bounded.
-//! Then ‖∇F‖ ≤ ε after Õ(ε⁻⁴) calls, with constant steps that ε sets. Steps that decay reach it without knowing ε.
+//! Then ‖∇F‖ ≤ ε after Õ(ε⁻⁴) calls, with constant steps that depend on ε. Decaying steps do not need ε.
 //!
 //! # Cost
 //! An iteration: N/I gradients of g, one product with A and one with Bᵀ, two gradients of f. At the start: (2^S − 1)T₀ gradients of g.
@@ -51,17 +51,17 @@ pub struct BoRep {
     pub period: u64,
     /// N: steps of SGD of an update (default 5).
     pub inner_steps: u64,
-    /// R: the radius of the ball of an update (default: no ball; a few steps do not lead far).
+    /// R: the radius of the ball of an update (default: no ball, since a few steps do not lead far).
     pub radius: Option<f64>,
     /// β, at least 0 and below 1 (default 0.9).
     pub momentum: f64,
     /// νₖ/γₖ (default 1).
     pub adjoint_ratio: f64,
-    /// S: epochs of the refinement, at most 32 (default 5; 0 leaves the start as it is).
+    /// S: epochs of the refinement, at most 32 (default 5; 0 skips it).
     pub epochs: u32,
     /// T₀: steps of its first epoch (default 20).
     pub first_epoch: u64,
-    /// D₀: the radius of its first ball (default: γ₀T₀‖∇ₓg‖ at the start, as far as an epoch of first steps would lead).
+    /// D₀: the radius of its first ball (default: γ₀T₀‖∇ₓg‖ at the start, the length of an epoch of such steps).
     pub first_radius: Option<f64>,
 }
 

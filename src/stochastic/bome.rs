@@ -7,20 +7,20 @@
 //! (x, θ) ← (x, θ) − ηₖ (∇f + λ∇q)                                         ηₖ = η₀/(k+1)^0.1
 //! ```
 //!
-//! Every step lessens q at the rate c‖∇q‖², and f as far as that allows: λ is the least multiplier that does so. The minimiser over x is
-//! never followed to the end and no second derivative is needed. v stays zero.
+//! Every step decreases q at the rate c‖∇q‖², and f as far as that allows: λ is the smallest such multiplier. The lower level is never solved
+//! accurately, and no second derivative is needed. v stays zero.
 //!
 //! # Where this departs from the paper
-//! The paper takes one step size for x and θ, of at most 1/L. Here x moves by γₖ where that is the smaller: η₀ is chosen for F, which may be
-//! much flatter than g. The inner product and the norm in λ weigh x accordingly, so that the rate of descent of q is kept. And
-//! λ is bounded: it grows as q falls, without end, and from a λ of 2/L over the step of x on the iteration is unstable.
+//! The paper uses one step size for x and θ, of at most 1/L. Here x moves by γₖ where that is smaller: η₀ is chosen for F, which may be
+//! much flatter than g. The inner product and the norm in λ weight x accordingly, which preserves the rate of descent of q. λ is bounded: it
+//! grows without limit as q decreases, and above 2/L divided by the step of x the iteration is unstable.
 //!
 //! # Assumptions
 //! Deterministic: f and g with Lipschitz gradients, g(·, θ) with the Polyak–Łojasiewicz property (strong convexity is enough), exact
-//! gradients. Then the sum of the stationarity gap and q falls like K^{−1/4}. On batches the theory says nothing: ‖∇q‖ does not fall
+//! gradients. Then the sum of the stationarity gap and q decreases like K^{−1/4}. There is no theory for batches: ‖∇q‖ does not fall
 //! below the noise, so λ stays bounded, x rests where f and λg balance, and the hypergradient keeps a bias of the order of 1/λ: expect
-//! a tenth of ‖∇F‖² from it after some ten thousand iterations, not a thousandth. All
-//! gradients of an iteration are on one batch of each level, without which their differences mean nothing.
+//! a tenth of ‖∇F‖² after some ten thousand iterations, not a thousandth. All gradients of an iteration are on one batch of each level,
+//! because the noise of separate batches would dominate their differences.
 //!
 //! # Cost
 //! An iteration: T gradients of g in x, two in θ, one gradient of f. Memory: five vectors like x, four like θ.
@@ -44,9 +44,9 @@ use crate::vector::Vector;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Bome {
-    /// T: gradient steps from x to x_T (default 1; more follow the lower level closer and may need a smaller c).
+    /// T: gradient steps from x to x_T (default 1; more steps follow the lower level more closely and may need a smaller c).
     pub inner_steps: u64,
-    /// c: the rate at which q is made to fall (default 0.1).
+    /// c: the required rate of descent of q (default 0.1).
     pub barrier: f64,
 }
 
@@ -85,7 +85,7 @@ impl Method for Bome {
     }
 
     fn scale(&self) -> StepDefaults {
-        // No more than what keeps batches from shaking θ: q falls at a rate that the sum of the steps sets, and slowly at best.
+        // A small decay, enough to average the noise: the descent of q is proportional to the sum of the steps, and slow at best.
         StepDefaults {
             lower_exponent: 0.0,
             ..StepDefaults::decaying(0.1)

@@ -9,11 +9,11 @@
 //! # Assumptions
 //! g(·, θ) strongly convex, g and its second derivatives and f Lipschitz, variance bounded. With tₖ growing like √k, which is g = ½, K
 //! iterations give a mean of ‖∇F‖² of O(log K/√K), up to the bias of the series; the loops take O(K^{3/2}) gradients. With a fixed
-//! count (g = 0) x keeps an error that does not fall; x is warm-started here, which makes it small. The paper's steps are
-//! 2/(μ(t+2)): γ₀ takes the place of 1/μ, which is seldom known.
+//! count (g = 0) x keeps a constant error, which the warm start of x makes small. The paper's steps are 2/(μ(t+2)): γ₀ replaces 1/μ, which
+//! is seldom known.
 //!
 //! # Cost
-//! An iteration: tₖ gradients, (Q − 1)/2 products with A on average and one with Bᵀ, each on a ξ of its own, one gradient of f. Memory:
+//! An iteration: tₖ gradients, (Q − 1)/2 products with A on average and one with Bᵀ, each on a separate ξ, one gradient of f. Memory:
 //! five vectors like x, four like θ.
 //!
 //! # Reference
@@ -36,11 +36,11 @@ use crate::vector::Vector;
 pub struct Bsa {
     /// T, the steps of x in the first iteration (default 10).
     pub steps: u64,
-    /// g, the exponent by which their number grows, from 0, a fixed number, to 1 (default 0; the theory has T = 1 and g = ½).
+    /// g, the exponent of the growth of T, from 0 to 1 (default 0, no growth; the theory has T = 1 and g = ½).
     pub growth: f64,
     /// Q, the terms of the series (default 40).
     pub terms: u64,
-    /// Where it is cut (default random).
+    /// The truncation of the series (default random).
     pub truncation: Truncation,
 }
 

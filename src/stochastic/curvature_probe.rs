@@ -10,7 +10,7 @@
 //! - μ̂, the smaller of ‖A δx‖/‖δx‖, for the change δx of x*(θ) along the step, and ‖A q‖/‖q‖. x and v need about 1/(γμ̂) iterations to
 //!   follow θ, which limits the step of θ.
 //!
-//! No step along −∇F is longer than [`LONGEST`] in the root mean square over the entries of θ, because where F is flat its curvature sets no
+//! No step along −∇F is longer than 0.1 in the root mean square over the entries of θ, because where F is flat its curvature sets no
 //! limit.
 //!
 //! # Repeated probes
@@ -61,7 +61,7 @@ const FASTER: f64 = 4.0;
 /// Epochs until the first scheduled probe.
 const FIRST_EPOCHS: u64 = 16;
 /// The longest first step, in the root mean square over the entries of θ.
-pub const LONGEST: f64 = 0.1;
+const LONGEST: f64 = 0.1;
 
 /// The result of a probe at θ.
 #[derive(Debug)]

@@ -71,6 +71,7 @@ impl<M> Stochastic<M> {
 }
 
 /// The state of [`Stochastic`].
+#[doc(hidden)]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "Memory: Serialize",

@@ -7,16 +7,16 @@
 //! θ ← θ − ηₖ d                                                          γₖ = γ₀/(k+1)^¼,  ηₖ = η₀/(k+1)^⅖,  λₖ = λ₀(k+1)^c
 //! ```
 //!
-//! x tracks argmin g and y the minimiser of f + λg; λ(y − x) tends to −A⁻¹∇ₓf, so the difference of two gradients does the work of the
-//! mixed derivative. The second lower variable y is kept in v.
+//! x tracks argmin g and y the minimiser of f + λg; λ(y − x) tends to −A⁻¹∇ₓf, so the difference of two gradients replaces the mixed
+//! derivative. The second lower variable y is stored in v.
 //!
 //! # Where this departs from the paper
-//! x and y take their gradients on the same batch, and so does the difference in d. With batches of their own, as in the paper, the noise
-//! of d grows with λ; on the same batch most of it cancels.
+//! The gradients of x and y are on the same batch, and so are those of the difference in d. With separate batches, as in the paper, the
+//! noise of d grows with λ; on the same batch most of it cancels.
 //!
 //! # Assumptions
 //! g(·, θ) strongly convex; f and g with Lipschitz gradients, g with Lipschitz second derivatives, λ₀ > 2 L_f/μ. ‖∇L_λ − ∇F‖ = O(1/λ), so λ
-//! has to grow for ∇F to vanish. The steps here fall more slowly than in the paper. Then ‖∇F‖² ≤ ε after Õ(ε^{−7/2}) calls with noise in both levels, Õ(ε^{−3/2})
+//! must grow for ∇F to vanish. The steps decay more slowly than in the paper. Then ‖∇F‖² ≤ ε after Õ(ε^{−7/2}) calls with noise in both levels, Õ(ε^{−3/2})
 //! without noise.
 //!
 //! # Cost
@@ -41,7 +41,7 @@ use crate::vector::Vector;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct F2sa {
-    /// T: steps of x and y an iteration (default 5).
+    /// T: steps of x and y per iteration (default 5).
     pub inner_steps: u64,
     /// λ₀ (default 10).
     pub multiplier: f64,

@@ -7,6 +7,7 @@ use crate::vector::{Scratch, Vector};
 use crate::work::Work;
 
 /// The three directions and their parts.
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Directions<T: Vector, X: Vector> {
@@ -42,6 +43,7 @@ impl<T: Vector, X: Vector> Directions<T, X> {
 }
 
 /// The iterate of a stochastic method, without the memory of the method.
+#[doc(hidden)]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Iterate<T: Vector, X: Vector> {
@@ -78,7 +80,7 @@ impl<T: Vector, X: Vector> Iterate<T, X> {
         self.buffers_x.take(&self.x)
     }
 
-    /// Takes a lent vector back.
+    /// Returns a lent vector.
     pub fn put_x(&mut self, x: X) {
         self.buffers_x.put(x);
     }
@@ -88,7 +90,7 @@ impl<T: Vector, X: Vector> Iterate<T, X> {
         self.buffers_theta.take(&self.theta)
     }
 
-    /// Takes a lent vector back.
+    /// Returns a lent vector.
     pub fn put_theta(&mut self, theta: T) {
         self.buffers_theta.put(theta);
     }
@@ -104,6 +106,7 @@ impl<T: Vector, X: Vector> Iterate<T, X> {
 }
 
 /// The memory of a stochastic method, which checkpoints store.
+#[doc(hidden)]
 pub trait MethodMemory<T: Vector, X: Vector>: Serialize + DeserializeOwned {
     /// The memory at the first iterate.
     fn new(at: &Iterate<T, X>) -> Self;

@@ -57,6 +57,7 @@ where
 }
 
 /// Both levels of a problem, with calls that count their work.
+#[doc(hidden)]
 pub struct Levels<'a, P, U> {
     /// g.
     pub lower: &'a P,

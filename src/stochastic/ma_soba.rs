@@ -6,13 +6,13 @@
 //! x ← x − γₖ d_x;   v ← v − γₖ d_v;   θ ← θ − ηₖ h                      γₖ = γ₀/√(k+1),  ηₖ = η₀/√(k+1)
 //! ```
 //!
-//! The weight falls like the steps, so the average reaches over the last √k/w directions. It contains d_θ of the same iteration, and with
-//! w = 1 it begins with it: no bias from a start at zero. Where w > 4 η₀ L_F it does not overshoot; the estimated η₀ is at
+//! The weight decays like the steps, so the average covers about the last √k/w directions. It contains d_θ of the same iteration, and with
+//! w = 1 it starts with d_θ, without the bias of a start at zero. Where w > 4 η₀ L_F it does not overshoot; the estimated η₀ is at
 //! most 1/L_F and, where A is ill-conditioned, much less ([`steps`](super::steps)).
 //!
 //! # Assumptions
 //! g(·, θ) strongly convex; the second derivatives of g and the first of f Lipschitz: one order of smoothness less than SOBA needs for the
-//! same rate, because the average removes the bias that x and v bring in. The mean of ‖∇F‖² over K iterations is O(1/√K), that of SGD.
+//! same rate, because the average removes the bias from x and v. The mean of ‖∇F‖² over K iterations is O(1/√K), that of SGD.
 //!
 //! # Cost
 //! An iteration: one gradient, one product with A and one with Bᵀ on ξ in one pass, one gradient of f on ξ'. Memory: five vectors like x,

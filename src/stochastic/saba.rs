@@ -7,18 +7,18 @@
 //! x ← x − γ û(∇ₓg);   v ← v − γ (û(A v) − û(∇ₓf));   θ ← θ − η (û(∇θf) − û(Bᵀv))     constant steps
 //! ```
 //!
-//! b wᵢ is 1 for batches of equal size. Theirs differ by one sample at most, and the factor keeps û unbiased all the same.
+//! b wᵢ is 1 for batches of equal size. Batch sizes differ by at most one sample, and the factor keeps û unbiased.
 //!
-//! The tables are filled in `start` by one pass over both levels. From zero they would fill within the first epoch, but an epoch
-//! visits every batch once, so its last directions would be twice too long. v starts at zero, where A v and Bᵀv are zero, so the pass takes
-//! gradients alone.
+//! `start` fills the tables in one pass over both levels. From zero they would be full after the first epoch, but an epoch visits every
+//! batch once, so its last directions would be twice too long. v starts at zero, where A v and Bᵀv are zero, so the pass computes
+//! gradients only.
 //!
-//! A table belongs to the number of a batch, so batches must be the same in every epoch: shuffled sampling is refused.
+//! The tables are indexed by batch, so batches must be the same in every epoch: shuffled sampling is refused.
 //!
 //! # Steps
 //! By default γ = 1/(2L) and η = min(1, 3/b)/L_F, with the larger b of the two levels, and less where x could not follow ([`steps`](super::steps)).
-//! A step that does not fall with b diverges where there are many batches and F depends on θ through x: by measurement on a coupled
-//! quadratic of 62 batches 18/b did. The theory has (n+m)^−⅔.
+//! A step that does not decrease with b diverges where there are many batches and F depends on θ through x: on a coupled quadratic with 62
+//! batches, 18/b diverged. The theory has (n+m)^−⅔.
 //!
 //! # Assumptions
 //! Both levels are finite sums of n and m terms; g(·, θ) strongly convex, its third derivatives and the second of f bounded. With constant
@@ -64,7 +64,7 @@ impl<V: Vector> Table<V> {
         }
     }
 
-    /// u ← û, and u into the table.
+    /// u ← û, and stores u in the table.
     fn reduce(&mut self, number: usize, weight: f64, u: &mut V) {
         let batches = self.last.len() as f64;
         std::mem::swap(&mut self.last[number], u);
@@ -123,7 +123,7 @@ impl Method for Saba {
     }
 
     fn scale_on(&self, [lower, upper]: [usize; 2]) -> StepDefaults {
-        // An entry of a table is b iterations old when it is replaced: θ may not have gone far.
+        // An entry of a table is b iterations old when it is replaced, so θ must move little in that time.
         StepDefaults {
             upper: (3.0 / lower.max(upper) as f64).min(1.0),
             ..StepDefaults::constant()

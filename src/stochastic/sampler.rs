@@ -25,6 +25,7 @@ pub enum Sampling {
 }
 
 /// Draws batches. Two samplers that differ in `stream` alone are independent.
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sampler {
     samples: usize,

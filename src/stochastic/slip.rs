@@ -11,10 +11,10 @@
 //!
 //! # Assumptions
 //! The assumptions of BO-REP: g(·, θ) strongly convex with Lipschitz derivatives, ‖∇²F‖ ≤ L₀ + L₁‖∇F‖ in the wide sense of the paper. Then ‖∇F‖ ≤ ε
-//! after Õ(ε⁻⁴) calls, with constant steps that ε sets. Steps that decay reach it without knowing ε.
+//! after Õ(ε⁻⁴) calls, with constant steps that depend on ε. Decaying steps do not need ε.
 //!
 //! # Cost
-//! An iteration: one gradient of g, one product with A and one with Bᵀ, two gradients of f, each on a batch of its own. At the start: T
+//! An iteration: one gradient of g, one product with A and one with Bᵀ, two gradients of f, each on a separate batch. At the start: T
 //! gradients of g. Memory: five vectors like x, five like θ.
 //!
 //! # Reference

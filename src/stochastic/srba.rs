@@ -9,18 +9,18 @@
 //!
 //! # Assumptions
 //! Both levels are finite sums of n and m terms; g(·, θ) strongly convex, its third derivatives and the second of f bounded. With constant
-//! steps O(√(n+m)/ε + n + m) samples reach a mean of ‖∇F‖² ≤ ε, which is as few as any method can need where n and m are of one order. q is
-//! then of the order √(n+m) for batches of one sample, and the directions become exact as the iterates come to rest: θ goes as far as
-//! the arithmetic allows, with no decay of the steps.
+//! steps O(√(n+m)/ε + n + m) samples reach a mean of ‖∇F‖² ≤ ε, which is optimal where n and m are of the same order. q is then of the order
+//! √(n+m) for batches of one sample, and the directions become exact as the iterates come to rest: θ converges to rounding accuracy with
+//! constant steps.
 //!
 //! By default γ = 1/(2L) and η = 0.3/(√b L_F), with the larger number b of batches of the two levels, and less where x could not follow
 //! ([`steps`](super::steps)); the theory has 1/√(n+m) too.
 //!
-//! The paper projects v on a ball that holds A⁻¹∇ₓf, of radius sup ‖∇ₓf‖/μ, so that its moments are bounded in the proof. Neither
-//! number is known of a general problem, and a ball that is too small spoils the limit, so R is infinite unless set.
+//! The paper projects v on a ball that contains A⁻¹∇ₓf, of radius sup ‖∇ₓf‖/μ, which bounds its moments in the proof. Neither number is
+//! known for a general problem, and too small a ball changes the limit, so R is infinite unless set.
 //!
 //! # Cost
-//! An iteration: two gradients, two products with A and two with Bᵀ on ξ, two gradients of f on ξ'; every q-th instead one of each on all
+//! An iteration: two gradients, two products with A and two with Bᵀ on ξ, two gradients of f on ξ'; every q-th iteration instead one of each on all
 //! samples. Memory: ten vectors like x, seven like θ.
 //!
 //! # Reference
@@ -41,8 +41,8 @@ use crate::vector::Vector;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Srba {
-    /// q, the iterations from one pass over all samples to the next; `None` (the default) is the number of batches of both levels, so
-    /// that the passes are a fifth of the work.
+    /// q, the number of iterations from one pass over all samples to the next; `None` (the default) is the number of batches of both levels,
+    /// with which the passes are a fifth of the work.
     pub period: Option<u64>,
     /// R, the radius of the ball for v; `None` (the default) does not project.
     pub radius: Option<f64>,
@@ -55,7 +55,7 @@ pub struct Srba {
 pub struct SrbaMemory<T: Vector, X: Vector> {
     /// Δ.
     directions: Directions<T, X>,
-    /// Those of a batch.
+    /// The directions on a batch.
     fresh: Directions<T, X>,
     /// x⁻, v⁻ and θ⁻.
     x: X,
@@ -97,7 +97,7 @@ impl Method for Srba {
     }
 
     fn scale_on(&self, [lower, upper]: [usize; 2]) -> StepDefaults {
-        // The directions drift from one pass over all samples to the next, the less the shorter the steps.
+        // The error of the directions grows between passes over all samples, in proportion to the steps.
         StepDefaults {
             upper: (0.3 / (lower.max(upper) as f64).sqrt()).min(1.0),
             ..StepDefaults::constant()

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The constants of the last line come from a [`curvature_probe`](super::curvature_probe). For a method that normalises its direction, ηₖ is
-//! the length of a step, and η₀ = c_η‖z₀‖/L_F is the length of the first step without normalisation. No step along −∇F is longer than [`LONGEST`](super::curvature_probe::LONGEST).
+//! the length of a step, and η₀ = c_η‖z₀‖/L_F is the length of the first step without normalisation. No step along −∇F is longer than 0.1 in the root mean square over the entries of θ.
 
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +89,7 @@ impl StepSize {
 }
 
 /// The default step sizes of a method: exponents, c_γ, and c_η.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepDefaults {
     /// a.
@@ -149,6 +150,7 @@ impl StepDefaults {
 }
 
 /// The iteration and its step sizes.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepSizes {
     /// k, from 0.

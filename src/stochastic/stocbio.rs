@@ -9,13 +9,13 @@
 //! # Assumptions
 //! g(·, θ) strongly convex, g and its second derivatives and f Lipschitz, variance bounded. With constant steps and batches of size S
 //! the mean of ‖∇F‖² over K iterations is O(1/K + 1/S) plus the bias of the series: a neighbourhood, which larger batches and a longer
-//! series shrink. The paper lets the batches shrink along the series; here all have one size.
+//! series reduce. In the paper the batches shrink along the series; here all have the same size.
 //!
-//! By default γ = 1/(2L) and η = 1/(10 L_F), or less where x could not follow in ten steps ([`steps`](super::steps)), both constant, as the
-//! theory has them. For a limit rather than a neighbourhood let the steps decay: exponents of ½.
+//! By default γ = 1/(2L) and η = 1/(10 L_F), or less where x could not follow in ten steps ([`steps`](super::steps)), both constant as in
+//! the theory. For convergence to a limit rather than a neighbourhood, set decaying steps with exponents of ½.
 //!
 //! # Cost
-//! An iteration: T gradients, Q − 1 products with A and one with Bᵀ, each on a ξ of its own, one gradient of f. Memory: five vectors like
+//! An iteration: T gradients, Q − 1 products with A and one with Bᵀ, each on a separate ξ, one gradient of f. Memory: five vectors like
 //! x, four like θ.
 //!
 //! # Reference
@@ -76,7 +76,7 @@ impl Method for StocBio {
     }
 
     fn scale(&self) -> StepDefaults {
-        // Steps that do not decay cannot wait until x and v keep up.
+        // Constant steps never become small enough for x and v to catch up.
         StepDefaults {
             upper: 0.1,
             follow: 20.0,

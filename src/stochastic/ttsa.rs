@@ -9,13 +9,13 @@
 //! # Assumptions
 //! g(·, θ) strongly convex, g and its second derivatives and f Lipschitz, variance bounded. Then K iterations find a θ that is
 //! O(K^−⅖) stationary, and with other exponents (1 and 2/3) O(K^−⅔) optimal where F is strongly convex, up to the bias of the series, for
-//! which Q grows like log K in theory. The paper projects θ on a convex set; here there is none.
+//! which Q grows like log K in theory. The paper projects θ on a convex set; here θ is unconstrained.
 //!
-//! θ moves slowly by design: on a finite sum with a condition number of 10 it needs about five times the iterations of the other methods
-//! until ‖∇F‖² is a thousandth of what it was.
+//! θ moves slowly by design: on a finite sum with condition number 10 it needs about five times the iterations of the other methods to
+//! reduce ‖∇F‖² by a factor of a thousand.
 //!
 //! # Cost
-//! An iteration: one gradient, (Q − 1)/2 products with A on average and one with Bᵀ, each on a ξ of its own, one gradient of f. Memory: five
+//! An iteration: one gradient, (Q − 1)/2 products with A on average and one with Bᵀ, each on a separate ξ, one gradient of f. Memory: five
 //! vectors like x, four like θ.
 //!
 //! # Reference
@@ -39,7 +39,7 @@ use crate::vector::Vector;
 pub struct Ttsa {
     /// Q, the terms of the series (default 40).
     pub terms: u64,
-    /// Where it is cut (default random).
+    /// The truncation of the series (default random).
     pub truncation: Truncation,
 }
 

@@ -40,7 +40,7 @@ const REJECT_ABOVE: f64 = 0.2;
 #[serde(deny_unknown_fields)]
 pub struct Hoag {
     /// The tolerance schedule.
-    pub law: ToleranceSchedule,
+    pub schedule: ToleranceSchedule,
     /// ε₀ and δ₀.
     pub initial: Accuracy,
     /// The smallest tolerance.
@@ -51,9 +51,9 @@ pub struct Hoag {
 
 impl Hoag {
     /// HOAG with a schedule and the first tolerance 0.1.
-    pub fn new(law: ToleranceSchedule) -> Self {
+    pub fn new(schedule: ToleranceSchedule) -> Self {
         Hoag {
-            law,
+            schedule,
             initial: Accuracy {
                 epsilon: 0.1,
                 delta: 0.1,
@@ -65,6 +65,7 @@ impl Hoag {
 }
 
 /// The state of [`Hoag`].
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "T: Serialize, S: Serialize",
@@ -87,7 +88,7 @@ solver_state!([] HoagState<O::Theta, O::State>);
 
 impl Hoag {
     fn accuracy_at<T, S>(&self, s: &HoagState<T, S>) -> Accuracy {
-        let factor = s.tightening * self.law.factor(s.k);
+        let factor = s.tightening * self.schedule.factor(s.k);
         Accuracy {
             epsilon: (self.initial.epsilon * factor).max(self.floor),
             delta: (self.initial.delta * factor).max(self.floor),
@@ -196,6 +197,6 @@ impl<O: Oracle> Solver<O> for Hoag {
     }
 
     fn name(&self) -> String {
-        format!("HOAG {}", format!("{:?}", self.law).to_lowercase())
+        format!("HOAG {}", format!("{:?}", self.schedule).to_lowercase())
     }
 }

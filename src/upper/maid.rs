@@ -147,6 +147,7 @@ impl Maid {
 }
 
 /// The state of [`Maid`].
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "T: Serialize, S: Serialize",

@@ -141,14 +141,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn laws_are_one_at_the_start_and_summable() {
-        for law in [
+    fn schedules_are_one_at_the_start_and_summable() {
+        for schedule in [
             ToleranceSchedule::Exponential,
             ToleranceSchedule::Quadratic,
             ToleranceSchedule::Cubic,
         ] {
-            assert_eq!(law.factor(0), 1.0);
-            let sum: f64 = (0..100_000).map(|k| law.factor(k)).sum();
+            assert_eq!(schedule.factor(0), 1.0);
+            let sum: f64 = (0..100_000).map(|k| schedule.factor(k)).sum();
             assert!(sum < 11.0);
         }
     }

@@ -21,6 +21,7 @@ const REACH: f64 = 10.0;
 const EXPAND: f64 = 2.0;
 
 /// The part of a solver's state that the line search reads and moves.
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "T: Serialize, S: Serialize",

@@ -79,6 +79,7 @@ impl SearchBox {
 }
 
 /// The state of a search over a box.
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "T: Serialize, S: Serialize",

@@ -83,6 +83,7 @@ impl Default for DerivativeFree {
 }
 
 /// The state of [`DerivativeFree`].
+#[doc(hidden)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "T: Serialize, S: Serialize",

@@ -172,6 +172,7 @@ struct Trial<T> {
 }
 
 /// The state of [`Tpe`]: the best point, the warm starts of the oracle, and every trial.
+#[doc(hidden)]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "T: Serialize, S: Serialize",
