@@ -1,13 +1,8 @@
 //! Runs of solvers of any type: their limits, files and displays, and records of θ and seconds beside the trace.
 
 use bilevel::run::{Observer, ProgressBar, Table, ctrl_c};
-impl<S: std::fmt::Debug, T> std::fmt::Debug for Recording<'_, S, T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.solver.fmt(f)
-    }
-}
-
-impl<O: Oracle, S: Solver<O>> Solver<O> for Recording<'_, S, O::Theta> {
+use bilevel::{Accuracy, Error, Hypergradient, Iteration, Limits, Oracle, Report, Run, Solver, Step};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -240,6 +235,12 @@ impl<S, T: Clone> Recording<'_, S, T> {
 }
 
 <<<<<<< HEAD:cli/src/runs.rs
+impl<S: std::fmt::Debug, T> std::fmt::Debug for Recording<'_, S, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.solver.fmt(f)
+    }
+}
+
 impl<O: Oracle, S: Solver<O>> Solver<O> for Recording<'_, S, O::Theta> {
 =======
 impl<S: std::fmt::Debug, T> std::fmt::Debug for Noted<'_, S, T> {
