@@ -1,7 +1,9 @@
 //! Runs of solvers of any type: their limits, files and displays, and records of θ and seconds beside the trace.
 
 use bilevel::run::{Observer, ProgressBar, Table, ctrl_c};
-use bilevel::{Accuracy, Error, Hypergradient, Iteration, Limits, Oracle, Report, Run, Solver, Step};
+use bilevel::{
+    Accuracy, Error, Hypergradient, Iteration, Limits, Oracle, Report, Run, Solver, Step,
+};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -234,7 +236,6 @@ impl<S, T: Clone> Recording<'_, S, T> {
     }
 }
 
-<<<<<<< HEAD:cli/src/runs.rs
 impl<S: std::fmt::Debug, T> std::fmt::Debug for Recording<'_, S, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.solver.fmt(f)
@@ -242,15 +243,6 @@ impl<S: std::fmt::Debug, T> std::fmt::Debug for Recording<'_, S, T> {
 }
 
 impl<O: Oracle, S: Solver<O>> Solver<O> for Recording<'_, S, O::Theta> {
-=======
-impl<S: std::fmt::Debug, T> std::fmt::Debug for Noted<'_, S, T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.solver.fmt(f)
-    }
-}
-
-impl<O: Oracle, S: Solver<O>> Solver<O> for Noted<'_, S, O::Theta> {
->>>>>>> h-src1:cli/src/experiment/runs.rs
     type State = S::State;
 
     fn start(&self, oracle: &O, theta: O::Theta) -> Result<S::State, Error> {
