@@ -220,6 +220,9 @@ impl<E: Element, H: Prediction<E>> UpperLevel for Sure<E, H> {
     }
 }
 
+/// The oracle that [`monte_carlo_sure`] returns.
+pub type MonteCarloSure<P, E, H> = Mean<Implicit<PerturbedPair<P>, Sure<E, H>>>;
+
 /// The oracle that tunes θ from noisy data alone: the mean of f over `probes` vectors b. `lower` builds the lower level of given data; each
 /// probe solves two of them.
 ///
@@ -233,7 +236,7 @@ pub fn monte_carlo_sure<E, H, P>(
     prediction: H,
     trust: Trust,
     lower: impl Fn(&[E]) -> Result<P, Error>,
-) -> Result<Mean<Implicit<PerturbedPair<P>, Sure<E, H>>>, Error>
+) -> Result<MonteCarloSure<P, E, H>, Error>
 where
     E: Element,
     H: Prediction<E> + Clone,

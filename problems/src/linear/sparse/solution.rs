@@ -70,10 +70,13 @@ impl Solved {
     }
 }
 
+/// A product with a matrix.
+type Product<'a> = dyn Fn(&[f64]) -> Vec<f64> + 'a;
+
 /// The mixed derivative at a solution, B = ∂²g/∂θ∂w on the support.
 pub(crate) struct Cross<'a> {
     /// q ↦ B q.
-    pub(crate) product: Box<dyn Fn(&[f64]) -> Vec<f64> + 'a>,
+    pub(crate) product: Box<Product<'a>>,
     /// A bound of ‖B‖.
     pub(crate) norm: f64,
 }
