@@ -85,8 +85,8 @@ pub(super) struct Difference<'a, E>(pub(super) &'a [E], pub(super) &'a [E]);
 impl<E: Element> Base<E> for Zero {
     #[inline(always)]
     fn add(&self, _first: usize, cols: usize, divergence: impl Fn(usize) -> E, out: &mut [E]) {
-        for j in 0..cols {
-            out[j] = divergence(j);
+        for (j, out) in out[..cols].iter_mut().enumerate() {
+            *out = divergence(j);
         }
     }
 }

@@ -25,23 +25,20 @@ const NUMBERS: [&str; 12] = [
 /// All mutations of the first of some files of one format; the others are what it is spliced with.
 pub(crate) struct Mutations<'a> {
     files: &'a [Vec<u8>],
-    rng: ChaCha8Rng,
+    seed: u64,
 }
 
 impl<'a> Mutations<'a> {
     pub(crate) fn new(name: &str, files: &'a [Vec<u8>]) -> Self {
-        let name = name
+        let seed = name
             .bytes()
             .fold(SEED, |h, b| h.wrapping_mul(257) + u64::from(b));
-        Mutations {
-            files,
-            rng: ChaCha8Rng::seed_from_u64(name),
-        }
+        Mutations { files, seed }
     }
 
     /// One to four changes to one of the files.
     pub(crate) fn get(&self, number: u64) -> Vec<u8> {
-        let mut rng = self.rng.clone();
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(number);
         let mut draw = Draw(rng);
         let mut bytes = self.files[draw.below(self.files.len())].clone();
