@@ -13,7 +13,6 @@ PROSE = [
     (rf"\b(?:an?|one|\d+)(?: \w+)? (?!(?:{BETWEEN})\b)\w+ an? (?:{EACH})\b(?! of| that| which| with| is| has)", "write “per …”"),
     (r"\b[Rr]ooms?\b", "a buffer, or a workspace"),
     (r"\b[Kk]in\b", "variants"),
-    (r"\bsheets?\b(?! of)", "a workspace"),
     (r"\bglances?\b", "a curvature probe"),
 ]
 DOC = [(r"^(?:What|Where it|That which)\b(?!.*\?)", "begin with the subject")]

@@ -76,7 +76,7 @@ fn cast<E: Real>(numbers: &[f64]) -> Vec<E> {
     numbers.iter().map(|&n| E::from_f64(n)).collect()
 }
 
-/// What is compared is the same: to a few roundings, in the norm.
+/// Asserts that both agree to a few roundings, in the norm.
 fn agree<E: Real>(name: &str, a: &[E], b: &[E]) {
     let difference = a
         .iter()

@@ -1,4 +1,4 @@
-//! What one gradient and one Hessian product of a field of experts (48 filters 7×7) cost on four images of 256×256 pixels, and how
+//! The cost of one gradient and one Hessian product of a field of experts (48 filters 7×7) on four images of 256×256 pixels, and how
 //! far from the arithmetic peak of the machine they are.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! What one iteration of the inner solvers costs on twelve images of 96×96 pixels, and which limit of the machine binds.
+//! The cost of one iteration of the inner solvers on twelve images of 96×96 pixels, and which limit of the machine binds.
 //!
 //! ```text
 //! cargo bench --bench tv_iterations            # all cores
@@ -42,12 +42,12 @@ fn times(mut f: impl FnMut()) -> Vec<f64> {
     times
 }
 
-/// What a solver takes: the median.
+/// The seconds of a solver: the median.
 fn median(f: impl FnMut()) -> f64 {
     times(f)[REPETITIONS / 2]
 }
 
-/// What the machine can do: the fastest.
+/// The limit of the machine: the fastest.
 fn fastest(f: impl FnMut()) -> f64 {
     times(f)[0]
 }

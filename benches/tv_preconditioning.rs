@@ -1,4 +1,4 @@
-//! What the preconditioners of TV denoising save: Hessian products of the adjoint and of Newton's method, at several θ.
+//! The savings of the preconditioners of TV denoising: Hessian products of the adjoint and of Newton's method, at several θ.
 //!
 //! ```text
 //! [BILEVEL_DATA=…] cargo bench --bench tv_preconditioning

@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub(crate) const FEATURES: usize = 784;
 pub(crate) const CLASSES: usize = 10;
 
-/// What θ does.
+/// The role of θ.
 #[derive(Clone, Copy)]
 pub(crate) enum Theta {
     /// A logarithm of a penalty for each feature.

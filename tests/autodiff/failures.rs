@@ -31,7 +31,7 @@ fn a_tape_is_given_back_when_the_formula_panics() {
     assert_eq!(other.record(|| z.value()), 5.0);
 }
 
-/// What is wrong with the sample.
+/// The mistake in the sample.
 #[derive(Clone, Copy)]
 enum Wrong {
     Nothing,

@@ -117,7 +117,7 @@ fn many_samples_agree_and_have_the_same_bits_on_any_number_of_threads() {
     assert!(one == pass(2) && one == pass(5));
 }
 
-/// What is computed on registers of any width: the products of a block of 64 bytes fused into as many sums, which are then halved.
+/// The result on registers of any width: the products of a block of 64 bytes fused into as many sums, which are then halved.
 fn by_lanes<const L: usize>(w: &[f64], d: &[f64]) -> f64 {
     let mut lanes = [0.0f64; L];
     for (k, (w, d)) in w.iter().zip(d).enumerate() {

@@ -5,7 +5,7 @@ use bilevel::autodiff::{Dual, Scalar};
 
 use super::functions::{close, dual, swept};
 
-/// What a function on slices gives for a slice x of four: as many numbers as it likes.
+/// The result of a function on slices for a slice x of four: as many numbers as it likes.
 type OnSlice<S> = fn(&[S]) -> Vec<S>;
 
 fn functions<S: Scalar>() -> Vec<(&'static str, OnSlice<S>)> {
@@ -125,7 +125,7 @@ fn slices_in_any_order_and_with_repetitions_are_differentiated() {
     }
 }
 
-/// What functions on slices of these lengths give.
+/// The results of functions on slices of these lengths.
 fn of_lengths<S: Scalar>(x: &[S]) -> Vec<(&'static str, Vec<S>)> {
     let out = |n: usize| vec![S::constant(1.0); n];
     let mut all = Vec::new();

@@ -290,7 +290,7 @@ fn looseness_is_finite_and_never_below_one() {
 /// The largest |φ'''| is this over ν², for φ(t) = √(t² + ν²).
 const MAX_THIRD: f64 = 0.858_650_103_355_036_9;
 
-/// What θ = (θ₁, θ₂) stands for in a [`Soft`] problem.
+/// The meaning of θ = (θ₁, θ₂) in a [`Soft`] problem.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Meaning {
     /// The weight w = e^θ₁ and the smoothing ν = e^θ₂: A and B depend on x.
@@ -784,7 +784,7 @@ fn no_trust_gives_an_infinite_bound_and_no_claim_about_the_value() {
     }
 }
 
-/// What estimated bounds are worth: the smallest ω/‖z − ∇F‖ and the smallest ratio for the value, over accuracies.
+/// The quality of estimated bounds: the smallest ω/‖z − ∇F‖ and the smallest ratio for the value, over accuracies.
 fn estimated<P, U>(lower: P, upper: U, exact: &Exact, case: &str) -> (f64, f64)
 where
     P: LowerLevel<Theta = Vec<f64>, X = Vec<f64>>,

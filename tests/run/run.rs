@@ -300,7 +300,7 @@ fn every_kind_of_budget_ends_the_run_by_its_name() {
     }
 }
 
-/// What an observer was told.
+/// The calls of an observer.
 #[derive(Default)]
 struct Told {
     begun: Vec<(String, u64, Option<u64>)>,

@@ -181,7 +181,7 @@ fn neumann(r: &mut Reference, terms: u64, points: &[(&[f64], &[f64])], all: bool
         .collect()
 }
 
-/// What a recursive estimator remembers.
+/// The memory of a recursive estimator.
 #[derive(Default)]
 struct Recursive {
     u: Vec<f64>,

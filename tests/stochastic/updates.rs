@@ -56,7 +56,7 @@ fn agrees_by<M: Method>(size: usize, method: M, mut reference: impl FnMut(&mut D
     assert_ne!(dense.theta, theta, "something has moved");
 }
 
-/// What the frame draws, drawn again: the batches of ten iterations or more as dense problems.
+/// The batches that the driver draws, drawn again: those of ten iterations or more as dense problems.
 struct Drawn {
     lower: Sampler,
     upper: Sampler,

@@ -6,7 +6,7 @@
 //! bilevel compare-solvers --problem deblur-tv --solvers maid,random,grid,tpe,argmin-swarm
 //! ```
 //!
-//! It prints a table, a solver a line, and writes it as `compare.csv` and `compare.json`, beside a figure of the upper value and of
+//! It prints a table, one line per solver, and writes it as `compare.csv` and `compare.json`, beside a figure of the upper value and of
 //! the mean PSNR of images that were not trained on against the work, whole and near the end, `compare.svg`. Losses at the end and PSNR are computed to the
 //! same accuracy for all solvers, and that work is not counted. A solver that fails has its reason in the table. Bad input ends it
 //! with one line on standard error and exit code 2.

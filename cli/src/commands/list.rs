@@ -16,7 +16,7 @@ fn problems_of<P: ValueEnum>() -> Vec<(String, String)> {
     values.map(text).collect()
 }
 
-/// The registers as text, a name a line.
+/// The registers as text, one line per name.
 pub(super) fn text() -> String {
     let own = |entries: &[Entry<()>]| -> Vec<(String, String)> {
         let pair = |e: &Entry<()>| (e.name.to_owned(), e.about.to_owned());

@@ -16,7 +16,7 @@ use crate::common::{distance, random};
 
 /// A vector that can be made of numbers.
 pub(crate) trait Made: Vector {
-    /// What it holds.
+    /// The type of its entries.
     type Entry: Real;
     fn made(numbers: &[f64]) -> Self;
 }
@@ -73,7 +73,7 @@ pub(crate) struct Points {
     seeds: u64,
 }
 
-/// What differed by more than the tolerance.
+/// The parts that differ by more than the tolerance.
 pub(crate) type Differences = Vec<String>;
 
 struct Notes {
@@ -360,7 +360,7 @@ fn none(name: &str, way: &str, differences: Differences) {
     assert!(differences.is_empty(), "{name}, {way}: {differences:#?}");
 }
 
-/// What must be overwritten: a result that keeps any of it is NaN.
+/// An output to be overwritten: a result that keeps any of it is NaN.
 fn unset<X: Made>(n: usize) -> X {
     X::made(&vec![f64::NAN; n])
 }

@@ -64,7 +64,7 @@ fn total_variation_of_all_shapes_norms_weights_and_storages_passes() {
     }
 }
 
-/// What is wrong with a lower level.
+/// The mistake in a lower level.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Mistake {
     None,

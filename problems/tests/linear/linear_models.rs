@@ -114,7 +114,7 @@ fn derivatives_of_the_cross_entropy_pass() {
     }
 }
 
-/// What a problem computes on a batch: ∇ₓg, ∇θg, A v and Bᵀv.
+/// The results of a problem on a batch: ∇ₓg, ∇θg, A v and Bᵀv.
 fn on_batch<E: Element, P: MinibatchLower<Theta = Vec<f64>, X = Vec<E>>>(
     lower: &P,
     batch: Batch<'_>,

@@ -341,7 +341,7 @@ fn loss((rows, signs): &Samples, x: &[f64]) -> (f64, Col<f64>, Mat<f64>) {
     )
 }
 
-/// F and ∇F of one penalty a feature by dense Newton steps and solves, from the formulas alone.
+/// F and ∇F of one penalty per feature by dense Newton steps and solves, from the formulas alone.
 fn reference(train: &Samples, validation: &Samples, theta: &[f64]) -> (f64, Vec<f64>) {
     let n = theta.len();
     let (mut x, mut q) = (vec![0.0; n], Col::zeros(n));

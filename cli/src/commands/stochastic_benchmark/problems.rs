@@ -34,15 +34,15 @@ pub(in crate::commands) enum ProblemName {
     Quadratic,
     /// A finite sum whose smoothness grows with its gradient.
     Unbounded,
-    /// Multinomial logistic regression of the digits that ship with the crate, a penalty a class.
+    /// Multinomial logistic regression of the digits that ship with the crate, a penalty per class.
     Digits,
     /// A weight for every training sample, half of whose labels are wrong; Fashion-MNIST, or with --data MNIST.
     HyperCleaning,
-    /// Binary logistic regression, a penalty a feature; takes --data.
+    /// Binary logistic regression, a penalty per feature; takes --data.
     Ijcnn1,
-    /// Multinomial logistic regression, a penalty a class; takes --data.
+    /// Multinomial logistic regression, a penalty per class; takes --data.
     Covtype,
-    /// Multinomial logistic regression of MNIST at 12×12 pixels, a penalty a weight: 1,440 of them; takes --data.
+    /// Multinomial logistic regression of MNIST at 12×12 pixels, a penalty per weight: 1,440 of them; takes --data.
     Mnist12,
 }
 

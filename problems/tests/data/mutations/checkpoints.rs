@@ -61,7 +61,7 @@ fn batches() -> Driver {
     })
 }
 
-/// What a checkpoint might hold: numbers, lists of both kinds, texts, and what may be missing.
+/// The contents of a checkpoint: numbers, lists of both kinds, texts, and what may be missing.
 type Held = (u64, f64, Vec<f64>, Vec<(u32, String)>, Option<Vec<f32>>);
 
 pub(super) fn checkpoints(folder: &Path) -> Vec<Format> {

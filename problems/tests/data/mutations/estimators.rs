@@ -65,7 +65,7 @@ pub(super) fn estimators() -> Vec<Format> {
     vec![ridge, logistic]
 }
 
-/// What models that go through serde have in common.
+/// The format of models that go through serde.
 fn json() -> Format {
     Format {
         name: "",

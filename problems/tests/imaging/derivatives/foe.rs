@@ -14,7 +14,7 @@ pub(super) struct Foe {
     pub(super) experts: Experts,
 }
 
-/// What θ stands for.
+/// The parameters that θ stands for.
 struct Effective<S> {
     /// e^{θ₀ + θₖ}, and wₖ.
     raw: Vec<S>,

@@ -1,4 +1,4 @@
-//! What the imaging problems share: a data term and a regulariser, with the squared error.
+//! The common form of the imaging problems: a data term and a regulariser, with the squared error.
 
 use bilevel::autodiff::{Gradients, Number, SampleLoss, Scalar};
 use bilevel::problem::minibatch::Batch;

@@ -13,7 +13,7 @@ const SAMPLES: usize = 23;
 const COLUMNS: usize = 6;
 const C: f64 = 0.05;
 
-/// What θ does.
+/// The role of θ.
 #[derive(Clone, Copy, PartialEq)]
 enum Theta {
     /// Nothing: the cross-entropy.

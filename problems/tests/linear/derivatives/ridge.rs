@@ -131,7 +131,7 @@ struct LeaveOneOut {
     targets: Vec<f64>,
     /// Targets are ±1, and the loss is log(1 + e^{−yz}).
     logistic: bool,
-    /// What h has beside the features.
+    /// The constant term of h.
     intercept: f64,
     penalty: Penalty,
 }

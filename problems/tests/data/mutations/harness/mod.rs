@@ -20,13 +20,13 @@ pub(crate) struct Format {
     pub(crate) file: &'static str,
     /// Valid files, before `finish`.
     pub(crate) samples: Vec<Vec<u8>>,
-    /// What is done to bytes after they were changed: compressed, say, or given the checksum that they should have.
+    /// The last step after the bytes were changed: compressed, say, or given the checksum that they should have.
     pub(crate) finish: fn(Vec<u8>) -> Vec<u8>,
     /// Reads a file, and uses what was read.
     pub(crate) read: Reader,
     /// The bytes of memory that hold all that a file can say.
     pub(crate) claims: fn(&[u8]) -> usize,
-    /// What a reader needs beside, whatever the file.
+    /// The memory that a reader needs whatever the file.
     pub(crate) slack: usize,
     /// A refusal has one of these words.
     pub(crate) places: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! What is done to the bytes of a valid file: a function of the seed and the number of the mutation alone.
+//! Changes to the bytes of a valid file: a function of the seed and the number of the mutation alone.
 
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
