@@ -36,6 +36,7 @@ use crate::status::SolveStatus;
 use crate::vector::{Scratch, Vector};
 
 /// A product out ← A·v.
+#[doc(hidden)]
 pub type Product<'a, V> = &'a dyn Fn(&V, &mut V);
 
 /// A linear system A q = b to be solved to ‖A q − b‖ ≤ tolerance.

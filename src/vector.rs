@@ -275,6 +275,7 @@ fn axpby_slice<E: Element>(a: E, x: &[E], b: E, y: &mut [E]) {
 
 /// A pool of vectors, so that a loop allocates only in its first pass.
 #[derive(Debug)]
+#[doc(hidden)]
 pub struct Scratch<V> {
     free: Vec<V>,
 }

@@ -58,6 +58,7 @@ pub trait Prediction<E: Element>: Send + Sync {
 
 /// H = I: the prediction is x itself, as for denoisers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct Itself;
 
 impl<E: Element> Prediction<E> for Itself {
@@ -221,6 +222,7 @@ impl<E: Element, H: Prediction<E>> UpperLevel for Sure<E, H> {
 }
 
 /// The oracle that [`monte_carlo_sure`] returns.
+#[doc(hidden)]
 pub type MonteCarloSure<P, E, H> = Mean<Implicit<PerturbedPair<P>, Sure<E, H>>>;
 
 /// The oracle that tunes θ from noisy data alone: the mean of f over `probes` vectors b. `lower` builds the lower level of given data; each

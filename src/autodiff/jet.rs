@@ -13,6 +13,7 @@ pub(super) use sums::{common_len, copy, lane_sum, sum_each, sum_of_numbers};
 
 /// A value with its gradient and its Hessian in K variables: the scalar of formulas in [`Scalar::sum_each`].
 #[derive(Debug, Clone, Copy)]
+#[doc(hidden)]
 pub struct Jet<const K: usize, E = f64> {
     value: E,
     gradient: [E; K],

@@ -57,6 +57,7 @@ pub trait SampleLoss: Send + Sync {
 }
 
 /// The [`Gradients`] of a [`SampleLoss`] by reverse mode: the samples of a batch in parallel, with the same bits on any number of threads.
+#[doc(hidden)]
 pub struct Taped<L> {
     loss: L,
     workspaces: Workspaces,

@@ -165,6 +165,7 @@ impl<'a, S: Number> PartMut<'a, S> {
 }
 
 /// Calls `f` with x and `out` as parts. Real numbers are used in place; dual ones are copied, with an allocation in each call.
+#[doc(hidden)]
 pub fn apart<S: Number>(x: &[S], out: &mut [S], f: impl FnOnce(Part<'_, S>, PartMut<'_, S>)) {
     if let (Some(x), Some(out)) = (S::as_reals(x), S::as_reals_mut(out)) {
         return f(Part::new(x, &[]), PartMut::new(out, &mut []));

@@ -6,6 +6,7 @@ use crate::error::Error;
 
 /// The sparsity pattern of a symmetric matrix: the entries on and below the diagonal, in compressed columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct Pattern {
     pub(super) starts: Vec<usize>,
     pub(super) rows: Vec<usize>,

@@ -126,6 +126,7 @@ pub trait MinibatchLower: LowerLevel {
 }
 
 /// The outputs of [`MinibatchLower::batch_all`].
+#[doc(hidden)]
 pub struct Products<'a, X, T> {
     /// ∇ₓg_ξ.
     pub gradient: &'a mut X,

@@ -162,6 +162,7 @@ pub trait Solver<O: Oracle>: Debug {
 }
 
 /// The state of a [`Solver`], which checkpoints store: θ, the warm starts of the oracle, and what the solver remembers.
+#[doc(hidden)]
 pub trait SolverState<O: Oracle>: Serialize + DeserializeOwned {
     /// The current θ.
     fn theta(&self) -> &O::Theta;

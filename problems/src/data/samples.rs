@@ -6,6 +6,7 @@ use super::{Features, LabelledData};
 
 /// One sample without its label.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(hidden)]
 pub enum Sample<'a> {
     /// Its features.
     Features(&'a [f64]),
@@ -15,6 +16,7 @@ pub enum Sample<'a> {
 
 /// The kind of data of all samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(hidden)]
 pub enum Kind {
     /// This number of features per sample.
     Features(usize),

@@ -77,6 +77,7 @@ fn parse(path: &Path, bytes: &[u8], kind: Labels) -> Result<Vec<(Vec<String>, u3
 
 /// The vocabulary of sentences: a token for unknown words, then the words that occur at least `least` times, by decreasing frequency and then
 /// alphabetically.
+#[doc(hidden)]
 pub fn vocabulary(sentences: &[(Vec<String>, u32)], least: usize) -> Vec<String> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for word in sentences.iter().flat_map(|(words, _)| words) {

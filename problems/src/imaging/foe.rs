@@ -292,6 +292,7 @@ impl<E: Lanes> LowerLevel for FoeDenoising<E> {
 /// The oracle of denoising by a field of experts: the mean over pairs of images.
 ///
 /// The lower solver is L-BFGS, which needs a third of the gradients of FISTA on fields of experts.
+#[doc(hidden)]
 pub type FoeOracle<E> = Mean<Implicit<FoeDenoising<E>, SquaredError<E>, Lbfgs>>;
 
 /// The oracle that learns a field of experts from pairs of clean and noisy images (or patches): the mean over the pairs of

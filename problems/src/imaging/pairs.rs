@@ -63,6 +63,7 @@ impl<E: Element> UpperLevel for SquaredError<E> {
 }
 
 /// The oracle of [`pairs`]: a mean over images, each with a lower level P and its squared error.
+#[doc(hidden)]
 pub type PairsOracle<P, E> = Mean<Implicit<P, SquaredError<E>>>;
 
 /// The mean over pairs of ½‖x*ᵢ(θ) − cleanᵢ‖²: `lowers` are the problems that restore the images, in the order of the `clean`

@@ -3,6 +3,7 @@
 use bilevel::LowerLevel;
 
 /// A lower level that restores one image.
+#[doc(hidden)]
 pub trait Restoration: LowerLevel {
     /// The rows and columns of the image.
     fn shape(&self) -> (usize, usize);

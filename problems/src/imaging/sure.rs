@@ -28,6 +28,7 @@ impl<E: Element> Sure<E> {
 }
 
 /// The oracle of [`sure`].
+#[doc(hidden)]
 pub type SureOracle<P, E> = Mean<Implicit<PerturbedPair<P>, Sure<E>>>;
 
 /// The oracle that learns a denoiser from noisy images alone: the mean over them of the risk estimate f. `denoiser` makes the lower

@@ -281,6 +281,7 @@ impl<E: Element> Denoiser for TvDenoising<E> {
 }
 
 /// The oracle of TV denoising: the mean over pairs of images.
+#[doc(hidden)]
 pub type TvOracle<E> = PairsOracle<TvDenoising<E>, E>;
 
 /// The oracle that learns the weight and the smoothing of total variation from pairs of clean and noisy images: the mean over

@@ -53,6 +53,7 @@ use loss::Loss;
 const MOST_FEATURES: usize = 4096;
 
 /// The upper level f: leave-one-out by influence. See the [module](self).
+#[doc(hidden)]
 pub struct LeaveOneOut {
     /// aᵢ, one a column.
     samples: Mat<f64>,

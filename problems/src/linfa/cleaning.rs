@@ -63,6 +63,7 @@ pub struct Cleaning<L> {
 /// A sample with a doubtful label: it lost its weight, and the cleaned model predicts another label.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[doc(hidden)]
 pub struct Suspect<L> {
     /// Its place in the dataset, from 0.
     pub index: usize,

@@ -53,6 +53,7 @@ impl TryFrom<Written> for TunedRidge {
 
 /// The parameters of [`TunedRidge`]; `fit` checks them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[doc(hidden)]
 pub struct TunedRidgeParams(TunedRidgeValidParams);
 
 /// The checked parameters of [`TunedRidge`].

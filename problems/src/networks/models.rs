@@ -31,6 +31,7 @@ use crate::data::{Kind, Sample, Samples};
 
 /// The input of a model.
 #[derive(Debug, Clone, Copy)]
+#[doc(hidden)]
 pub enum Input<'a, S> {
     /// The features of a sample.
     Features(&'a [f64]),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Two vectors, one after the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
+#[doc(hidden)]
 pub struct Pair<V: Vector>(pub V, pub V);
 
 impl<V: Vector> Vector for Pair<V> {
@@ -56,6 +57,7 @@ impl<V: Vector> Vector for Pair<V> {
 }
 
 /// g(x₁, x₂) = g₁(x₁) + g₂(x₂): two lower levels of one kind with the same θ.
+#[doc(hidden)]
 pub struct PerturbedPair<P>(pub P, pub P);
 
 /// Both linearisations.

@@ -15,6 +15,7 @@ type Buffers<P> = (
 /// x ← x − α∇ₓg(x, θ), T times from the start of the lower level.
 ///
 /// F_T converges to F as T grows, and its gradient to the implicit one, at the rate 1 − αμ.
+#[doc(hidden)]
 pub struct Descent<P: LowerLevel> {
     lower: P,
     step: f64,

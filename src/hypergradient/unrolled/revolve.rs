@@ -52,6 +52,7 @@ pub(super) fn advance(l: usize, s: usize) -> usize {
 /// assert_eq!(recomputation(10_000, 141), 9_858); // 141 states: less than one run more
 /// assert_eq!(recomputation(10_000, 10), 47_625);
 /// ```
+#[doc(hidden)]
 pub fn recomputation(steps: usize, checkpoints: usize) -> u64 {
     if steps == 0 || checkpoints == 0 || checkpoints >= steps {
         return 0;

@@ -28,6 +28,7 @@ pub struct ValidationLoss<M, D> {
 }
 
 /// The oracle that [`model_cleaning`] returns: g(x, θ) = (1/n) Σ σ(θᵢ) ℓᵢ(x) + (C/2)‖x‖² below, the mean cross-entropy of validation samples above.
+#[doc(hidden)]
 pub type ModelCleaning<M, D, E> =
     Implicit<Lower<Taped<WeightedLoss<M, D>>, E>, Upper<Taped<ValidationLoss<M, D>>, E>>;
 
@@ -73,6 +74,7 @@ fn loss<S: Scalar, M: Classifier, D: Samples>(model: &M, data: &D, x: &[S], i: u
 }
 
 /// The mean cross-entropy of a model with the parameters x on data, and its accuracy: the share of samples whose label has the largest score.
+#[doc(hidden)]
 pub fn judge<M: Classifier, D: Samples, E: Real>(model: &M, data: &D, x: &[E]) -> [f64; 2] {
     let mut rows = vec![[0.0; 2]; data.len()];
     bilevel::parallel::for_each(&mut rows, |i, row| {

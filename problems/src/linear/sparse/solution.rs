@@ -9,6 +9,7 @@ use super::{Samples, Split, Support};
 
 /// The last solution w of a sparse regression and the adjoint there: the warm starts of lasso and group lasso.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[doc(hidden)]
 pub struct SparseState {
     pub(crate) w: Vec<f64>,
     pub(crate) adjoint: Vec<f64>,

@@ -40,6 +40,7 @@ pub struct Criterion<M, D> {
 
 /// The quality of a model on data.
 #[derive(Debug, Clone, PartialEq)]
+#[doc(hidden)]
 pub struct Judged {
     /// The mean cross-entropy.
     pub loss: f64,

@@ -9,6 +9,7 @@ use crate::networks::models::Classifier;
 
 /// The result of a training run with early stopping.
 #[derive(Debug, Clone, PartialEq)]
+#[doc(hidden)]
 pub struct Trained<E> {
     /// The state after the best epoch.
     pub state: Vec<E>,
