@@ -1,4 +1,4 @@
-//! The imaging problems by name. A new one is a name, and an arm of [`solve`] that makes its oracle from pairs of images.
+//! The imaging problems by name. A new one is a name with its description, and an arm of [`solve`] that makes its oracle from pairs of images.
 
 use bilevel::lower::Lbfgs;
 use bilevel::{Element, Error, ErrorEstimator, ImplicitState, Oracle, Trust, Vector};

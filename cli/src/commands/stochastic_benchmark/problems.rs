@@ -1,4 +1,4 @@
-//! The problems by name. A new one is a name, and an arm of [`solve`].
+//! The problems by name. A new one is a name with its description, and an arm of [`solve`].
 
 use bilevel::lower::{Lbfgs, LowerSolver, NewtonCg};
 use bilevel::{Implicit, Trust};

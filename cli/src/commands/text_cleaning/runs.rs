@@ -1,4 +1,4 @@
-//! A run of a method, and what looks at it see.
+//! A run of a method, and the losses along it.
 
 use bilevel::stochastic::{Method, StepSize, Stochastic};
 use bilevel::{Accuracy, LowerLevel, Solver, Status, Step};
