@@ -33,18 +33,27 @@ mod folder;
 mod html;
 pub(crate) mod problem;
 mod run;
+mod solver;
 
 pub use crate::registry::problems::Problem;
 pub use compare::compare;
-pub use config::{Experiment, Solver};
+pub use config::Experiment;
 pub use folder::same_runs;
 pub use folder::{Finished, Outcome};
 pub(crate) use problem::Terms;
+#[doc(hidden)]
 pub use problem::foe::Foe;
+#[doc(hidden)]
 pub use problem::hyper_cleaning::Cleaning;
+#[doc(hidden)]
 pub use problem::lasso::Lasso;
+#[doc(hidden)]
 pub use problem::logistic_regression::Logistic;
+#[doc(hidden)]
 pub use problem::quadratic::Quadratic;
+#[doc(hidden)]
 pub use problem::ridge::Ridge;
+#[doc(hidden)]
 pub use problem::tv::Tv;
 pub use run::{End, check, load, resume, run, verify};
+pub use solver::Solver;

@@ -12,14 +12,16 @@
 //! | [`registry`] | upper-level solvers, stochastic methods and problems, each listed once |
 //! | [`runs`] | runs of solvers of any type |
 //!
-//! The commands stand in modules of their own, which are private: their interface is the command line.
+//! The interface of the program is its command line. What is hidden here serves its commands and the benchmarks, and may change.
 
 mod commands;
 pub mod experiment;
 mod images;
 mod images_of_classes;
 mod options;
+#[doc(hidden)]
 pub mod registry;
+#[doc(hidden)]
 pub mod runs;
 mod watch;
 

@@ -15,6 +15,7 @@
 //! share of wrong labels that the model fits), `calibration.svg`, `mixed.svg` (how often both classes of a mixed sample are found) or `weights.svg`. Bad input
 //! ends it with one line on standard error and exit code 2.
 
+mod cases;
 mod figures;
 mod options;
 mod results;

@@ -23,6 +23,7 @@ pub(super) struct Folder(PathBuf);
 
 /// The run of one seed, as its files tell it.
 #[derive(Debug, Clone)]
+#[doc(hidden)]
 pub struct Outcome {
     /// The seed.
     pub seed: u64,
@@ -64,6 +65,7 @@ impl Outcome {
 
 /// An experiment with the runs of its seeds.
 #[derive(Debug, Clone)]
+#[doc(hidden)]
 pub struct Finished {
     /// The experiment.
     pub experiment: Experiment,
@@ -112,6 +114,7 @@ fn parsed(path: &Path) -> Result<Value, Error> {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for runs of another one, which names the first setting that differs.
+#[doc(hidden)]
 pub fn same_runs(experiment: &Experiment, folder: &Path) -> Result<bool, Error> {
     let folder = Folder::new(folder);
     if !folder.has_runs() {

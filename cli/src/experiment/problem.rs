@@ -18,7 +18,7 @@ use bilevel::{
     UpperLevel, check_lower, check_oracle, check_upper,
 };
 
-use super::config::Solver;
+use super::solver::Solver;
 use crate::registry::methods::{Batches, batch_solver, is_method, with_methods};
 use crate::registry::solvers::{State, around, solver};
 use crate::runs::{AnySolver, DynOracle, Settings};

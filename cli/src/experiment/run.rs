@@ -288,6 +288,7 @@ pub fn check(experiment: &Experiment) -> Result<CheckReport, Error> {
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::InvalidArgument`] for a folder that is none of a run, with the file.
+#[doc(hidden)]
 pub fn load(out: &Path) -> Result<Finished, Error> {
     Folder::new(out).load()
 }

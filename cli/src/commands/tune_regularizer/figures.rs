@@ -4,9 +4,9 @@ use bilevel::plot::{Chart, Figure, Graph};
 use bilevel_problems::data::Samples;
 use bilevel_problems::networks::regularizers::Recipe;
 
+use super::cases::{Case, History, Split};
 use super::options::Options;
 use super::results::calibration;
-use super::trainings::{Case, History, Split};
 use crate::options::Failure;
 
 /// Bars of the histogram of weights.

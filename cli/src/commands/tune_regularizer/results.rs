@@ -7,8 +7,8 @@ use bilevel_problems::networks::training::Judged;
 use std::fmt::Write as _;
 use std::io::Write;
 
+use super::cases::{Case, History};
 use super::options::Options;
-use super::trainings::{Case, History};
 use crate::options::Failure;
 
 /// Accuracies of a table are of this many digits, in percent.

@@ -11,6 +11,7 @@ use bilevel_problems::imaging::{Experts, foe_denoising};
 /// Images, their noise, and filters. The first θ is the cosine basis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[doc(hidden)]
 pub struct Foe {
     /// As for [`Tv::images`](crate::experiment::Tv::images).
     pub images: Vec<PathBuf>,

@@ -13,6 +13,7 @@ use bilevel_problems::linear::logistic::CrossEntropy;
 /// Images of classes, a share of which gets wrong labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[doc(hidden)]
 pub struct Cleaning {
     /// A folder with MNIST or a data set of its form (default: the images of clothes that ship with the crate).
     pub data: Option<PathBuf>,

@@ -11,6 +11,7 @@ use bilevel_problems::linear::{Shrinkage, SparseState, cross_validated_lasso};
 /// Samples with numbers, and the penalties.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[doc(hidden)]
 pub struct Lasso {
     /// As for [`Ridge::data`](crate::experiment::Ridge::data).
     pub data: PathBuf,

@@ -19,6 +19,7 @@ const NARROW: usize = 256;
 /// Samples with labels, and what shares a penalty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[doc(hidden)]
 pub struct Logistic {
     /// Training samples: a file in LIBSVM's format or CSV with the label last, plain or gzip. Without it handwritten digits that ship with
     /// the crate, in an order that the seed decides.

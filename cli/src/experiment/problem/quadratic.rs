@@ -9,6 +9,7 @@ use bilevel_problems::synthetic::quadratic::Quadratic as RandomQuadratic;
 /// See [`Quadratic`](bilevel_problems::synthetic::quadratic::Quadratic::random).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[doc(hidden)]
 pub struct Quadratic {
     /// Entries of x (default 20).
     pub unknowns: usize,

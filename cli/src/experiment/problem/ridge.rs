@@ -12,6 +12,7 @@ use bilevel_problems::linear::ridge::cross_validated_ridge;
 /// Samples with numbers, and what shares a penalty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[doc(hidden)]
 pub struct Ridge {
     /// CSV with what is to be predicted last.
     pub data: PathBuf,

@@ -11,6 +11,7 @@ use bilevel_problems::imaging::{Norm, Weights, tv_denoising};
 /// Images and their noise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[doc(hidden)]
 pub struct Tv {
     /// Clean images: PNG files, and folders of them (default: the photographs that ship with the crate but for one, by which θ is judged).
     pub images: Vec<PathBuf>,
