@@ -86,7 +86,7 @@ for name in names:
 for file in [*ROOT.glob("src/**/*.rs"), *ROOT.glob("problems/src/**/*.rs")]:
     code = file.read_text().split("#[cfg(test)]")[0]
     for name in re.findall(r"^impl\b.* (?:Method|LowerSolver|LinearSolver|Solver<O>|Oracle)\s+for\s+(\w+)", code, flags=re.M):
-        public = re.search(rf"^pub struct {name}\b", code, flags=re.M)
+        public = re.search(rf"^(?<!doc\(hidden\)\]\n)pub struct {name}\b", code, flags=re.M)
         if public and not re.search(rf"`(?:\w+::)*{name}\b", used):
             mistakes.append(f"{name} of {file.relative_to(ROOT)} is not in the book")
 
