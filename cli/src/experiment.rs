@@ -41,19 +41,5 @@ pub use config::Experiment;
 pub use folder::same_runs;
 pub use folder::{Finished, Outcome};
 pub(crate) use problem::Terms;
-#[doc(hidden)]
-pub use problem::foe::Foe;
-#[doc(hidden)]
-pub use problem::hyper_cleaning::Cleaning;
-#[doc(hidden)]
-pub use problem::lasso::Lasso;
-#[doc(hidden)]
-pub use problem::logistic_regression::Logistic;
-#[doc(hidden)]
-pub use problem::quadratic::Quadratic;
-#[doc(hidden)]
-pub use problem::ridge::Ridge;
-#[doc(hidden)]
-pub use problem::tv::Tv;
 pub use run::{End, check, load, resume, run, verify};
 pub use solver::Solver;

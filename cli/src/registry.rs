@@ -1,7 +1,7 @@
-//! The registers of the program: upper-level solvers, stochastic methods and problems of experiments, each listed once.
+//! The registers of the program: upper-level solvers, stochastic methods and problems of experiment files, each listed once.
 //!
 //! An entry is a name, one line of description and whatever is made of it. The help texts, the refusals of unknown names, `bilevel list`
-//! and the comparisons read these lists, and so can a program of your own:
+//! and the comparisons read these lists:
 //!
 //! ```
 //! use bilevel::{Accuracy, Implicit};

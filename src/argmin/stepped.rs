@@ -18,7 +18,6 @@ use crate::vector::Vector;
     serialize = "T: Serialize, M: Serialize, S: Serialize",
     deserialize = "T: serde::de::DeserializeOwned, M: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
 ))]
-#[doc(hidden)]
 pub struct Stepped<T, M, S> {
     pub(super) theta: T,
     pub(super) oracle: S,

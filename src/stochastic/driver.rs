@@ -77,7 +77,6 @@ impl<M> Stochastic<M> {
     serialize = "Memory: Serialize",
     deserialize = "Memory: DeserializeOwned"
 ))]
-#[doc(hidden)]
 pub struct StochasticState<T: Vector, X: Vector, Memory> {
     at: Iterate<T, X>,
     /// θ₀, at which the problem is known to be defined.

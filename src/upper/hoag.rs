@@ -71,7 +71,6 @@ impl Hoag {
     serialize = "T: Serialize, S: Serialize",
     deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
 ))]
-#[doc(hidden)]
 pub struct HoagState<T, S> {
     theta: T,
     /// The argument k of the schedule.

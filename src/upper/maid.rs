@@ -153,7 +153,6 @@ impl Maid {
     serialize = "T: Serialize, S: Serialize",
     deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
 ))]
-#[doc(hidden)]
 pub struct MaidState<T, S> {
     at: Iterate<T, S>,
     accuracy: Accuracy,

@@ -4,7 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, entry};
 use crate::experiment::problem::ProblemSettings;
-use crate::experiment::{Cleaning, Foe, Lasso, Logistic, Quadratic, Ridge, Tv};
+use crate::experiment::problem::foe::Foe;
+use crate::experiment::problem::hyper_cleaning::Cleaning;
+use crate::experiment::problem::lasso::Lasso;
+use crate::experiment::problem::logistic_regression::Logistic;
+use crate::experiment::problem::quadratic::Quadratic;
+use crate::experiment::problem::ridge::Ridge;
+use crate::experiment::problem::tv::Tv;
 
 /// Makes the enumeration of all problems, its dispatch and the list of its names from one line for each problem. (The enumeration
 /// keeps serde's messages, which name line, column and the known words.)

@@ -27,7 +27,6 @@ const EXPAND: f64 = 2.0;
     serialize = "T: Serialize, S: Serialize",
     deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
 ))]
-#[doc(hidden)]
 pub struct Iterate<T, S> {
     /// θ.
     pub(crate) theta: T,

@@ -85,7 +85,6 @@ impl SearchBox {
     serialize = "T: Serialize, S: Serialize",
     deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
 ))]
-#[doc(hidden)]
 pub struct SearchState<T, S> {
     /// The best point so far.
     pub(crate) theta: T,

@@ -89,7 +89,6 @@ impl Default for DerivativeFree {
     serialize = "T: Serialize, S: Serialize",
     deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
 ))]
-#[doc(hidden)]
 pub struct DerivativeFreeState<T, S> {
     theta: T,
     oracle: S,

@@ -178,7 +178,6 @@ struct Trial<T> {
     serialize = "T: Serialize, S: Serialize",
     deserialize = "T: serde::de::DeserializeOwned, S: serde::de::DeserializeOwned"
 ))]
-#[doc(hidden)]
 pub struct TpeState<T, S> {
     search: SearchState<T, S>,
     trials: Vec<Trial<T>>,

@@ -9,12 +9,12 @@ use bilevel::{
     Accuracy, Dynamics, Implicit, Limits, Oracle, Report, SearchBox, Trust, Unrolled, UpperLevel,
     Work,
 };
-use bilevel_problems::data::{LabelledData, Noise, Samples, first_names};
+use bilevel_problems::data::{LabelledData, Samples, first_names};
 use bilevel_problems::networks::models::{
     Activation, Classifier, Convolutional, Linear, Perceptron, Recurrent,
 };
 use bilevel_problems::networks::regularizers::Recipe;
-use bilevel_problems::networks::training::{Criterion, Judged, Training};
+use bilevel_problems::networks::training::{Criterion, Training};
 use std::time::Instant;
 
 use super::cases::{Case, History, Split, Tuned, divide};
