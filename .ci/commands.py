@@ -36,6 +36,9 @@ def bilevel(place, words):
         mistakes.append(f"{place}: `bilevel {named[0]}` is not a command")
     else:
         options(place, shown, words)
+        for file in named[1:]:
+            if file.startswith("experiments/") and not (ROOT / file).exists():
+                mistakes.append(f"{place}: {file} is not there")
 
 
 def target(place, words, kind, folder):
@@ -76,7 +79,9 @@ def cargo(place, words):
 
 for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs/src").glob("*.md"))]:
     text = page.read_text()
-    lines = [line for block in re.findall(r"^```(?:sh|text|console)?\n(.*?)^```", text, flags=re.M | re.S) for line in re.sub(r"\\\n\s*", "", block).split("\n")]
+    blocks = re.findall(r"^```([^\n]*)\n(.*?)^```[ ]*$", text, flags=re.M | re.S)
+    blocks = [block for language, block in blocks if language in ("", "sh", "text", "console")]
+    lines = [line for block in blocks for line in re.sub(r"\\\n\s*", "", block).split("\n")]
     lines += re.findall(r"`((?:bilevel|cargo) [^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
     for line in lines:
         line = re.sub(r"^\$ ", "", line.strip())
@@ -94,4 +99,4 @@ for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 
 if mistakes:
     sys.exit("\n".join(mistakes))
-print(checked, "commands of the book and the README name programs, options and files that are there")
+print(checked, "commands of the book and the README name programs, options and experiments that are there")

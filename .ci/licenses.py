@@ -1,4 +1,4 @@
-"""Checks that every normal and build dependency of the two crates is under a licence that deny.toml allows.
+"""Checks that every normal and build dependency of the three crates is under a licence that deny.toml allows.
 
 Reads `cargo metadata --all-features` from standard input. `cargo deny check licenses` does the same where it is installed.
 """

@@ -1,5 +1,5 @@
 //! The cost of automatic differentiation: gradients and Hessian products that are written by hand, that come from gradients over
-//! `Number`, and from a loss over `Scalar`. `cargo bench --bench autodiff`, on one thread.
+//! `Number`, and from a loss over `Scalar`. `cargo bench -p bilevel-benches --bench autodiff`, on one thread.
 //!
 //! Multinomial regression and hyper-cleaning of 5,000 images of Fashion-MNIST (784 features, ten classes), on batches of 64 and of
 //! all, and TV denoising of an image of 256×256.
@@ -40,7 +40,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Prints the median time of the first and the median ratios of the others to it, round by round. `cargo bench --bench autodiff -- TV` times what
+/// Prints the median time of the first and the median ratios of the others to it, round by round. `cargo bench -p bilevel-benches --bench autodiff -- TV` times what
 /// has this in its name.
 fn compare(name: &str, mut works: [&mut dyn FnMut(); 3]) {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-'));

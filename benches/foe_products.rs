@@ -2,8 +2,8 @@
 //! far from the arithmetic peak of the machine they are.
 //!
 //! ```text
-//! cargo bench --bench foe_products            # all cores
-//! RAYON_NUM_THREADS=1 cargo bench --bench foe_products
+//! cargo bench -p bilevel-benches --bench foe_products            # all cores
+//! RAYON_NUM_THREADS=1 cargo bench -p bilevel-benches --bench foe_products
 //! ```
 //!
 //! The peak is that of a matrix product of 768×768 matrices on each thread, measured in the same process by faer.

@@ -1,5 +1,5 @@
 //! The penalty of a lasso by five folds: hypergradient descent against a path of 100 values, on a9a and on the counts of 20 newsgroups
-//! (the first ten groups against the others). `BILEVEL_DATA=… cargo bench --bench lasso_path` reads `libsvm/a9a.gz` and
+//! (the first ten groups against the others). `BILEVEL_DATA=… cargo bench -p bilevel-benches --bench lasso_path` reads `libsvm/a9a.gz` and
 //! `20news/20news_counts.train.libsvm.gz` there.
 //!
 //! Both use the same solver with the same warm starts, folds in parallel, and look between the λ at which all weights are 0 and a

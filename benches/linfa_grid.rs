@@ -1,5 +1,5 @@
 //! The penalties of a logistic regression: tuned by hypergradient against a grid of 30 values for linfa-logistic, on the same five folds.
-//! `cargo bench --bench linfa_grid`: winequality as two classes, six and more points or fewer; with `BILEVEL_DATA=…`, which has `libsvm/a9a.gz` and
+//! `cargo bench -p bilevel-benches --bench linfa_grid`: winequality as two classes, six and more points or fewer; with `BILEVEL_DATA=…`, which has `libsvm/a9a.gz` and
 //! `libsvm/ijcnn1.gz`, those too. A fifth of the samples is for the test.
 //!
 //! Features are standardised for both. linfa-logistic penalises the sum of the losses by α, ours their mean by e^θ: α = n e^θ. It leaves the intercept

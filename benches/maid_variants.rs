@@ -1,7 +1,7 @@
 //! MAID, its baselines and its variants on two quadratic problems whose F* is known: work from a random start to F − F* ≤ 5e-3.
 //!
 //! ```text
-//! cargo bench --bench maid_variants [-- --figure FILE.svg]
+//! cargo bench -p bilevel-benches --bench maid_variants [-- --figure FILE.svg]
 //! ```
 //!
 //! (a) `Quadratic::random(1000, 10, 30, 1)`: a lower Hessian of condition number 30, an upper one of condition number below 10; θ₀ uniform

@@ -1,5 +1,5 @@
 //! Times of what a stochastic method calls in every iteration: `batch_all` of logistic regression and hyper-cleaning, of contiguous
-//! and of listed samples. `cargo bench --bench minibatch`.
+//! and of listed samples. `cargo bench -p bilevel-benches --bench minibatch`.
 
 #![allow(clippy::unwrap_used)] // a benchmark may panic
 

@@ -1,5 +1,5 @@
 //! Iterations of SOBA and SABA on the shapes of ijcnn1: 49,990 and 91,701 samples of 22 features, a penalty per feature, batches of 64.
-//! `cargo bench --bench soba_ijcnn1`; `peers/soba_ijcnn1.py` does the same work with JAX, in f32.
+//! `cargo bench -p bilevel-benches --bench soba_ijcnn1`; `peers/soba_ijcnn1.py` does the same work with JAX, in f32.
 //!
 //! Beside the time of an iteration: of its two passes over a batch alone, of reading their samples from memory at the bandwidth of a
 //! copy, and the bytes of SABA's tables.

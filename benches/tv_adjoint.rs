@@ -1,7 +1,7 @@
 //! The adjoint system of TV denoising by conjugate gradients, with each preconditioner, and by the sparse direct solver, at several θ.
 //!
 //! ```text
-//! cargo bench --bench tv_adjoint
+//! cargo bench -p bilevel-benches --bench tv_adjoint
 //! ```
 //!
 //! A photograph of 128×128 pixels that ships with the problems, with noise 0.1, f64, on one thread. Seconds are medians over the repetitions

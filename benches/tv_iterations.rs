@@ -1,8 +1,8 @@
 //! The cost of one iteration of the inner solvers on twelve images of 96×96 pixels, and which limit of the machine binds.
 //!
 //! ```text
-//! cargo bench --bench tv_iterations            # all cores
-//! RAYON_NUM_THREADS=1 cargo bench --bench tv_iterations
+//! cargo bench -p bilevel-benches --bench tv_iterations            # all cores
+//! RAYON_NUM_THREADS=1 cargo bench -p bilevel-benches --bench tv_iterations
 //! ```
 //!
 //! A FISTA iteration is one gradient and one momentum step of all images; a CG iteration is one Hessian product and the

@@ -1,7 +1,7 @@
 //! Learning total variation on twelve photographs: what each solver takes from θ = (−5, −5) to F ≤ 1.001 F*.
 //!
 //! ```text
-//! BILEVEL_DATA=… cargo bench --bench tv_kodak96 [-- --figure FILE.svg | --margins]
+//! BILEVEL_DATA=… cargo bench -p bilevel-benches --bench tv_kodak96 [-- --figure FILE.svg | --margins]
 //! ```
 //!
 //! The data (`tv_kodak96/{clean,noisy}.npy` and `optimum.json`) are not part of the project; without `BILEVEL_DATA` the bench

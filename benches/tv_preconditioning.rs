@@ -1,7 +1,7 @@
 //! The savings of the preconditioners of TV denoising: Hessian products of the adjoint and of Newton's method, at several θ.
 //!
 //! ```text
-//! [BILEVEL_DATA=…] cargo bench --bench tv_preconditioning
+//! [BILEVEL_DATA=…] cargo bench -p bilevel-benches --bench tv_preconditioning
 //! ```
 //!
 //! One photograph of 64×64 pixels from the tests, and where `BILEVEL_DATA` is set the twelve of `tv_kodak96`. Counts are means over

@@ -14,6 +14,7 @@ use crate::error::Error;
 
 /// The number of threads available to work started here: 1 inside a parallel region and without the feature `rayon`, else the size of the
 /// pool.
+#[doc(hidden)]
 pub fn width() -> usize {
     #[cfg(feature = "rayon")]
     let width = pool::width();

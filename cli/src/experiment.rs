@@ -40,6 +40,5 @@ pub use compare::compare;
 pub use config::Experiment;
 pub use folder::same_runs;
 pub use folder::{Finished, Outcome};
-pub(crate) use problem::Terms;
 pub use run::{End, check, load, resume, run, verify};
 pub use solver::Solver;

@@ -9,8 +9,6 @@
 //! | module | contents |
 //! |---|---|
 //! | [`experiment`] | experiments in TOML, their runs, figures and pages |
-//! | [`registry`] | upper-level solvers, stochastic methods and problems, each listed once |
-//! | [`runs`] | runs of solvers of any type |
 //!
 //! The interface of the program is its command line. What is hidden here serves its commands and the benchmarks, and may change.
 

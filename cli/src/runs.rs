@@ -2,7 +2,8 @@
 
 use bilevel::run::{Observer, ProgressBar, Table, ctrl_c};
 use bilevel::{
-    Accuracy, Error, Hypergradient, Iteration, Limits, Oracle, Report, Run, Solver, Step,
+    Accuracy, Error, Hypergradient, ImplicitState, Iteration, Limits, Oracle, Report, Run, Solver,
+    Step,
 };
 use std::io::IsTerminal;
 use std::path::Path;
@@ -12,6 +13,9 @@ use std::time::Instant;
 
 /// Any oracle on vectors with the states S. Behind `dyn`, solvers are compiled once for all problems.
 pub type DynOracle<'a, S> = dyn Oracle<Theta = Vec<f64>, State = S> + 'a;
+
+/// The states of problems that are means of smooth ones.
+pub type Terms = Vec<ImplicitState<Vec<f64>>>;
 
 /// A solver of any type.
 pub type AnySolver<'a, O> = Box<dyn Runnable<O> + 'a>;

@@ -14,14 +14,17 @@ fn program() -> &'static Path {
         let mut folder = std::env::current_exe().unwrap();
         folder.pop();
         folder.pop();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "bilevel-examples"]);
-        build.args(["--example", "tv_denoise"]);
-        if folder.ends_with("release") {
-            build.arg("--release");
+        // `cargo test` builds it with the tests, but not with `--test`; with the features of another selection all would be built again.
+        if std::env::var_os("BILEVEL_EXAMPLES_ARE_BUILT").is_none() {
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "--quiet", "--package", "bilevel-examples"]);
+            build.args(["--example", "tv_denoise"]);
+            if folder.ends_with("release") {
+                build.arg("--release");
+            }
+            let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+            assert!(built.unwrap().success());
         }
-        let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
-        assert!(built.unwrap().success());
         folder
             .join("examples")
             .join(format!("tv_denoise{}", std::env::consts::EXE_SUFFIX))
@@ -40,7 +43,10 @@ fn run(out: &Path, arguments: &[&str]) -> Output {
 }
 
 fn data(name: &str) -> String {
-    format!("{}/../tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!(
+        "{}/../problems/tests/golden/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    )
 }
 
 fn report(out: &Path) -> serde_json::Value {

@@ -21,7 +21,7 @@
 //!
 //! | feature | adds | depends on |
 //! |---|---|---|
-//! | `data` (default) | readers of PNG, npy, CSV, IDX, LIBSVM and text files, and the data that come with the crate | image, npyz, csv, flate2 |
+//! | `data` (default) | readers of PNG, npy, CSV, IDX, LIBSVM and text files, and the data that come with the crate | csv, flate2, png |
 //! | `imaging` (default) | the wing `imaging` | realfft, rustdct |
 //! | `direct` (default) | the problems marked so: they factor matrices | faer |
 //! | `rayon` (default) | threads, those of `bilevel` | rayon |

@@ -14,6 +14,7 @@ use crate::vector::{Scratch, Vector};
 
 /// The result of one member of a [`Fallback`].
 #[derive(Debug, Clone, PartialEq)]
+#[doc(hidden)]
 pub struct Attempt {
     /// The solver.
     pub method: &'static str,

@@ -77,6 +77,7 @@ impl Pattern {
 }
 
 /// A symmetric matrix given by its entries on and below the diagonal.
+#[doc(hidden)]
 pub trait SparseMatrix {
     /// The pattern. A problem should create it once and share it between all points, so that it is analysed once.
     fn pattern(&self) -> Arc<Pattern>;

@@ -73,7 +73,6 @@ use crate::autodiff::check_entries;
 use crate::error::Error;
 
 /// g and ∇ₓg as closures. [`products`](Function::products) completes them to a lower level.
-#[doc(hidden)]
 pub struct Function<V, G> {
     start: Vec<f64>,
     hyperparameters: usize,
@@ -82,7 +81,6 @@ pub struct Function<V, G> {
 }
 
 /// A lower level from closures. See the [module](self).
-#[doc(hidden)]
 pub struct Lower<V, G, H, W, U, C> {
     function: Function<V, G>,
     hvp: H,
@@ -92,7 +90,6 @@ pub struct Lower<V, G, H, W, U, C> {
 }
 
 /// An upper level from closures. It depends on θ only through x.
-#[doc(hidden)]
 pub struct Upper<V, G> {
     value: V,
     gradient: G,

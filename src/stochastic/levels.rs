@@ -14,6 +14,7 @@ pub(super) type XOf<O> = <LowerOf<O> as LowerLevel>::X;
 pub(super) type ThetaOf<O> = <LowerOf<O> as LowerLevel>::Theta;
 
 /// An oracle whose levels are finite sums.
+#[doc(hidden)]
 pub trait MinibatchOracle: Oracle<Theta = <Self::Lower as LowerLevel>::Theta> {
     /// The lower level.
     type Lower: MinibatchLower;

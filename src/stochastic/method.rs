@@ -10,6 +10,7 @@ use crate::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use crate::vector::Vector;
 
 /// A stochastic method: how θ, x and v move in one iteration.
+#[doc(hidden)]
 pub trait Method: Debug + Send + Sync {
     /// The memory of the method beside θ, x and v.
     type Memory<T: Vector, X: Vector>: MethodMemory<T, X>;

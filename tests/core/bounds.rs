@@ -272,7 +272,7 @@ fn looseness(condition: f64, accuracies: &[f64]) -> f64 {
     median(ratios)
 }
 
-/// `cargo test --test bounds -- --nocapture looseness` prints how far above the true error the certificate is.
+/// `cargo test -p bilevel --test core -- --nocapture looseness` prints how far above the true error the certificate is.
 #[test]
 fn looseness_is_finite_and_never_below_one() {
     println!("condition   ε = δ = 1e-2       1e-4       1e-6   all (median of ω/‖z − ∇F‖)");

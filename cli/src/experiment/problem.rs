@@ -21,6 +21,7 @@ use bilevel::{
 use super::solver::Solver;
 use crate::registry::methods::{Batches, batch_solver, is_method, with_methods};
 use crate::registry::solvers::{State, around, solver};
+pub(super) use crate::runs::Terms;
 use crate::runs::{AnySolver, DynOracle, Settings};
 use bilevel_problems::data::DataError;
 use std::path::PathBuf;
@@ -76,9 +77,6 @@ fn refused(error: DataError) -> Error {
 fn no_quality() -> Quality {
     Box::new(|_| Ok(Vec::new()))
 }
-
-/// The states of problems that are means of smooth ones.
-pub(crate) type Terms = Vec<ImplicitState<Vec<f64>>>;
 
 /// A problem whose solvers see all samples.
 struct Whole<S> {

@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::names::nearest;
 use super::{Entry, entry};
-use crate::runs::{AnySolver, DynSolver, behind, boxed_once};
+use crate::runs::{AnySolver, DynSolver, Terms, behind, boxed_once};
 
 /// Default half-width of the box searched by `random`, `grid`, `tpe` and `argmin-swarm`.
 pub const HALF_WIDTH: f64 = 3.0;
@@ -91,7 +91,7 @@ fn derivative_free<T: State>(initial: Accuracy) -> DynSolver<T> {
 /// The names and descriptions of the register, in its order.
 pub fn descriptions() -> Vec<Entry<()>> {
     // The states that most problems have: nothing is compiled for this list alone.
-    let all = solvers::<crate::experiment::Terms>();
+    let all = solvers::<Terms>();
     all.iter().map(|e| entry(e.name, e.about, ())).collect()
 }
 

@@ -51,7 +51,8 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Vec<Image<f64>>, DataError> {
         ">f4" => (4, true),
         other => {
             return Err(format(format!(
-                "in its header: its entries are {other}, not f64 or f32"
+                "in its header: its entries are {}, not f64 or f32",
+                header::shown(other)
             )));
         }
     };
@@ -232,6 +233,7 @@ mod tests {
                 "[('a', '<f8')]",
             ),
             ("{'shape': (2 3)}", "expected `,` or `)`"),
+            ("{'des\ncr': 1}", "a field `des\\ncr`"),
         ] {
             let error = read(&headed(1, header.len() as u32, header))
                 .unwrap_err()

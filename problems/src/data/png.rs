@@ -238,7 +238,7 @@ pub fn write_png(path: impl AsRef<Path>, rows: &[Vec<Image<f64>>]) -> Result<(),
         .max()
         .unwrap_or(1);
     let factor = (SMALL / largest).max(1);
-    // Columns are as wide as their widest image, so that a rows of several sizes is aligned.
+    // Columns are as wide as their widest image, so that rows of several sizes are aligned.
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<u32> = (0..columns)
         .map(|c| {

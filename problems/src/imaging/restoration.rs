@@ -12,6 +12,7 @@ pub trait Restoration: LowerLevel {
 /// A lower level that denoises one image y: g(x, θ) = ½‖x − y‖² + R(x, θ).
 ///
 /// [`Deblurring`](super::Deblurring) replaces the data term ½‖x − y‖² of any implementor.
+#[doc(hidden)]
 pub trait Denoiser: Restoration {
     /// y, the noisy image.
     fn noisy(&self) -> &Self::X;

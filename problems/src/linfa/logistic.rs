@@ -53,7 +53,6 @@ impl<L> TryFrom<Written<L>> for TunedLogistic<L> {
 
 /// The parameters of [`TunedLogistic`]; `fit` checks them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[doc(hidden)]
 pub struct TunedLogisticParams(TunedLogisticValidParams);
 
 /// The checked parameters of [`TunedLogistic`].

@@ -53,7 +53,6 @@ impl TryFrom<Written> for TunedRidge {
 
 /// The parameters of [`TunedRidge`]; `fit` checks them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[doc(hidden)]
 pub struct TunedRidgeParams(TunedRidgeValidParams);
 
 /// The checked parameters of [`TunedRidge`].

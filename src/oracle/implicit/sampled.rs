@@ -252,3 +252,36 @@ fn smallest_eigenvalue(diagonal: &[f64], beside: &[f64]) -> f64 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::smallest_eigenvalue;
+
+    #[test]
+    fn the_smallest_eigenvalue_is_that_of_the_closed_form() {
+        // tridiag(−1, 2, −1) of size n has the eigenvalues 2 − 2 cos(kπ/(n + 1)).
+        for n in 1..40usize {
+            let exact = 2.0 - 2.0 * (std::f64::consts::PI / (n + 1) as f64).cos();
+            let found = smallest_eigenvalue(&vec![2.0; n], &vec![-1.0; n - 1]);
+            assert!(
+                (found - exact).abs() <= 8.0 * f64::EPSILON,
+                "{n}: {found} {exact}"
+            );
+        }
+    }
+
+    #[test]
+    fn scales_zero_pivots_and_parts_without_coupling_do_not_mislead_it() {
+        for scale in [1e-200, 1e-9, 1.0, 1e9, 1e140] {
+            let found = smallest_eigenvalue(&[2.0 * scale, 2.0 * scale], &[scale]);
+            assert!((found / scale - 1.0).abs() <= 8.0 * f64::EPSILON, "{found}");
+        }
+        // The first pivot is zero at the shift 3; the eigenvalues are 3 ± 1.
+        let found = smallest_eigenvalue(&[3.0, 3.0], &[1.0]);
+        assert!((found - 2.0).abs() <= 8.0 * f64::EPSILON, "{found}");
+        assert_eq!(smallest_eigenvalue(&[5.0, 0.5, 7.0], &[0.0, 0.0]), 0.5);
+        // An indefinite matrix has a negative one.
+        let found = smallest_eigenvalue(&[1.0, 1.0], &[3.0]);
+        assert!((found + 2.0).abs() <= 8.0 * f64::EPSILON, "{found}");
+    }
+}

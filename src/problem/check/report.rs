@@ -4,6 +4,7 @@ use std::fmt;
 
 /// One test of the checker.
 #[derive(Debug, Clone, PartialEq)]
+#[doc(hidden)]
 pub struct Check {
     /// The name of the test, such as `hvp`.
     pub name: &'static str,

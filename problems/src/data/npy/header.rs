@@ -53,6 +53,21 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
+/// A text of the file in an error: on one line, and not all of it where it is long.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let start = text.chars().take(LONGEST).map(|c| match c.is_control() {
+        true => c.escape_debug().to_string(),
+        false => c.to_string(),
+    });
+    let rest = if text.chars().nth(LONGEST).is_some() {
+        "…"
+    } else {
+        ""
+    };
+    format!("`{}{rest}`", start.collect::<String>())
+}
+
 /// A header: how the entries are stored, and the shape.
 #[derive(Debug, PartialEq)]
 pub(super) struct Header {
@@ -165,7 +180,7 @@ impl<'a> Literal<'a> {
                         _ => return Err("expected `True` or `False`".to_owned()),
                     }
                 }
-                other => return Err(format!("a field `{other}` that no array has")),
+                other => return Err(format!("a field {} that no array has", shown(other))),
             }
             if !self.eat(b',') && self.peek() != Some(b'}') {
                 return Err("expected `,` or `}`".to_owned());

@@ -25,7 +25,6 @@ pub(crate) trait SparsePenalty: Send + Sync {
 }
 
 /// The oracle of a regression whose penalty P makes its solution sparse: [`Lasso`](crate::linear::Lasso) or `GroupLasso`.
-#[doc(hidden)]
 pub struct SparseRegression<P> {
     pub(crate) split: Split,
     pub(crate) penalty: P,

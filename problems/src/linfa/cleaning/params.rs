@@ -24,7 +24,6 @@ pub(super) enum Trusted<L> {
 
 /// The parameters of [`Cleaning`](super::Cleaning); `fit` checks them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[doc(hidden)]
 pub struct CleaningParams<L>(CleaningValidParams<L>);
 
 /// The checked parameters of [`Cleaning`](super::Cleaning).
