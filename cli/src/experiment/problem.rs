@@ -14,8 +14,8 @@ use bilevel::linear::LinearSolver;
 use bilevel::lower::LowerSolver;
 use bilevel::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use bilevel::{
-    Accuracy, CheckReport, Error, Implicit, ImplicitState, LowerLevel, Mean, Oracle, Report,
-    UpperLevel, check_lower, check_oracle, check_upper,
+    Accuracy, CheckReport, Error, Implicit, LowerLevel, Mean, Oracle, Report, UpperLevel,
+    check_lower, check_oracle, check_upper,
 };
 
 use super::solver::Solver;
