@@ -12,7 +12,7 @@
 //! A backtracking solver combines an accuracy schedule ([`accuracy`](descent::accuracy)), a [`direction`](descent::direction), a trial step
 //! with an acceptance test ([`line_search`](descent::line_search)), and a [`constraint`](descent::constraint).
 //!
-//! A solver sees an [`Oracle`], not a problem. [`Solver::step`] is public: call it in a loop of your own, or let
+//! A solver sees an [`Oracle`](crate::Oracle), not a problem. [`Solver::step`] is public: call it in a loop of your own, or let
 //! [`Run`](crate::Run) add stopping rules, budgets, observers, a trace and checkpoints.
 //!
 //! # Adding a solver

@@ -20,7 +20,7 @@ use crate::work::Work;
 /// The value of a block is the mean of f over this many batches of the upper level.
 const SHOWN_BATCHES: usize = 4;
 
-/// The solver of a stochastic method. See the [module](self).
+/// The solver of a stochastic method. See the [module](crate::stochastic).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stochastic<M> {
