@@ -30,7 +30,8 @@ mod compare;
 mod config;
 mod figures;
 mod folder;
-mod html;
+#[doc(hidden)]
+pub mod html;
 pub(crate) mod problem;
 mod run;
 mod solver;

@@ -20,7 +20,7 @@
 //! ```
 
 pub mod methods;
-pub(crate) mod names;
+pub mod names;
 pub mod problems;
 pub mod solvers;
 

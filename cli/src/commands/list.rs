@@ -44,21 +44,3 @@ pub(super) fn text() -> String {
     }
     text
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_name_has_one_line_of_description_and_stands_once() {
-        let mut names = Vec::new();
-        for entry in [solvers::descriptions(), methods::descriptions()].concat() {
-            assert!(!entry.about.is_empty() && !entry.about.contains('\n'));
-            names.push(entry.name);
-        }
-        names.sort_unstable();
-        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
-        assert!(text().contains("  maid-lbfgs           MAID along L-BFGS directions"));
-        assert!(text().contains("  tv-sure              Isotropic, learned"));
-    }
-}

@@ -16,7 +16,7 @@ th:first-child,td:first-child,td.text,th.text{text-align:left}thead th{border-bo
 figure{margin:1.5em 0;break-inside:avoid}figure svg{max-width:100%;height:auto}figcaption{color:#555}\
 pre{background:#f5f5f5;padding:1em;overflow-x:auto}";
 
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -40,7 +40,7 @@ fn page(title: &str, body: &str) -> String {
 }
 
 /// A number to be read by people; a dash where it is not known.
-fn shown(number: f64) -> String {
+pub fn shown(number: f64) -> String {
     let size = number.abs();
     if !number.is_finite() {
         "–".to_owned()
@@ -56,7 +56,7 @@ fn shown(number: f64) -> String {
 }
 
 /// A table: its first columns hold texts.
-fn table(head: &[&str], texts: usize, rows: &[Vec<String>]) -> String {
+pub fn table(head: &[&str], texts: usize, rows: &[Vec<String>]) -> String {
     let class = |k: usize| if k < texts { " class=\"text\"" } else { "" };
     let mut html = String::from("<div class=\"wide\"><table>\n<thead><tr>");
     for (k, cell) in head.iter().enumerate() {
@@ -232,22 +232,4 @@ pub(super) fn comparison_page(all: &[Finished], drawn: &[Drawn]) -> Result<Strin
     }
     html.push_str(&timing(all)?);
     Ok(page(&names.join(" and "), &html))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_file_says_is_text_and_never_a_part_of_the_page() {
-        assert_eq!(escaped("<a & \"b\">"), "&lt;a &amp; &quot;b&quot;&gt;");
-        let html = table(&["<x>"], 1, &[vec!["<script>".to_owned()]]);
-        assert!(html.contains("&lt;script&gt;") && !html.contains("<script>"));
-    }
-
-    #[test]
-    fn numbers_are_short_and_unknown_ones_a_dash() {
-        let texts = [0.0, 12.0, 0.5, 1e-9, 1e9, f64::NAN].map(shown);
-        assert_eq!(texts, ["0", "12", "0.500000", "1.000e-9", "1.000e9", "–"]);
-    }
 }

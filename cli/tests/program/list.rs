@@ -1,5 +1,6 @@
 //! The command `list`, and the former names of commands.
 
+use bilevel_cli::registry::{methods, solvers};
 use std::process::Command;
 
 fn prints(arguments: &[&str]) -> String {
@@ -46,4 +47,18 @@ fn commands_go_by_the_names_of_the_examples_too() {
         );
         assert!(help.contains(&format!("out/{name}")), "{help}");
     }
+}
+
+#[test]
+fn every_name_has_one_line_of_description_and_stands_once() {
+    let mut names = Vec::new();
+    for entry in [solvers::descriptions(), methods::descriptions()].concat() {
+        assert!(!entry.about.is_empty() && !entry.about.contains('\n'));
+        names.push(entry.name);
+    }
+    names.sort_unstable();
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+    let text = prints(&["list"]);
+    assert!(text.contains("  maid-lbfgs           MAID along L-BFGS directions"));
+    assert!(text.contains("  tv-sure              Isotropic, learned"));
 }

@@ -9,6 +9,7 @@ mod foe_denoise;
 mod hyper_cleaning;
 mod list;
 mod logistic_regression;
+mod parts;
 mod stochastic_benchmark;
 mod text_cleaning;
 mod tune_regularizer;
