@@ -231,9 +231,10 @@ fn smallest_eigenvalue(diagonal: &[f64], beside: &[f64]) -> f64 {
     let below = |shift: f64| {
         let mut pivot = 1.0f64;
         (0..n).any(|i| {
-            let square = if i > 0 { off(i - 1).powi(2) } else { 0.0 };
-            // A pivot of zero counts as a tiny positive one, after which the next pivot is negative.
-            pivot = diagonal[i] - shift - if square > 0.0 { square / pivot } else { 0.0 };
+            let b = if i > 0 { off(i - 1) } else { 0.0 };
+            // b² would leave the range of the numbers before the eigenvalues do. A pivot of zero counts as a tiny positive one, after
+            // which the next pivot is negative.
+            pivot = diagonal[i] - shift - if b > 0.0 { b * (b / pivot) } else { 0.0 };
             pivot < 0.0
         })
     };
