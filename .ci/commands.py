@@ -70,7 +70,8 @@ def cargo(place, words):
     elif "--bench" in own:
         target(place, own, "--bench", "benches")
     elif "--test" in own:
-        target(place, own, "--test", folder[package])
+        # The default member is the package of the examples.
+        target(place, own, "--test", folder[package] if package else "examples")
     elif own[0] == "run":
         mistakes.append(f"{place}: what does it run?")
     elif own[0] == "install" and "--path" in own and not (ROOT / own[own.index("--path") + 1] / "Cargo.toml").exists():
