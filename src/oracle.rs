@@ -8,12 +8,15 @@ pub mod folds;
 mod implicit;
 mod mean;
 mod reference;
+mod relative;
 mod unrolled;
 
 pub use check::check_oracle;
 pub use folds::{Fold, Folds};
 pub use implicit::{Implicit, ImplicitState};
 pub use mean::Mean;
+#[doc(hidden)]
+pub use relative::{Relative, Scales};
 pub use unrolled::{Unrolled, UnrolledState};
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -86,6 +89,17 @@ pub trait Oracle: Send + Sync {
         if accepted {
             *state = trial;
         }
+    }
+
+    /// The sizes of x*(θ), ∇ₓf and F(θ), from an x within about 1e-4 of x* relative to it, in which a run can measure its accuracies. The
+    /// default is 1 for each.
+    ///
+    /// # Errors
+    /// As for [`value`](Oracle::value).
+    #[doc(hidden)]
+    fn scales(&self, theta: &Self::Theta) -> Result<Scales, Error> {
+        let _ = theta;
+        Ok(Scales::default())
     }
 
     /// Refuses a θ outside the domain, or the state of a problem of another size.

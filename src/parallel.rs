@@ -45,7 +45,7 @@ pub fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> Re
 pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
     #[cfg(feature = "rayon")]
     if width() > 1 && items.len() > 1 {
-        return pool::for_each(items, f);
+        return pool::for_each(items, &f);
     }
     items.iter_mut().enumerate().for_each(|(i, t)| f(i, t));
 }
@@ -57,7 +57,7 @@ pub fn for_each_piece<T: Send>(items: &mut [T], size: usize, f: impl Fn(usize, &
     let size = size.max(1);
     #[cfg(feature = "rayon")]
     if width() > 1 && items.len() > size {
-        return pool::for_each_piece(items, size, f);
+        return pool::for_each_piece(items, size, &f);
     }
     let pieces = items.chunks_mut(size).enumerate();
     pieces.for_each(|(i, piece)| f(i, piece));
@@ -74,7 +74,7 @@ pub fn for_each_pair<A: Send, B: Send>(
     let (size_a, size_b) = (size_a.max(1), size_b.max(1));
     #[cfg(feature = "rayon")]
     if width() > 1 && a.len() > size_a && b.len() > size_b {
-        return pool::for_each_pair((a, size_a), (b, size_b), f);
+        return pool::for_each_pair((a, size_a), (b, size_b), &f);
     }
     let pairs = a.chunks_mut(size_a).zip(b.chunks_mut(size_b));
     pairs.enumerate().for_each(|(i, (a, b))| f(i, a, b));

@@ -105,7 +105,9 @@ pub trait LowerLevel: Send + Sync {
         &'a self,
         x: &'a Self::X,
         theta: &'a Self::Theta,
-    ) -> impl Linearization<Theta = Self::Theta, X = Self::X> + 'a;
+    ) -> impl Linearization<Theta = Self::Theta, X = Self::X> + 'a
+    where
+        Self: Sized;
     /// The known constants at θ.
     fn curvature(&self, theta: &Self::Theta) -> Curvature;
 

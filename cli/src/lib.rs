@@ -12,8 +12,11 @@
 //!
 //! The interface of the program is its command line. What is hidden here serves its commands and the benchmarks, and may change.
 
+mod any_state;
 mod commands;
 pub mod experiment;
+#[doc(hidden)]
+pub mod finite_sum;
 mod images;
 mod images_of_classes;
 mod options;

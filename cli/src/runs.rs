@@ -11,7 +11,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Any oracle on vectors with the states S. Behind `dyn`, solvers are compiled once for all problems.
+use crate::any_state::{AnyState, Erased, State};
+
+/// Any oracle on vectors with the states S.
 pub type DynOracle<'a, S> = dyn Oracle<Theta = Vec<f64>, State = S> + 'a;
 
 /// The states of problems that are means of smooth ones.
@@ -138,38 +140,37 @@ pub fn boxed<'a, O: Oracle + 'a, S: Solver<O> + 'a>(solver: S) -> AnySolver<'a, 
     Box::new(Typed(solver))
 }
 
-/// A solver of any type for all oracles on vectors with the states `T`.
-pub type DynSolver<T> = Box<dyn for<'o> Runnable<&'o DynOracle<'o, T>>>;
+/// A solver of any type for all oracles on vectors.
+pub type DynSolver = Box<dyn for<'o> Runnable<&'o DynOracle<'o, AnyState>>>;
 
 /// Boxes a solver that runs on any such oracle: it is compiled once for all of them.
-pub fn boxed_once<T, S>(solver: S) -> DynSolver<T>
+pub fn boxed_once<S>(solver: S) -> DynSolver
 where
-    T: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'static,
-    S: for<'o> Solver<&'o DynOracle<'o, T>> + 'static,
+    S: for<'o> Solver<&'o DynOracle<'o, AnyState>> + 'static,
 {
     Box::new(Typed(solver))
 }
 
 /// The same solver for one type of oracle.
-struct Behind<T>(DynSolver<T>);
+struct Behind(DynSolver);
 
-/// A solver for any oracle with the states of `O` as one for `O`.
-pub fn behind<'a, O>(solver: DynSolver<O::State>) -> AnySolver<'a, O>
+/// A solver for any oracle as one for `O`.
+pub fn behind<'a, O>(solver: DynSolver) -> AnySolver<'a, O>
 where
-    O: Oracle<Theta = Vec<f64>> + 'a,
-    O::State: 'static,
+    O: Oracle<Theta = Vec<f64>, State: State> + 'a,
 {
     Box::new(Behind(solver))
 }
 
-impl<O: Oracle<Theta = Vec<f64>>> Runnable<O> for Behind<O::State> {
+impl<O: Oracle<Theta = Vec<f64>, State: State>> Runnable<O> for Behind {
     fn run(
         &self,
         oracle: &O,
         theta: Vec<f64>,
         settings: &Settings<Vec<f64>>,
     ) -> Result<Report<Vec<f64>>, Error> {
-        let oracle: &DynOracle<'_, O::State> = oracle;
+        let erased = Erased(oracle);
+        let oracle: &DynOracle<'_, AnyState> = &erased;
         self.0.run(&oracle, theta, settings)
     }
 }

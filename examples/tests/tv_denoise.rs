@@ -5,17 +5,20 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-/// The example, built with the profile of the tests. (`cargo test` builds it too, but not with `--test`.)
+/// The example, built with the profile of the tests.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let mut folder = std::env::current_exe().unwrap();
         folder.pop();
         folder.pop();
-        // `cargo test` builds it with the tests, but not with `--test`; with the features of another selection all would be built again.
-        if std::env::var_os("BILEVEL_EXAMPLES_ARE_BUILT").is_none() {
+        let name = format!("tv_denoise{}", std::env::consts::EXE_SUFFIX);
+        let program = folder.join("examples").join(name);
+        // `cargo test` builds it with the tests, but not with `--test`. Where it is up to date it is not built again: with the features of
+        // another selection of packages everything would be.
+        if modified(&program) < newest_source() {
             let mut build = Command::new(env!("CARGO"));
             build.args(["build", "--quiet", "--package", "bilevel-examples"]);
             build.args(["--example", "tv_denoise"]);
@@ -25,10 +28,36 @@ fn program() -> &'static Path {
             let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
             assert!(built.unwrap().success());
         }
-        folder
-            .join("examples")
-            .join(format!("tv_denoise{}", std::env::consts::EXE_SUFFIX))
+        program
     })
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().ok()?.modified().ok()
+}
+
+/// When the last of the files that the example is built of was changed.
+fn newest_source() -> Option<SystemTime> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders: Vec<PathBuf> = ["src", "problems/src", "examples/tv_denoise"]
+        .map(|folder| root.join(folder))
+        .into();
+    let manifests = ["", "problems", "examples"].map(|folder| root.join(folder).join("Cargo.toml"));
+    let files = manifests.iter().map(|manifest| modified(manifest));
+    let mut newest = files
+        .max()
+        .flatten()
+        .max(modified(&root.join("Cargo.lock")));
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            newest = newest.max(modified(&path));
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    newest
 }
 
 /// The example with its output folder and further arguments.

@@ -9,7 +9,9 @@
 //!
 //! They are used like linfa's own: parameters are checked once, `fit` takes a dataset and `predict` takes records. θ is tuned on K folds or a
 //! held-out share by [MAID](bilevel::Maid) with L-BFGS, from three starts, since the criterion may have several local minima; then the
-//! model is fitted to all samples. Features are standardised first unless disabled; coefficients refer to the features as given.
+//! model is fitted to all samples. Features are standardised first unless disabled; coefficients refer to the features as given. The unit of the
+//! targets does not matter, because accuracies and tolerance are relative. Nor does that of the features of a ridge: without standardisation,
+//! starts and bounds of θ follow their variances.
 //!
 //! ```
 //! use bilevel_problems::linfa::{Penalty, TunedRidge};
@@ -38,6 +40,7 @@ pub use logistic::{TunedLogistic, TunedLogisticParams};
 pub use ridge::TunedRidgeValidParams;
 pub use ridge::{TunedRidge, TunedRidgeParams};
 
+use bilevel::oracle::Relative;
 use bilevel::oracle::folds::{Fold, Folds, hold_out};
 use bilevel::upper::Constraint;
 use bilevel::{Error, Maid, Mean, Oracle, Report, Run};
@@ -96,10 +99,10 @@ impl Default for Tuning {
     }
 }
 
-/// Starts of the descents, with one penalty for all: e^θ = 1, 0.05 and 0.0025. Far below, a criterion is flat without being minimal.
+/// Starts of the descents for features of variance 1, with one penalty for all: e^θ = 1, 0.05 and 0.0025. Far below, a criterion is flat without being minimal.
 const STARTS: [f64; 3] = [0.0, -3.0, -6.0];
 
-/// Bounds of θ. For features of variance 1, penalties beyond them make no difference.
+/// Bounds of θ for features of variance 1: penalties beyond them make no difference.
 const BOUNDS: [f64; 2] = [-16.0, 8.0];
 
 impl Tuning {
@@ -150,34 +153,69 @@ impl Tuning {
         }
     }
 
-    /// The best result of the descents from [`STARTS`].
+    /// The best result of the descents from [`STARTS`]; each entry of θ has its own `origin`.
+    ///
+    /// Accuracies and tolerance are relative: the unit of the targets does not matter.
     fn tune<O: Oracle<Theta = Vec<f64>>>(
         &self,
         criterion: &Mean<O>,
-        entries: usize,
+        origins: &[Origin],
     ) -> Result<Report<Vec<f64>>, Error> {
         let mut solver = Maid::lbfgs();
         solver.line_search.constraint = Constraint::Bounds {
-            lower: vec![BOUNDS[0]],
-            upper: vec![BOUNDS[1]],
+            lower: origins.iter().map(|o| BOUNDS[0] + o.least).collect(),
+            upper: origins.iter().map(|o| BOUNDS[1] + o.largest).collect(),
         };
-        let descent = |start: f64| {
-            let theta = vec![start; entries];
-            let mut state = criterion.start(&theta)?;
-            let value = criterion.value(&theta, 1e-4, &mut state)?.value.value;
-            Run::new(criterion, solver.clone())
-                .tolerance(self.tolerance * value.abs().max(f64::MIN_POSITIVE))
+        let descent = |k: usize| {
+            let theta = origins.iter().map(|o| STARTS[k] + o.of_start(k)).collect();
+            let oracle = Relative::new(criterion, &theta)?;
+            let report = Run::new(&oracle, solver.clone())
+                .tolerance(self.tolerance * oracle.size().max(f64::MIN_POSITIVE))
                 .max_iterations(self.max_iterations)
-                .start(theta)
+                .start(theta)?;
+            Ok::<_, Error>(oracle.restore(report))
         };
-        let mut best = descent(STARTS[0])?;
-        for start in &STARTS[1..] {
-            let report = descent(*start)?;
-            if report.value.value < best.value.value {
+        let mut best = descent(0)?;
+        for k in 1..STARTS.len() {
+            let report = descent(k)?;
+            // Of the same minimum, reached twice, the first counts.
+            let difference = best.value.value - report.value.value;
+            if difference > TIE * best.value.value.abs() {
                 best = report;
             }
         }
         Ok(best)
+    }
+}
+
+/// Values that differ by less than this share are those of one minimum.
+const TIE: f64 = 1e-9;
+
+/// The origin of an entry of θ: the logarithms of the least and the largest variance of the features that share its penalty.
+#[derive(Debug, Clone, Copy, Default)]
+struct Origin {
+    least: f64,
+    largest: f64,
+}
+
+impl Origin {
+    /// The origin for features of these variances; 0 for none. Its bounds stay within those that all problems have for a logarithm.
+    fn of(variances: &[f64]) -> Self {
+        let log = |variance: &f64| match *variance > 0.0 && variance.is_finite() {
+            true => variance.ln().clamp(-100.0, 100.0),
+            false => 0.0,
+        };
+        let logs = || variances.iter().map(log);
+        Origin {
+            least: logs().reduce(f64::min).unwrap_or_default(),
+            largest: logs().reduce(f64::max).unwrap_or_default(),
+        }
+    }
+
+    /// The origin of the k-th start: from the largest variance to the least, since the features that matter may be any of them.
+    fn of_start(&self, k: usize) -> f64 {
+        let share = k as f64 / (STARTS.len() - 1) as f64;
+        self.largest + share * (self.least - self.largest)
     }
 }
 

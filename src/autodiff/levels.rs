@@ -6,7 +6,7 @@
 
 mod products;
 
-use products::{Arguments, Level, along, copy};
+use products::{Arguments, Level, along, copy, real, tangent, tangent_f64};
 
 use super::dual::Dual;
 use super::gradients::Gradients;
@@ -188,10 +188,10 @@ impl<G: Gradients, E: Real> MinibatchLower for Lower<G, E> {
             } else {
                 by_x.resize(x.len(), Dual::default());
                 given.gradients(batch, point, theta, by_x, by_theta);
-                copy(by_x, out.gradient, |d| d.re);
-                copy(by_x, out.hvp, |d| d.eps);
+                copy(by_x, out.gradient, real);
+                copy(by_x, out.hvp, tangent);
             }
-            copy(by_theta, out.cross, |d| d.eps.value());
+            copy(by_theta, out.cross, tangent_f64);
         });
     }
 }

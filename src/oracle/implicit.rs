@@ -8,7 +8,7 @@ mod sampled;
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
 
-use super::Oracle;
+use super::{Oracle, Scales};
 use crate::error::{Error, positive};
 use crate::hypergradient::{Accuracy, ErrorEstimator, Evaluation, Hypergradient, Trust};
 use crate::linear::{Fallback, LinearSolver};
@@ -59,6 +59,14 @@ pub struct ImplicitState<X: Vector> {
     /// The smallest estimate of μ so far, where the problem does not supply it and the trust is estimated.
     mu: Option<f64>,
 }
+
+/// An accuracy that any starting point meets.
+const LOOSE: f64 = 1e150;
+/// x* is solved for to this share of its size, to find the size, and to that share, to find the size of F.
+const SIZE_ACCURACY: f64 = 0.1;
+const VALUE_ACCURACY: f64 = 1e-4;
+/// The least size of x*, as a share of the first bound of its distance: an x* of zero has no size of its own.
+const LEAST_SIZE: f64 = 1e-8;
 
 impl<X: Vector> ImplicitState<X> {
     /// The last lower-level solution x̃.
@@ -315,6 +323,46 @@ where
             std::mem::swap(&mut state.x, &mut trial.x);
         }
         self.with_scratch(|scratch| scratch.put(trial.x));
+    }
+
+    fn scales(&self, theta: &P::Theta) -> Result<Scales, Error> {
+        let mut state = self.start(theta)?;
+        let x = &mut state.x;
+        self.with_scratch(|scratch| {
+            // Any accuracy is met where the solver starts; the report says how far x* is from there at most, or, without μ, how steep g is.
+            let mut solved = self.solve_lower(theta, LOOSE, x, scratch)?;
+            let reached = |solved: &LowerReport| solved.epsilon.unwrap_or(solved.gradient_norm);
+            let first = reached(&solved);
+            let least = LEAST_SIZE * first;
+            let size = |x: &P::X, solved: &LowerReport| match solved.epsilon {
+                Some(_) => x.norm().max(least),
+                None => first,
+            };
+            let fine = |accuracy: f64| 0.0 < accuracy && accuracy < LOOSE;
+            while solved.status == SolveStatus::Converged
+                && fine(reached(&solved))
+                && reached(&solved) > SIZE_ACCURACY * size(x, &solved)
+            {
+                let accuracy = SIZE_ACCURACY * reached(&solved);
+                solved = self.solve_lower(theta, accuracy, x, scratch)?;
+            }
+            let epsilon = size(x, &solved);
+            if fine(epsilon) {
+                solved = self.solve_lower(theta, VALUE_ACCURACY * epsilon, x, scratch)?;
+            }
+            let at = LowerPoint {
+                theta,
+                x,
+                solved: &solved,
+            };
+            let mut gradient = x.clone();
+            let found = self.upper_at(&at, &mut gradient, &mut Work::default());
+            found.map(|(value, delta)| Scales {
+                epsilon,
+                delta,
+                value: value.abs(),
+            })
+        })
     }
 
     fn check(&self, theta: &P::Theta, state: &Self::State) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! The mean over independent samples.
 
-use super::Oracle;
+use super::{Oracle, Scales};
 use crate::crc32::Crc32;
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, BoundedValue, Evaluation, Hypergradient};
@@ -198,6 +198,22 @@ impl<O: Oracle> Oracle for Mean<O> {
         for ((term, state), trial) in self.terms.iter().zip(states).zip(trials) {
             term.end_trial(state, trial, accepted);
         }
+    }
+
+    /// The largest sizes of x* and ∇ₓf among the samples, which share an accuracy, and the size of the mean.
+    fn scales(&self, theta: &O::Theta) -> Result<Scales, Error> {
+        let mut slots: Vec<_> = self.terms.iter().map(|term| (term, None)).collect();
+        parallel::for_each(&mut slots, |_, (term, scales)| {
+            *scales = Some(term.scales(theta));
+        });
+        let found: Result<Vec<Scales>, Error> = slots.into_iter().filter_map(|(_, s)| s).collect();
+        let found = found?;
+        let largest = |size: fn(&Scales) -> f64| found.iter().map(size).fold(0.0, f64::max);
+        Ok(Scales {
+            epsilon: largest(|s| s.epsilon),
+            delta: largest(|s| s.delta),
+            value: found.iter().map(|s| s.value).sum::<f64>() / found.len() as f64,
+        })
     }
 
     fn check(&self, theta: &O::Theta, states: &Self::State) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! A reference to an oracle is an oracle, also behind `dyn`.
 
-use super::Oracle;
+use super::{Oracle, Scales};
 use crate::error::Error;
 use crate::hypergradient::{Accuracy, Evaluation, Hypergradient};
 use crate::work::Work;
@@ -51,6 +51,10 @@ impl<O: Oracle + ?Sized> Oracle for &O {
 
     fn end_trial(&self, state: &mut O::State, trial: O::State, accepted: bool) {
         (**self).end_trial(state, trial, accepted);
+    }
+
+    fn scales(&self, theta: &O::Theta) -> Result<Scales, Error> {
+        (**self).scales(theta)
     }
 
     fn check(&self, theta: &O::Theta, state: &O::State) -> Result<(), Error> {

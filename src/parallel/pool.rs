@@ -1,4 +1,5 @@
-//! The parallel loops on rayon's threads.
+//! The parallel loops on rayon's threads. They call their body through a reference, so that rayon is compiled once for a type of items rather
+//! than once for every loop.
 
 use rayon::prelude::*;
 use std::cell::Cell;
@@ -47,7 +48,7 @@ pub(super) fn install<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> 
     Ok(pool.install(f))
 }
 
-pub(super) fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
+pub(super) fn for_each<T: Send>(items: &mut [T], f: &(dyn Fn(usize, &mut T) + Sync)) {
     items.par_iter_mut().enumerate().for_each(|(i, t)| {
         let _region = Region::enter();
         f(i, t);
@@ -57,7 +58,7 @@ pub(super) fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Syn
 pub(super) fn for_each_piece<T: Send>(
     items: &mut [T],
     size: usize,
-    f: impl Fn(usize, &mut [T]) + Sync,
+    f: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     let pieces = items.par_chunks_mut(size).enumerate();
     pieces.for_each(|(i, piece)| {
@@ -66,10 +67,11 @@ pub(super) fn for_each_piece<T: Send>(
     });
 }
 
+#[allow(clippy::type_complexity)] // the body of the loop
 pub(super) fn for_each_pair<A: Send, B: Send>(
     (a, size_a): (&mut [A], usize),
     (b, size_b): (&mut [B], usize),
-    f: impl Fn(usize, &mut [A], &mut [B]) + Sync,
+    f: &(dyn Fn(usize, &mut [A], &mut [B]) + Sync),
 ) {
     let pairs = a.par_chunks_mut(size_a).zip(b.par_chunks_mut(size_b));
     pairs.enumerate().for_each(|(i, (a, b))| {

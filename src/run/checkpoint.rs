@@ -17,7 +17,7 @@ use crate::crc32::crc32;
 use crate::error::{CheckpointError, Error};
 
 /// The format version of this build.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 const MAGIC: &[u8; 8] = b"BILEVEL\n";
 const HEADER: usize = 24;
@@ -27,13 +27,17 @@ const HEADER: usize = 24;
 /// # Errors
 /// [`Error::Io`]; [`Error::Checkpoint`] if `path` is something else.
 pub fn write<T: Serialize>(path: &Path, identity: &str, progress: &T) -> Result<(), Error> {
+    let file = postcard::to_extend(identity, vec![0; HEADER]);
+    let file = file.and_then(|file| postcard::to_extend(progress, file));
     let damaged = |e: postcard::Error| Error::Checkpoint {
         path: path.to_owned(),
         reason: CheckpointError::Damaged(e.to_string()),
     };
-    let mut file = vec![0; HEADER];
-    file = postcard::to_extend(identity, file).map_err(damaged)?;
-    file = postcard::to_extend(progress, file).map_err(damaged)?;
+    put(path, file.map_err(damaged)?)
+}
+
+/// Writes a file that begins with space for the header, and its payload behind it.
+fn put(path: &Path, mut file: Vec<u8>) -> Result<(), Error> {
     let checksum = crc32(&file[HEADER..]);
     let length = (file.len() - HEADER) as u64;
     file[..8].copy_from_slice(MAGIC);
@@ -79,6 +83,27 @@ fn replace(path: &Path, file: &[u8]) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Io`]; [`Error::Checkpoint`] for a file that is not a checkpoint, is damaged, or belongs to another version or another run.
 pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error> {
+    let (file, at) = open(path, identity)?;
+    let mut decoder = postcard::Deserializer::from_bytes(&file[at..]);
+    let progress = T::deserialize(&mut decoder);
+    let rest = decoder.finalize().map_or(0, <[u8]>::len);
+    let reason = match progress {
+        Ok(progress) if rest == 0 => return Ok(progress),
+        Ok(_) => "nothing more was expected".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(damaged_at(path, file.len() - rest, &reason))
+}
+
+fn damaged_at(path: &Path, at: usize, reason: &str) -> Error {
+    Error::Checkpoint {
+        path: path.to_owned(),
+        reason: CheckpointError::Damaged(format!("at byte {at}: {reason}")),
+    }
+}
+
+/// The bytes of a whole checkpoint of the run that `identity` describes, and where its state begins.
+fn open(path: &Path, identity: &str) -> Result<(Vec<u8>, usize), Error> {
     let fail = |reason| Error::Checkpoint {
         path: path.to_owned(),
         reason,
@@ -123,23 +148,16 @@ pub fn read<T: DeserializeOwned>(path: &Path, identity: &str) -> Result<T, Error
     }
     let mut decoder = postcard::Deserializer::from_bytes(payload);
     let found = String::deserialize(&mut decoder);
-    if let Ok(found) = &found
-        && found != identity
-    {
-        let (found, expected) = from_first_difference(found, identity);
-        return Err(fail(CheckpointError::OtherRun { found, expected }));
-    }
-    let progress = found.and_then(|_| T::deserialize(&mut decoder));
     let rest = decoder.finalize().map_or(0, <[u8]>::len);
-    let reason = match progress {
-        Ok(progress) if rest == 0 => return Ok(progress),
-        Ok(_) => "nothing more was expected".to_owned(),
-        Err(error) => error.to_string(),
-    };
     let at = file.len() - rest;
-    Err(fail(CheckpointError::Damaged(format!(
-        "at byte {at}: {reason}"
-    ))))
+    match found {
+        Ok(found) if found == identity => Ok((file, at)),
+        Ok(found) => {
+            let (found, expected) = from_first_difference(&found, identity);
+            Err(fail(CheckpointError::OtherRun { found, expected }))
+        }
+        Err(error) => Err(damaged_at(path, at, &error.to_string())),
+    }
 }
 
 /// The parts of two identities around their first difference, one line each at most.

@@ -30,6 +30,10 @@ impl Trace {
         self.rows.last()
     }
 
+    pub(crate) fn rows_mut(&mut self) -> &mut [Iteration] {
+        &mut self.rows
+    }
+
     pub(crate) fn push(&mut self, row: Iteration) {
         self.rows.push(row);
     }

@@ -110,8 +110,8 @@ fn direction<P, U>(
     (by_x, cross): (&mut P::X, &mut P::Theta),
     work: &mut Work,
 ) where
-    P: MinibatchLower,
-    U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+    P: MinibatchLower + ?Sized,
+    U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
 {
     levels.upper_gradients(upper, x, theta, by_x, out, work);
     levels.cross_vjp(lower, x, theta, v, cross, work);
@@ -143,8 +143,8 @@ impl Method for AccBo {
         now: StepSizes,
     ) -> AccBoMemory<P::Theta, P::X>
     where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         Sgd {
             steps: self.warm_start,
@@ -163,8 +163,8 @@ impl Method for AccBo {
         s: &mut AccBoMemory<P::Theta, P::X>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         // y⁻ becomes ȳ, and then the new y.
         s.y_before

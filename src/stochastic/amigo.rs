@@ -72,8 +72,8 @@ impl Method for Amigo {
         (): &mut (),
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         for _ in 0..self.steps {
             levels.step_x(at, now.lower);

@@ -83,8 +83,8 @@ impl Default for BoRep {
 impl BoRep {
     fn refine<P, U>(&self, levels: Levels<'_, P, U>, at: &mut Iterate<P::Theta, P::X>, step: f64)
     where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         if self.epochs == 0 {
             return;
@@ -141,8 +141,8 @@ impl Method for BoRep {
         now: StepSizes,
     ) -> Momentum<P::Theta>
     where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         self.refine(levels, at, now.lower);
         MethodMemory::new(at)
@@ -155,8 +155,8 @@ impl Method for BoRep {
         s: &mut Momentum<P::Theta>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         if now.k > 0 && now.k.is_multiple_of(self.period) {
             Sgd {

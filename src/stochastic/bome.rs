@@ -99,8 +99,8 @@ impl Method for Bome {
         memory: &mut BomeMemory,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         if now.k == 0 {
             memory.longest = now.lower;

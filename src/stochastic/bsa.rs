@@ -104,8 +104,8 @@ impl Method for Bsa {
         (): &mut (),
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         for t in 0..self.steps_at(now.k) {
             let step = now.lower * 2.0 / (t + 2) as f64;

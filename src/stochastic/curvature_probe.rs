@@ -186,7 +186,7 @@ pub(super) fn probe<O: MinibatchOracle>(
 }
 
 /// The work, with the samples of passes over all samples counted.
-fn with_samples<P: MinibatchLower, U: MinibatchUpper>(
+fn with_samples<P: MinibatchLower + ?Sized, U: MinibatchUpper + ?Sized>(
     levels: Levels<'_, P, U>,
     work: Work,
 ) -> Work {
@@ -287,8 +287,8 @@ pub(super) fn largest_eigenvalue<P, U>(
     work: &mut Work,
 ) -> Result<f64, Error>
 where
-    P: MinibatchLower,
-    U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+    P: MinibatchLower + ?Sized,
+    U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
 {
     let mut sampler = at.lower.clone();
     let mut v = at.x.zeros_like();

@@ -121,7 +121,7 @@ where
 }
 
 impl<M: Method> Stochastic<M> {
-    fn check<P: MinibatchLower, U: MinibatchUpper>(
+    fn check<P: MinibatchLower + ?Sized, U: MinibatchUpper + ?Sized>(
         &self,
         levels: Levels<'_, P, U>,
     ) -> Result<(), Error> {
@@ -334,8 +334,8 @@ impl<M: Method> Stochastic<M> {
     /// The mean of f over the first few batches of the upper level.
     fn shown_value<P, U>(&self, levels: Levels<'_, P, U>, at: &mut Iterate<P::Theta, P::X>) -> f64
     where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let samples = (SHOWN_BATCHES * self.upper_batch).min(levels.upper.samples());
         at.work.upper_values += 1;

@@ -89,8 +89,8 @@ impl Method for F2sa {
         at: &mut Iterate<P::Theta, P::X>,
         _now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         // y starts at x.
         at.v.copy_from(&at.x);
@@ -103,8 +103,8 @@ impl Method for F2sa {
         (): &mut (),
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let lambda = self.multiplier * ((now.k + 1) as f64).powf(self.growth);
         let mut by_x = at.take_x();

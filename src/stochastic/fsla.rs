@@ -92,8 +92,8 @@ impl Method for Fsla {
         memory: &mut FslaMemory<P::Theta, P::X>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let m = &mut memory.momentum;
         levels.step_x(at, now.lower);

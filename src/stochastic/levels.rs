@@ -17,12 +17,12 @@ pub(super) type ThetaOf<O> = <LowerOf<O> as LowerLevel>::Theta;
 #[doc(hidden)]
 pub trait MinibatchOracle: Oracle<Theta = <Self::Lower as LowerLevel>::Theta> {
     /// The lower level.
-    type Lower: MinibatchLower;
+    type Lower: MinibatchLower + ?Sized;
     /// The upper level.
     type Upper: MinibatchUpper<
             Theta = <Self::Lower as LowerLevel>::Theta,
             X = <Self::Lower as LowerLevel>::X,
-        >;
+        > + ?Sized;
     /// The levels.
     fn levels(&self) -> Levels<'_, Self::Lower, Self::Upper>;
     /// A state whose warm starts are x and v.
@@ -59,25 +59,25 @@ where
 
 /// Both levels of a problem, with calls that count their work.
 #[doc(hidden)]
-pub struct Levels<'a, P, U> {
+pub struct Levels<'a, P: ?Sized, U: ?Sized> {
     /// g.
     pub lower: &'a P,
     /// f.
     pub upper: &'a U,
 }
 
-impl<P, U> Clone for Levels<'_, P, U> {
+impl<P: ?Sized, U: ?Sized> Clone for Levels<'_, P, U> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<P, U> Copy for Levels<'_, P, U> {}
+impl<P: ?Sized, U: ?Sized> Copy for Levels<'_, P, U> {}
 
 impl<P, U> Levels<'_, P, U>
 where
-    P: MinibatchLower,
-    U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+    P: MinibatchLower + ?Sized,
+    U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
 {
     /// out ← ∇ₓg.
     pub fn gradient(

@@ -88,8 +88,8 @@ impl Method for MaSoba {
         memory: &mut MaSobaMemory<P::Theta, P::X>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let d = &mut memory.directions;
         let batches = at.draw();

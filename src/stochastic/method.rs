@@ -49,8 +49,8 @@ pub trait Method: Debug + Send + Sync {
         now: StepSizes,
     ) -> Self::Memory<P::Theta, P::X>
     where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let _ = (levels, now);
         MethodMemory::new(at)
@@ -64,6 +64,6 @@ pub trait Method: Debug + Send + Sync {
         memory: &mut Self::Memory<P::Theta, P::X>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>;
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized;
 }

@@ -66,8 +66,8 @@ impl Series {
         other: Option<Point<'_, P::Theta, P::X>>,
     ) -> P::X
     where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let h = self.step;
         let mut product = at.take_x();
@@ -139,8 +139,8 @@ impl Series {
         at: &mut Iterate<P::Theta, P::X>,
         eta: f64,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let mut direction = at.take_theta();
         let v = self.hypergradient(levels, at, &mut direction, None);

@@ -22,8 +22,8 @@ pub(super) struct Sgd {
 impl Sgd {
     pub(super) fn run<P, U>(self, levels: Levels<'_, P, U>, at: &mut Iterate<P::Theta, P::X>)
     where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         if self.steps == 0 {
             return;
@@ -68,8 +68,8 @@ pub(super) fn adjoint_step<P, U>(
     at: &mut Iterate<P::Theta, P::X>,
     nu: f64,
 ) where
-    P: MinibatchLower,
-    U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+    P: MinibatchLower + ?Sized,
+    U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
 {
     let mut product = at.take_x();
     let mut by_x = at.take_x();
@@ -94,8 +94,8 @@ pub(super) fn momentum_step<P, U>(
     beta: f64,
     m: &mut P::Theta,
 ) where
-    P: MinibatchLower,
-    U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+    P: MinibatchLower + ?Sized,
+    U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
 {
     let mut by_x = at.take_x();
     let mut direction = at.take_theta();

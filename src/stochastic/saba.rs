@@ -137,8 +137,8 @@ impl Method for Saba {
         _now: StepSizes,
     ) -> SabaMemory<P::Theta, P::X>
     where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let mut memory = SabaMemory::new(at);
         let d = &mut memory.directions;
@@ -166,8 +166,8 @@ impl Method for Saba {
         memory: &mut SabaMemory<P::Theta, P::X>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let d = &mut memory.directions;
         let [i, j] = at.draw();

@@ -77,8 +77,8 @@ impl Method for Slip {
         now: StepSizes,
     ) -> Momentum<P::Theta>
     where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         Sgd {
             steps: self.warm_start,
@@ -97,8 +97,8 @@ impl Method for Slip {
         s: &mut Momentum<P::Theta>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         // The variables move in reverse order, so that every direction is computed at the old (θ, x, v).
         momentum_step(levels, at, self.momentum, &mut s.m);

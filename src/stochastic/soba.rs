@@ -49,8 +49,8 @@ impl Method for Soba {
         d: &mut Directions<P::Theta, P::X>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let batches = at.draw();
         levels.directions(at, batches, d);

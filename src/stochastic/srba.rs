@@ -111,8 +111,8 @@ impl Method for Srba {
         memory: &mut SrbaMemory<P::Theta, P::X>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let (d, fresh) = (&mut memory.directions, &mut memory.fresh);
         let both = (at.lower.batches() + at.upper.batches()) as u64;

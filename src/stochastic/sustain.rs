@@ -87,8 +87,8 @@ impl Method for Sustain {
         memory: &mut StormState<P::Theta, P::X>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         self.core().iterate(levels, at, memory, now);
     }

@@ -89,8 +89,8 @@ impl Method for Ttsa {
         (): &mut (),
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         levels.step_x(at, now.lower);
         self.series(now.first).step(levels, at, now.upper);

@@ -110,8 +110,8 @@ impl Method for Vrbo {
         s: &mut VrboMemory<P::Theta, P::X>,
         now: StepSizes,
     ) where
-        P: MinibatchLower,
-        U: MinibatchUpper<Theta = P::Theta, X = P::X>,
+        P: MinibatchLower + ?Sized,
+        U: MinibatchUpper<Theta = P::Theta, X = P::X> + ?Sized,
     {
         let series = |all| Series {
             terms: self.terms,

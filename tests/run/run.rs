@@ -558,3 +558,33 @@ fn a_run_that_is_refused_leaves_the_checkpoint_alone() {
     }
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");
 }
+
+#[cfg(all(feature = "interrupt", target_os = "linux"))]
+#[test]
+fn an_ignored_ctrl_c_stays_ignored_and_is_no_error() {
+    use std::process::Command;
+    // The test starts itself in a process that ignores the signal.
+    const INSIDE: &str = "BILEVEL_TEST_IGNORES_CTRL_C";
+    if std::env::var_os(INSIDE).is_some() {
+        let flag = bilevel::run::ctrl_c().unwrap();
+        let process = std::process::id().to_string();
+        let sent = Command::new("kill").args(["-INT", &process]).status();
+        assert!(sent.unwrap().success());
+        // A handler would set the flag in a thread of its own.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert!(!flag.load(std::sync::atomic::Ordering::Relaxed));
+        return;
+    }
+    let output = Command::new("sh")
+        .args(["-c", "trap '' INT; exec \"$0\" --exact \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg("run::an_ignored_ctrl_c_stays_ignored_and_is_no_error")
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}

@@ -12,6 +12,7 @@
 //! `suspects.png` (the images most surely wrongly labelled) and `suspects.csv` (all training samples, the most suspect first). Bad
 //! input ends it with one line on standard error and exit code 2.
 
+use crate::finite_sum::DynSum;
 use crate::images_of_classes::{all_samples, split};
 use crate::options::{Checkpoints, Failure, Steps, TrustName, prepare};
 use crate::registry::methods::{Batches, batch_solver};
@@ -199,6 +200,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let n = samples.train.samples();
     let start = vec![0.0; n];
     let region = around(&start, HALF_WIDTH)?;
+    let oracle: &DynSum<'_, f64> = &oracle;
     let report = batch_solver(&options.solver, batches, accuracy, &region)?
         .run(&oracle, start, &settings)?;
     let found = Found::new(&report.theta, &samples.wrong());

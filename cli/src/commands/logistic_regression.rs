@@ -11,19 +11,18 @@
 //! `trace.csv`, `convergence.svg`, `seconds.svg` (the loss against time) and `penalties.svg` (the learned logarithms) into the output
 //! folder. Bad input ends it with one line on standard error and exit code 2.
 
+use crate::finite_sum::DynSum;
 use crate::options::{Checkpoints, Failure, Steps, TrustName, prepare};
 use crate::registry::methods::{Batches, batch_solver};
 use crate::registry::solvers::around;
 use crate::runs::{Clock, Settings};
-use bilevel::lower::{Lbfgs, LowerSolver, NewtonCg};
+use bilevel::lower::{Lbfgs, NewtonCg};
 use bilevel::plot::{Chart, Figure, Graph};
-use bilevel::{Accuracy, Implicit, Limits, Oracle, Report};
+use bilevel::{Accuracy, Limits, Report};
 use bilevel_problems::data::{
     CsvFormat, Features, LabelledData, Labels, digits, read_csv, read_libsvm,
 };
-use bilevel_problems::linear::logistic::{
-    CrossEntropy, LogisticRegression, Penalty, logistic_regression,
-};
+use bilevel_problems::linear::logistic::{CrossEntropy, Penalty, logistic_regression};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -163,29 +162,32 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     };
     let oracle =
         logistic_regression(&train, &validation, penalty)?.with_trust(options.trust.into());
+    let start = vec![options.start; oracle.lower().theta_len()];
     // Where A is small enough to be formed, it preconditions Newton's method.
     if train.classes() == 2 && train.columns() <= NARROW {
         learn(
             options,
             &oracle.with_lower_solver(NewtonCg::default()),
+            start,
             &validation,
         )
     } else {
         learn(
             options,
             &oracle.with_lower_solver(Lbfgs::default()),
+            start,
             &validation,
         )
     }
 }
 
-fn learn<S: LowerSolver>(
+fn learn(
     options: &Options,
-    oracle: &Implicit<LogisticRegression<f64>, CrossEntropy<f64>, S>,
+    oracle: &DynSum<'_, f64>,
+    start: Vec<f64>,
     validation: &LabelledData<f64>,
 ) -> Result<(), Failure> {
     let accuracy = Accuracy::new(options.accuracy, options.accuracy)?;
-    let start = vec![options.start; oracle.lower().theta_len()];
     let region = around(&start, options.half_width)?;
     let batches = Batches {
         size: options.batch,
@@ -206,7 +208,7 @@ fn learn<S: LowerSolver>(
         clock: Some(&clock),
         ..options.checkpoints.settings(options.tolerance, limits)
     };
-    let report = solver.run(oracle, start.clone(), &settings)?;
+    let report = solver.run(&oracle, start.clone(), &settings)?;
     // The loss and the accuracy on the validation samples before and after.
     let mut quality = Vec::new();
     let judge = CrossEntropy::new(validation)?;

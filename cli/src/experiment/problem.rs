@@ -10,17 +10,16 @@ pub(crate) mod quadratic;
 pub(crate) mod ridge;
 pub(crate) mod tv;
 
-use bilevel::linear::LinearSolver;
-use bilevel::lower::LowerSolver;
-use bilevel::problem::minibatch::{MinibatchLower, MinibatchUpper};
 use bilevel::{
-    Accuracy, CheckReport, Error, Implicit, LowerLevel, Mean, Oracle, Report, UpperLevel,
-    check_lower, check_oracle, check_upper,
+    Accuracy, CheckReport, Error, LowerLevel, Mean, Report, UpperLevel, check_lower, check_oracle,
+    check_upper,
 };
 
 use super::solver::Solver;
+use crate::any_state::State;
+use crate::finite_sum::DynSum;
 use crate::registry::methods::{Batches, batch_solver, is_method, with_methods};
-use crate::registry::solvers::{State, around, solver};
+use crate::registry::solvers::{around, solver};
 pub(super) use crate::runs::Terms;
 use crate::runs::{AnySolver, DynOracle, Settings};
 use bilevel_problems::data::DataError;
@@ -126,32 +125,25 @@ where
 }
 
 /// A problem whose solvers may see batches of samples.
-struct Sampled<P, U, S, L>
-where
-    P: LowerLevel,
-{
-    oracle: Implicit<P, U, S, L>,
+struct Sampled {
+    oracle: Box<DynSum<'static, f64>>,
     start: Vec<f64>,
     quality: Quality,
+    /// Tests the derivatives of both levels.
+    derivatives: Derivatives,
 }
 
-impl<P, U, S, L> ProblemInstance for Sampled<P, U, S, L>
-where
-    P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
-    U: MinibatchUpper<Theta = Vec<f64>, X = Vec<f64>>,
-    S: LowerSolver,
-    L: LinearSolver,
-{
+impl ProblemInstance for Sampled {
     fn check_solver(&self, config: &Solver) -> Result<(), Error> {
         if !is_method(&config.name) {
             let chosen = chosen::<Terms>(config, &self.start).map(drop);
             return chosen.map_err(|error| with_methods(error, &config.name));
         }
-        let samples = self
-            .oracle
-            .lower()
-            .samples()
-            .min(self.oracle.upper().samples());
+        let [n, m] = [
+            self.oracle.lower_sum().samples(),
+            self.oracle.upper_sum().samples(),
+        ];
+        let samples = n.min(m);
         if !(1..=samples).contains(&config.batch) {
             let expected = format!("at least 1 and at most {samples}, the samples that there are");
             return Err(Error::invalid("batch", config.batch, expected));
@@ -166,7 +158,7 @@ where
         settings: &Settings<Vec<f64>>,
     ) -> Result<Report<Vec<f64>>, Error> {
         if !is_method(&config.name) {
-            let sum = Mean::new(vec![&self.oracle])?;
+            let sum = Mean::new(vec![&*self.oracle])?;
             return run::<Terms>(&sum, config, &self.start, settings);
         }
         let batches = Batches {
@@ -179,7 +171,7 @@ where
         let accuracy = Accuracy::new(config.accuracy, config.accuracy)?;
         let search_box = around(&self.start, config.half_width)?;
         let solver = batch_solver(&config.name, batches, accuracy, &search_box)?;
-        solver.run(&self.oracle, self.start.clone(), settings)
+        solver.run(&&*self.oracle, self.start.clone(), settings)
     }
 
     fn quality(&self, theta: &[f64]) -> Result<Vec<(&'static str, f64)>, Error> {
@@ -187,10 +179,9 @@ where
     }
 
     fn check(&self) -> Result<CheckReport, Error> {
-        let mut report = derivatives(self.oracle.lower(), self.oracle.upper(), &self.start);
-        report
-            .checks
-            .extend(check_oracle(&self.oracle, &self.start)?.checks);
+        let mut report = (self.derivatives)();
+        let checked = check_oracle(&&*self.oracle, &self.start)?;
+        report.checks.extend(checked.checks);
         Ok(report)
     }
 

@@ -1,15 +1,15 @@
 //! Stochastic methods by name.
 
 use bilevel::stochastic::{
-    AccBo, Amigo, BoRep, Bome, Bsa, F2sa, Fsla, MaSoba, Method, MinibatchOracle, Mrbo, Saba, Slip,
-    Soba, Srba, StepSize, StocBio, Stochastic, Sustain, Ttsa, Vrbo,
+    AccBo, Amigo, BoRep, Bome, Bsa, F2sa, Fsla, MaSoba, Method, Mrbo, Saba, Slip, Soba, Srba,
+    StepSize, StocBio, Stochastic, Sustain, Ttsa, Vrbo,
 };
-use bilevel::{Accuracy, Error, LowerLevel, SearchBox};
+use bilevel::{Accuracy, Error, SearchBox};
 use std::marker::PhantomData;
 
 use super::names::nearest;
-use super::solvers::State;
 use super::{Entry, entry, solvers};
+use crate::finite_sum::DynSum;
 use crate::runs::{AnySolver, boxed};
 
 /// A use of the register: [`methods`] calls it with the type of every method.
@@ -84,17 +84,20 @@ pub struct Batches {
     pub upper_step: Option<f64>,
 }
 
-/// The methods as solvers for the oracle `O`.
-struct OnBatches<'a, O> {
+/// The methods as solvers for any problem of finite sums.
+struct OnBatches<'a> {
     batches: Batches,
     accuracy: Accuracy,
-    oracle: PhantomData<&'a O>,
+    oracle: PhantomData<&'a ()>,
 }
 
-impl<'a, O: MinibatchOracle + 'a> OfMethod for OnBatches<'a, O> {
-    type Output = AnySolver<'a, O>;
+/// A solver for any problem of finite sums.
+pub type BatchSolver<'a> = AnySolver<'a, &'a DynSum<'a, f64>>;
 
-    fn of<M: Method + Default + 'static>(&self) -> AnySolver<'a, O> {
+impl<'a> OfMethod for OnBatches<'a> {
+    type Output = BatchSolver<'a>;
+
+    fn of<M: Method + Default + 'static>(&self) -> BatchSolver<'a> {
         let first = |first| StepSize {
             first,
             ..StepSize::default()
@@ -117,21 +120,16 @@ impl<'a, O: MinibatchOracle + 'a> OfMethod for OnBatches<'a, O> {
 ///
 /// # Errors
 /// As for [`solvers::solver`].
-pub fn batch_solver<'a, O>(
+pub fn batch_solver<'a>(
     name: &str,
     batches: Batches,
     accuracy: Accuracy,
     search_box: &SearchBox,
-) -> Result<AnySolver<'a, O>, Error>
-where
-    O: MinibatchOracle + 'a,
-    O::Lower: LowerLevel<Theta = Vec<f64>>,
-    O::State: State,
-{
+) -> Result<BatchSolver<'a>, Error> {
     let on_batches = OnBatches {
         batches,
         accuracy,
-        oracle: PhantomData::<&'a O>,
+        oracle: PhantomData,
     };
     let mut all = methods(&on_batches).into_iter();
     if let Some(found) = all.find(|known| known.name == name) {

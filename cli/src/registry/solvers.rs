@@ -6,11 +6,11 @@ use bilevel::{
     Accuracy, Error, GradientDescent, GridSearch, Hoag, Maid, Oracle, RandomSearch, SearchBox,
     ToleranceSchedule,
 };
-use serde::{Serialize, de::DeserializeOwned};
 
 use super::names::nearest;
 use super::{Entry, entry};
-use crate::runs::{AnySolver, DynSolver, Terms, behind, boxed_once};
+use crate::any_state::State;
+use crate::runs::{AnySolver, DynSolver, behind, boxed_once};
 
 /// Default half-width of the box searched by `random`, `grid`, `tpe` and `argmin-swarm`.
 pub const HALF_WIDTH: f64 = 3.0;
@@ -34,17 +34,12 @@ pub fn around(theta: &[f64], half_width: f64) -> Result<SearchBox, Error> {
     })
 }
 
-/// The state of an oracle, which checkpoints store.
-pub trait State: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
-
-impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> State for T {}
-
 /// Makes a solver from its first or constant accuracy and the box that it searches, if it searches one.
-pub type Constructor<T> = fn(Accuracy, &SearchBox) -> DynSolver<T>;
+pub type Constructor = fn(Accuracy, &SearchBox) -> DynSolver;
 
 /// The register of upper-level solvers. A new solver is one entry here.
 #[rustfmt::skip] // one line for each
-pub fn solvers<T: State>() -> Vec<Entry<Constructor<T>>> {
+pub fn solvers() -> Vec<Entry<Constructor>> {
     vec![
         entry("maid", "gradient descent whose accuracy and step adapt to certified bounds", |a, _| maid(Maid::default(), a)),
         entry("maid-lbfgs", "MAID along L-BFGS directions: the first choice", |a, _| maid(Maid::lbfgs(), a)),
@@ -67,7 +62,7 @@ pub fn solvers<T: State>() -> Vec<Entry<Constructor<T>>> {
     ]
 }
 
-fn maid<T: State>(maid: Maid, initial: Accuracy) -> DynSolver<T> {
+fn maid(maid: Maid, initial: Accuracy) -> DynSolver {
     let accuracy = AdaptiveAccuracy {
         initial,
         ..maid.accuracy
@@ -75,14 +70,14 @@ fn maid<T: State>(maid: Maid, initial: Accuracy) -> DynSolver<T> {
     boxed_once(Maid { accuracy, ..maid })
 }
 
-fn hoag<T: State>(schedule: ToleranceSchedule, initial: Accuracy) -> DynSolver<T> {
+fn hoag(schedule: ToleranceSchedule, initial: Accuracy) -> DynSolver {
     boxed_once(Hoag {
         initial,
         ..Hoag::new(schedule)
     })
 }
 
-fn derivative_free<T: State>(initial: Accuracy) -> DynSolver<T> {
+fn derivative_free(initial: Accuracy) -> DynSolver {
     let mut solver = DerivativeFree::default();
     solver.accuracy.initial = initial;
     boxed_once(solver)
@@ -90,8 +85,7 @@ fn derivative_free<T: State>(initial: Accuracy) -> DynSolver<T> {
 
 /// The names and descriptions of the register, in its order.
 pub fn descriptions() -> Vec<Entry<()>> {
-    // The states that most problems have: nothing is compiled for this list alone.
-    let all = solvers::<Terms>();
+    let all = solvers();
     all.iter().map(|e| entry(e.name, e.about, ())).collect()
 }
 
@@ -106,10 +100,9 @@ pub fn solver<'a, O>(
     search_box: &SearchBox,
 ) -> Result<AnySolver<'a, O>, Error>
 where
-    O: Oracle<Theta = Vec<f64>> + 'a,
-    O::State: State,
+    O: Oracle<Theta = Vec<f64>, State: State> + 'a,
 {
-    let all = solvers::<O::State>();
+    let all = solvers();
     let split = |(at, _)| (&name[..at], Some(&name[at + 1..]));
     let readings = [(name, None)]
         .into_iter()

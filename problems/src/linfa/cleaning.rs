@@ -5,6 +5,7 @@ mod params;
 pub use params::{CleaningParams, CleaningValidParams};
 
 use bilevel::lower::Lbfgs;
+use bilevel::oracle::Relative;
 use bilevel::oracle::folds::{Fold, hold_out};
 use bilevel::{Error, Maid, Oracle, Report, Run};
 use linfa::dataset::{AsSingleTargets, Label, Records};
@@ -238,12 +239,12 @@ impl<L> CleaningValidParams<L> {
         samples: usize,
     ) -> Result<Report<Vec<f64>>, Error> {
         let theta = vec![0.0; samples];
-        let mut state = oracle.start(&theta)?;
-        let value = oracle.value(&theta, 1e-4, &mut state)?.value.value;
-        Run::new(oracle, Maid::lbfgs())
-            .tolerance(self.tolerance * value.abs().max(f64::MIN_POSITIVE))
+        let oracle = Relative::new(oracle, &theta)?;
+        let report = Run::new(&oracle, Maid::lbfgs())
+            .tolerance(self.tolerance * oracle.size().max(f64::MIN_POSITIVE))
             .max_iterations(self.max_iterations)
-            .start(theta)
+            .start(theta)?;
+        Ok(oracle.restore(report))
     }
 }
 

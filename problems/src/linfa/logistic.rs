@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2, ArrayBase, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EstimatorError, Penalty, Tuning, Validation, check_targets, classes, parameters, rows,
+    EstimatorError, Origin, Penalty, Tuning, Validation, check_targets, classes, parameters, rows,
 };
 use crate::data::LabelledData;
 use crate::linear::logistic::logistic_regression;
@@ -134,7 +134,8 @@ impl<F: Float, D: Data<Elem = F>, L: Label, T: AsSingleTargets<Elem = L>>
             problem(&train, &validation)
         })?;
         let all: Implicit<_, _, _> = problem(&data, &data)?;
-        let report = self.0.tune(&criterion, all.lower().theta_len())?;
+        let origins = vec![Origin::default(); all.lower().theta_len()];
+        let report = self.0.tune(&criterion, &origins)?;
         let mut state = all.start(&report.theta)?;
         all.value(&report.theta, 1e-8, &mut state)?;
         let mut model = TunedLogistic {

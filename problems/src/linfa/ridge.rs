@@ -7,8 +7,11 @@ use linfa::{DatasetBase, Float};
 use ndarray::{Array1, ArrayBase, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
-use super::{EstimatorError, Penalty, Tuning, Validation, check_targets, number, parameters, rows};
+use super::{
+    EstimatorError, Origin, Penalty, Tuning, Validation, check_targets, number, parameters, rows,
+};
 use crate::data::RegressionData;
+use crate::data::Standard;
 use crate::linear::ridge::{Ridge, ridge};
 
 /// Ridge regression with an intercept and tuned penalties. See [`ridge`](mod@crate::linear::ridge).
@@ -89,6 +92,22 @@ impl TunedRidge {
     }
 }
 
+impl TunedRidgeValidParams {
+    /// The origins of θ for these features: a penalty acts against the variances of those that share it.
+    fn origins(&self, given: &RegressionData) -> Vec<Origin> {
+        let shared = self.0.penalty != Penalty::PerFeature;
+        if self.0.standardise {
+            return vec![Origin::default(); if shared { 1 } else { given.columns() }];
+        }
+        let scales = Standard::of(given.features(), given.columns()).scale;
+        let variances: Vec<f64> = scales.iter().map(|scale| (scale * scale).recip()).collect();
+        match shared {
+            true => vec![Origin::of(&variances)],
+            false => variances.iter().map(|v| Origin::of(&[*v])).collect(),
+        }
+    }
+}
+
 impl<F: Float, D: Data<Elem = F>, T: AsSingleTargets<Elem = F>>
     Fit<ArrayBase<D, Ix2>, T, EstimatorError> for TunedRidgeValidParams
 {
@@ -114,7 +133,7 @@ impl<F: Float, D: Data<Elem = F>, T: AsSingleTargets<Elem = F>>
             ridge(&train, &validation, penalty)
         })?;
         let model = Ridge::new(&samples, penalty)?;
-        let report = self.0.tune(&criterion, model.theta_len())?;
+        let report = self.0.tune(&criterion, &self.origins(&given))?;
         let mut coefficients = model.fit(&report.theta)?;
         let mut intercept = [model.intercept(&coefficients)];
         standard.undo(&mut coefficients, &mut intercept);

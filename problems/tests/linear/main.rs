@@ -17,4 +17,6 @@ mod linear_models;
 mod linfa;
 mod local_convexity;
 mod ridge;
+#[cfg(feature = "linfa")]
+mod units;
 mod unrolled;

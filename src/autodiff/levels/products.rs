@@ -29,16 +29,26 @@ pub(super) struct Level<G, E> {
     number: PhantomData<fn() -> E>,
 }
 
-fn fill<T, S: Copy + Default>(to: &mut Vec<S>, from: &[T], number: impl Fn(&T) -> S) {
+// The conversions below are functions and not closures: a closure would have the type of the level, and its loop would be compiled for each.
+
+fn fill<T: Copy, S: Copy + Default>(to: &mut Vec<S>, from: &[T], number: impl Fn(T) -> S) {
     to.resize(from.len(), S::default());
-    dispatch(
-        #[inline(always)]
-        || {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = number(from);
-            }
-        },
-    );
+    copy(from, to, number);
+}
+
+#[inline(always)]
+pub(super) fn real<E: Real>(d: Dual<E>) -> E {
+    d.re
+}
+
+#[inline(always)]
+pub(super) fn tangent<E: Real>(d: Dual<E>) -> E {
+    d.eps
+}
+
+#[inline(always)]
+pub(super) fn tangent_f64<E: Real>(d: Dual<E>) -> f64 {
+    d.eps.value()
 }
 
 pub(super) fn copy<S: Copy, T>(from: &[S], to: &mut [T], part: impl Fn(S) -> T) {
@@ -85,7 +95,7 @@ impl<G: Gradients, E: Real> Level<G, E> {
         f: impl FnOnce(&mut Arguments<S>) -> R,
     ) -> R {
         self.buffers.with(|buffer: &mut Arguments<S>| {
-            fill(&mut buffer.theta, theta, |&t| S::constant(t));
+            fill(&mut buffer.theta, theta, S::constant);
             buffer.by_theta.resize(theta.len(), S::default());
             f(buffer)
         })
@@ -107,7 +117,7 @@ impl<G: Gradients, E: Real> Level<G, E> {
         self.with(theta, |buffer: &mut Arguments<E>| {
             self.gradients
                 .gradient_theta(batch, x, &buffer.theta, &mut buffer.by_theta);
-            copy(&buffer.by_theta, out, |t| t.value());
+            copy(&buffer.by_theta, out, E::value);
         });
     }
 
@@ -126,7 +136,7 @@ impl<G: Gradients, E: Real> Level<G, E> {
                 ..
             } = buffer;
             let value = self.gradients.gradients(batch, x, theta, by_x, out);
-            copy(out, by_theta, |t| t.value());
+            copy(out, by_theta, E::value);
             value.value()
         })
     }
@@ -163,7 +173,7 @@ impl<G: Gradients, E: Real> Level<G, E> {
         buffer.by_x.resize(x.len(), Dual::default());
         self.gradients
             .gradient(batch, &buffer.x, &buffer.theta, &mut buffer.by_x);
-        copy(&buffer.by_x, out, |d| d.eps);
+        copy(&buffer.by_x, out, tangent);
     }
 
     /// out ← Bᵀw.
@@ -179,7 +189,7 @@ impl<G: Gradients, E: Real> Level<G, E> {
             along(x, w, &mut buffer.x);
             self.gradients
                 .gradient_theta(batch, &buffer.x, &buffer.theta, &mut buffer.by_theta);
-            copy(&buffer.by_theta, out, |d| d.eps.value());
+            copy(&buffer.by_theta, out, tangent_f64);
         });
     }
 

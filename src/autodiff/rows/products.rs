@@ -7,9 +7,12 @@ use crate::autodiff::number::Real;
 use crate::problem::minibatch::Batch;
 use crate::simd::Registers;
 
-/// The length of a block: the widest register.
-const fn lanes<E>() -> usize {
-    64 / size_of::<E>()
+/// The bytes of a block: the widest register.
+const BLOCK: usize = 64;
+
+/// The registers that hold a block: a constant, so that only the loops for it are compiled.
+const fn registers<E: Real, S: Simd>() -> usize {
+    BLOCK / size_of::<E::V<S>>()
 }
 
 /// out ← W dᵢ for every row, by a matrix of `outputs` rows.
@@ -50,15 +53,19 @@ impl<E: Real> WithSimd for Forwards<'_, E> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         // Rows and outputs of a block, as many as there are registers for.
-        match (lanes::<E>(), lanes::<E>() / E::lanes::<S>()) {
-            (8, 1) => self.run::<S, 8, 1, 4, 5>(simd),
-            (8, 2) => self.run::<S, 8, 2, 2, 3>(simd),
-            (8, 4) => self.run::<S, 8, 4, 1, 2>(simd),
-            (8, _) => self.run::<S, 8, 8, 1, 1>(simd),
-            (_, 1) => self.run::<S, 16, 1, 4, 5>(simd),
-            (_, 2) => self.run::<S, 16, 2, 2, 3>(simd),
-            (_, 4) => self.run::<S, 16, 4, 1, 2>(simd),
-            _ => self.run::<S, 16, 16, 1, 1>(simd),
+        match const { BLOCK / size_of::<E>() } {
+            8 => match const { registers::<E, S>() } {
+                1 => self.run::<S, 8, 1, 4, 5>(simd),
+                2 => self.run::<S, 8, 2, 2, 3>(simd),
+                4 => self.run::<S, 8, 4, 1, 2>(simd),
+                _ => self.run::<S, 8, 8, 1, 1>(simd),
+            },
+            _ => match const { registers::<E, S>() } {
+                1 => self.run::<S, 16, 1, 4, 5>(simd),
+                2 => self.run::<S, 16, 2, 2, 3>(simd),
+                4 => self.run::<S, 16, 4, 1, 2>(simd),
+                _ => self.run::<S, 16, 16, 1, 1>(simd),
+            },
         }
     }
 }
@@ -242,15 +249,19 @@ impl<E: Real> WithSimd for Backwards<'_, E> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         // Outputs and blocks of features, as many as there are registers for.
-        match (lanes::<E>(), lanes::<E>() / E::lanes::<S>()) {
-            (8, 1) => self.run::<S, 8, 1, 5, 4>(simd),
-            (8, 2) => self.run::<S, 8, 2, 5, 1>(simd),
-            (8, 4) => self.run::<S, 8, 4, 2, 1>(simd),
-            (8, _) => self.run::<S, 8, 8, 1, 1>(simd),
-            (_, 1) => self.run::<S, 16, 1, 5, 4>(simd),
-            (_, 2) => self.run::<S, 16, 2, 5, 1>(simd),
-            (_, 4) => self.run::<S, 16, 4, 2, 1>(simd),
-            _ => self.run::<S, 16, 16, 1, 1>(simd),
+        match const { BLOCK / size_of::<E>() } {
+            8 => match const { registers::<E, S>() } {
+                1 => self.run::<S, 8, 1, 5, 4>(simd),
+                2 => self.run::<S, 8, 2, 5, 1>(simd),
+                4 => self.run::<S, 8, 4, 2, 1>(simd),
+                _ => self.run::<S, 8, 8, 1, 1>(simd),
+            },
+            _ => match const { registers::<E, S>() } {
+                1 => self.run::<S, 16, 1, 5, 4>(simd),
+                2 => self.run::<S, 16, 2, 5, 1>(simd),
+                4 => self.run::<S, 16, 4, 2, 1>(simd),
+                _ => self.run::<S, 16, 16, 1, 1>(simd),
+            },
         }
     }
 }

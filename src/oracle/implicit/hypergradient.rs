@@ -41,7 +41,7 @@ where
     }
 
     /// f(x̃) and ‖∇ₓf(x̃)‖, with the gradient left in `gradient`.
-    fn upper_at(
+    pub(super) fn upper_at(
         &self,
         at: &LowerPoint<'_, P>,
         gradient: &mut P::X,

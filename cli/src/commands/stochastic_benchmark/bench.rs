@@ -1,11 +1,10 @@
 //! The runs of the solvers, and F and ∇F along them.
 
+use crate::finite_sum::DynSum;
 use crate::registry::methods::{self, Batches, batch_solver, is_method};
 use crate::registry::solvers::{HALF_WIDTH, around};
 use crate::runs::{Note, Notes, Settings};
-use bilevel::lower::LowerSolver;
-use bilevel::problem::minibatch::{MinibatchLower, MinibatchUpper};
-use bilevel::{Accuracy, Implicit, ImplicitState, Limits, Oracle, Report, Status, Work};
+use bilevel::{Accuracy, ImplicitState, Limits, Report, Status, Work};
 
 use super::super::say;
 use super::Options;
@@ -27,11 +26,8 @@ pub(super) struct Quality {
     pub(super) of: Box<dyn Fn(&[f64]) -> f64>,
 }
 
-pub(super) struct Problem<P, U, S>
-where
-    P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
-{
-    pub(super) oracle: Implicit<P, U, S>,
+pub(super) struct Problem {
+    pub(super) oracle: Box<DynSum<'static, f64>>,
     pub(super) start: Vec<f64>,
     /// F at the minimiser, where it is known.
     pub(super) optimum: Option<f64>,
@@ -53,12 +49,9 @@ fn names(options: &Options) -> Vec<String> {
     names
 }
 
-struct Bench<'a, P, U, S>
-where
-    P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
-{
+struct Bench<'a> {
     options: &'a Options,
-    problem: &'a Problem<P, U, S>,
+    problem: &'a Problem,
     batch: usize,
     block: u64,
     epochs: f64,
@@ -68,12 +61,7 @@ where
 }
 
 /// Runs the solvers on the problem.
-pub(super) fn bench<P, U, S>(options: &Options, problem: &Problem<P, U, S>) -> Result<(), Failure>
-where
-    P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
-    U: MinibatchUpper<Theta = Vec<f64>, X = Vec<f64>>,
-    S: LowerSolver,
-{
+pub(super) fn bench(options: &Options, problem: &Problem) -> Result<(), Failure> {
     let Defaults {
         batch,
         block,
@@ -86,8 +74,8 @@ where
         block: options.block.unwrap_or(block),
         epochs: options.max_epochs.unwrap_or(epochs),
         samples: [
-            problem.oracle.lower().samples() as f64,
-            problem.oracle.upper().samples() as f64,
+            problem.oracle.lower_sum().samples() as f64,
+            problem.oracle.upper_sum().samples() as f64,
         ],
         evaluation: Accuracy::new(options.evaluation, options.evaluation)?,
     };
@@ -104,19 +92,14 @@ where
     bench.all()
 }
 
-impl<P, U, S> Bench<'_, P, U, S>
-where
-    P: MinibatchLower<Theta = Vec<f64>, X = Vec<f64>>,
-    U: MinibatchUpper<Theta = Vec<f64>, X = Vec<f64>>,
-    S: LowerSolver,
-{
+impl Bench<'_> {
     fn all(&self) -> Result<(), Failure> {
         let options = self.options;
         let names = names(options);
         // All names and settings are checked before the first run.
         for name in &names {
             let region = around(&self.problem.start, HALF_WIDTH)?;
-            batch_solver::<Implicit<P, U, S>>(name, self.batches(0), self.accuracy()?, &region)?;
+            batch_solver(name, self.batches(0), self.accuracy()?, &region)?;
         }
         prepare(&options.out, &OUTPUTS)?;
         let mut saved = Saved::open(&options.out, options.resume, self.identity())?;
@@ -160,8 +143,8 @@ where
     fn identity(&self) -> String {
         format!(
             "{}; {}; batches of {}, blocks of {}, {:?} epochs, {} points, accuracies {:?} and {:?}, first steps {:?} and {:?}",
-            self.problem.oracle.lower().identity(),
-            self.problem.oracle.upper().identity(),
+            self.problem.oracle.lower_sum().identity(),
+            self.problem.oracle.upper_sum().identity(),
             self.batch,
             self.block,
             self.epochs,
@@ -191,7 +174,7 @@ where
         let start = self.problem.start.clone();
         let region = around(&start, HALF_WIDTH)?;
         let solver = batch_solver(name, self.batches(seed), self.accuracy()?, &region)?;
-        let report = solver.run(&self.problem.oracle, start, &settings)?;
+        let report = solver.run(&&*self.problem.oracle, start, &settings)?;
         let each = if stochastic { self.block } else { 1 };
         let (points, best) = self.measure(&report, &notes.rows(), each)?;
         let run = Run {
@@ -294,8 +277,7 @@ where
         let region = around(&best.theta, HALF_WIDTH)?;
         let mut least = best.value;
         for name in ["argmin-lbfgs", "maid-lbfgs"] {
-            let solver =
-                batch_solver::<Implicit<P, U, S>>(name, self.batches(0), self.evaluation, &region)?;
+            let solver = batch_solver(name, self.batches(0), self.evaluation, &region)?;
             let settings = Settings {
                 limits: Limits {
                     iterations: Some(self.options.optimum_iterations),
@@ -303,7 +285,7 @@ where
                 },
                 ..Settings::default()
             };
-            let report = solver.run(&self.problem.oracle, best.theta.clone(), &settings)?;
+            let report = solver.run(&&*self.problem.oracle, best.theta.clone(), &settings)?;
             if let Some((value, gradient)) = self.evaluate(&report.theta, &mut None)? {
                 say(&format!(
                     "the minimiser by {name}: F = {value:?}, ‖∇F‖ = {:.1e}, {}",

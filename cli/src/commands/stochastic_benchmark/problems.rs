@@ -66,8 +66,9 @@ pub(super) fn solve(options: &Options) -> Result<(), Failure> {
             bench(
                 options,
                 &Problem {
-                    oracle: Implicit::new(sum.lower(), sum.upper())
-                        .with_lower_solver(Lbfgs::default()),
+                    oracle: Box::new(
+                        Implicit::new(sum.lower(), sum.upper()).with_lower_solver(Lbfgs::default()),
+                    ),
                     start: vec![3.0; 10],
                     optimum: Some(sum.value(&sum.minimiser())),
                     quality: None,
@@ -84,10 +85,12 @@ pub(super) fn solve(options: &Options) -> Result<(), Failure> {
             bench(
                 options,
                 &Problem {
-                    oracle: Implicit::new(sum.lower(), sum.upper())
-                        .with_lower_solver(Lbfgs::default())
-                        // No constant bounds the change of ∇ₓf: that is what the problem is for.
-                        .with_trust(Trust::Estimated),
+                    oracle: Box::new(
+                        Implicit::new(sum.lower(), sum.upper())
+                            .with_lower_solver(Lbfgs::default())
+                            // No constant bounds the change of ∇ₓf: that is what the problem is for.
+                            .with_trust(Trust::Estimated),
+                    ),
                     start: vec![8.0; 5],
                     optimum: None,
                     quality: None,
@@ -166,8 +169,10 @@ pub(super) fn solve(options: &Options) -> Result<(), Failure> {
             bench(
                 options,
                 &Problem {
-                    oracle: hyper_cleaning(&train, &rest, CLEANING_PENALTY)?
-                        .with_lower_solver(Lbfgs::default()),
+                    oracle: Box::new(
+                        hyper_cleaning(&train, &rest, CLEANING_PENALTY)?
+                            .with_lower_solver(Lbfgs::default()),
+                    ),
                     start: vec![0.0; train.samples()],
                     optimum: None,
                     quality: Some(Quality {
@@ -186,7 +191,7 @@ pub(super) fn solve(options: &Options) -> Result<(), Failure> {
 }
 
 /// Logistic regression from these logarithms of penalties.
-fn logistic<S: LowerSolver>(
+fn logistic<S: LowerSolver + 'static>(
     options: &Options,
     oracle: Implicit<LogisticRegression<f64>, CrossEntropy<f64>, S>,
     start: f64,
@@ -196,7 +201,7 @@ fn logistic<S: LowerSolver>(
     bench(
         options,
         &Problem {
-            oracle,
+            oracle: Box::new(oracle),
             start,
             optimum: None,
             quality: None,

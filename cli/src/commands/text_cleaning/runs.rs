@@ -1,13 +1,14 @@
 //! A run of a method, and the losses along it.
 
 use bilevel::stochastic::{Method, StepSize, Stochastic};
-use bilevel::{Accuracy, LowerLevel, Solver, Status, Step};
+use bilevel::{Accuracy, Solver, Status, Step};
 use bilevel_problems::data::{Samples, Texts};
 use bilevel_problems::linear::hyper_cleaning::{ModelCleaning, judge};
 use bilevel_problems::networks::models::Recurrent;
 use std::time::Instant;
 
 use super::{Data, Options};
+use crate::finite_sum::DynSum;
 use crate::options::Failure;
 use crate::registry::methods::{OfMethod, methods};
 
@@ -61,7 +62,7 @@ const UNSEEN: Accuracy = Accuracy {
 fn run<M: Method + Default>(
     options: &Options,
     model: &Recurrent,
-    oracle: &Oracle,
+    oracle: &DynSum<'_, f32>,
     data: &Data,
     upper_step: f64,
     seed: u64,
@@ -94,14 +95,15 @@ fn run<M: Method + Default>(
     };
     // A method may begin with steps of its own: what they cost comes with its first iteration.
     let (mut calls, mut seconds, mut diverged) = (0, 0.0, false);
-    let mut looks = vec![look(&oracle.lower().start(), calls, seconds)];
+    let mut looks = vec![look(&oracle.lower_sum().start(), calls, seconds)];
     let mut clock = Instant::now();
-    let mut state = Solver::<Oracle>::start(&stochastic, oracle, vec![0.0; data.train.len()])?;
+    let mut state =
+        Solver::<&DynSum<'_, f32>>::start(&stochastic, &oracle, vec![0.0; data.train.len()])?;
     loop {
         let due = u128::from(options.calls) * looks.len() as u128 / u128::from(options.looks);
         let due = due.min(u128::from(options.calls)) as u64;
         while calls < due && !diverged {
-            match stochastic.step(oracle, &mut state, 0.0)? {
+            match stochastic.step(&oracle, &mut state, 0.0)? {
                 Step::Moved(row) => calls += row.work.calls(),
                 Step::Ended(status, row, _) => {
                     calls += row.work.calls();
@@ -129,7 +131,7 @@ fn run<M: Method + Default>(
 }
 
 /// A run of one method: options, model, oracle, data, η₀ and seed.
-type AnyRun = fn(&Options, &Recurrent, &Oracle, &Data, f64, u64) -> Result<Run, Failure>;
+type AnyRun = fn(&Options, &Recurrent, &DynSum<'_, f32>, &Data, f64, u64) -> Result<Run, Failure>;
 
 /// A method, and its η₀ where none is given.
 pub(super) struct Known {

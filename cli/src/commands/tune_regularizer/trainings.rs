@@ -1,6 +1,7 @@
 //! The trainings of one seed, and the table of all.
 
-use crate::registry::solvers::{State, around, solver};
+use crate::any_state::State;
+use crate::registry::solvers::{around, solver};
 use crate::runs::{Notes, Settings};
 use bilevel::autodiff::{Lower, Real, Upper};
 use bilevel::hypergradient::unrolled::Rollout;

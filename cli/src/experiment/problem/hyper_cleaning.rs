@@ -4,8 +4,9 @@ use bilevel::lower::Lbfgs;
 use bilevel::{Error, Implicit, Oracle, Trust};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{JUDGED_AT, ProblemInstance, ProblemSettings, Sampled, refused};
+use super::{JUDGED_AT, ProblemInstance, ProblemSettings, Sampled, derivatives, refused};
 use bilevel_problems::data::{fashion_mnist, read_idx_folder};
 use bilevel_problems::linear::hyper_cleaning::{HyperCleaning, corrupt_labels, hyper_cleaning};
 use bilevel_problems::linear::logistic::CrossEntropy;
@@ -68,17 +69,23 @@ impl ProblemSettings for Cleaning {
             .with_lower_solver(Lbfgs::default())
             .with_trust(self.trust);
         let judge = CrossEntropy::new(&test.standardised(&pixels)?)?;
-        let judged = Implicit::new(
+        let levels = (
             HyperCleaning::new(&train, self.penalty)?,
             CrossEntropy::new(&validation)?,
-        )
-        .with_lower_solver(Lbfgs::default())
-        .with_trust(Trust::Unknown);
+        );
+        let judged = Implicit::new(levels.0, levels.1)
+            .with_lower_solver(Lbfgs::default())
+            .with_trust(Trust::Unknown);
+        let judged = Arc::new(judged);
+        let checked = Arc::clone(&judged);
         let pairs = train.labels().iter().zip(clean.labels());
         let wrong: Vec<bool> = pairs.map(|(a, b)| a != b).collect();
+        let start = vec![0.0; wrong.len()];
+        let theta = start.clone();
         Ok(Box::new(Sampled {
-            oracle,
-            start: vec![0.0; wrong.len()],
+            oracle: Box::new(oracle),
+            derivatives: Box::new(move || derivatives(checked.lower(), checked.upper(), &theta)),
+            start,
             quality: Box::new(move |theta| {
                 let mut state = judged.start(theta)?;
                 judged.value(theta, JUDGED_AT, &mut state)?;

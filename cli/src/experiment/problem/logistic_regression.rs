@@ -4,8 +4,9 @@ use bilevel::lower::Lbfgs;
 use bilevel::{Error, Oracle, Trust};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{JUDGED_AT, ProblemInstance, ProblemSettings, Sampled, refused};
+use super::{JUDGED_AT, ProblemInstance, ProblemSettings, Sampled, derivatives, refused};
 use bilevel_problems::data::{
     CsvFormat, Features, LabelledData, Labels, digits, read_csv, read_libsvm,
 };
@@ -121,9 +122,13 @@ impl ProblemSettings for Logistic {
         };
         let oracle = make(self.trust)?;
         let start = vec![self.start; oracle.lower().theta_len()];
-        let (judged, judge) = (make(Trust::Unknown)?, CrossEntropy::new(&validation)?);
+        let theta = start.clone();
+        let judge = CrossEntropy::new(&validation)?;
+        let judged = Arc::new(make(Trust::Unknown)?);
+        let checked = Arc::clone(&judged);
         Ok(Box::new(Sampled {
-            oracle,
+            oracle: Box::new(oracle),
+            derivatives: Box::new(move || derivatives(checked.lower(), checked.upper(), &theta)),
             start,
             quality: Box::new(move |theta| {
                 let mut state = judged.start(theta)?;

@@ -112,9 +112,11 @@ impl<E: Lanes> Group<'_, E> {
         let width = E::lanes::<S>();
         let mut j = 0;
         // Where two registers of columns for every output would not stay in registers, one.
-        while 2 * F + 3 <= S::REGISTER_COUNT && j + 2 * width <= self.wide {
-            self.columns::<S, F, 2, ADD>(simd, out, j);
-            j += 2 * width;
+        if const { 2 * F + 3 <= S::REGISTER_COUNT } {
+            while j + 2 * width <= self.wide {
+                self.columns::<S, F, 2, ADD>(simd, out, j);
+                j += 2 * width;
+            }
         }
         while j < self.wide {
             self.columns::<S, F, 1, ADD>(simd, out, j);
