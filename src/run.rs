@@ -136,8 +136,9 @@ impl<'a, O: Oracle, S: Solver<O>> Run<'a, O, S> {
         self.driver.go(&mut engine, progress)
     }
 
-    /// Evaluates value and hypergradient at θ to the solver's first accuracy, without a step. The status is [`Status::Evaluated`], or
-    /// [`Status::AccuracyFloor`] if the inner solvers could not reach that accuracy.
+    /// Evaluates value and hypergradient at θ to the solver's first accuracy, without a step. The status is
+    /// [`Status::Evaluated`](crate::Status::Evaluated), or [`Status::AccuracyFloor`](crate::Status::AccuracyFloor) if the inner solvers could
+    /// not reach that accuracy.
     ///
     /// # Errors
     /// As for [`start`](Run::start).
