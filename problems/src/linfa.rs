@@ -99,7 +99,8 @@ impl Default for Tuning {
     }
 }
 
-/// Starts of the descents for features of variance 1, with one penalty for all: e^θ = 1, 0.05 and 0.0025. Far below, a criterion is flat without being minimal.
+/// Starts of the descents for features of variance 1, with one penalty for all: e^θ = 1, 0.05 and 0.0025. Far below, a criterion is flat
+/// without being minimal.
 const STARTS: [f64; 3] = [0.0, -3.0, -6.0];
 
 /// Bounds of θ for features of variance 1: penalties beyond them make no difference.

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     EstimatorError, Origin, Penalty, Tuning, Validation, check_targets, number, parameters, rows,
 };
-use crate::data::RegressionData;
-use crate::data::Standard;
+use crate::data::{RegressionData, Standard};
 use crate::linear::ridge::{Ridge, ridge};
 
 /// Ridge regression with an intercept and tuned penalties. See [`ridge`](mod@crate::linear::ridge).
